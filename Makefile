@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install assets chromium up test check lint screenshots bench chaos model lock clean clean-data
+.PHONY: help install assets chromium up test check lint screenshots bench bench-large chaos model lock clean clean-data
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +49,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## Measure; JSON=FILE keeps the numbers
-	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
+bench: $(INSTALLED) ## Measure all, in one table; QUICK=1 little of each, JSON=FILE keeps the numbers
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
+
+bench-large: $(INSTALLED) ## Measure long lists and 100,000 open enrollments, for hours; JSON=FILE
+	$(BIN)/python -m bench --large $(if $(JSON),--json $(JSON))
 
 chaos: $(INSTALLED) ## Break everything while 500 enrollments run; ENROLLMENTS=N SEED=N
 	$(BIN)/python -m tests.chaos $(if $(ENROLLMENTS),--enrollments $(ENROLLMENTS)) $(if $(SEED),--seed $(SEED))

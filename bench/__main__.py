@@ -1,90 +1,72 @@
-"""`make bench`: the cost of an enrollment, and its throughput beside the bare engine.
-
-Both run on one machine in turns (A B A B ...), so the ratio holds while the machine's speed
-drifts; absolute figures are that machine's.
-"""
+"""`make bench`: every measurement, one after the other, and one table of them all."""
 
 import argparse
-import asyncio
-import json
-import statistics
-from contextlib import AsyncExitStack, ExitStack
+import importlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from temporalio.client import Client
+from bench import command
+from bench.table import Figure, Row, table
 
-from bench import runs, stack
-from workflows.client import DATA_CONVERTER
+BENCHES: Sequence[tuple[str, ...]] = (
+    ("lifecycles",),
+    ("webhooks",),
+    ("lists",),
+    ("enrolling",),
+    ("at_rest",),
+    ("pacing",),
+    ("release",),
+)
+QUICK: Sequence[tuple[str, ...]] = (
+    ("lifecycles", "--enrollments=80", "--pairs=1"),
+    ("webhooks", "--seconds=2", "--pairs=1", "--people=20000", "--no-burst"),
+    ("lists", "--enrollments=20000", "--rounds=5"),
+    ("enrolling", "--contacts=1000", "--pairs=1"),
+    ("at_rest", "--waiting=300,1000"),
+    ("pacing", "--texts=6"),
+    ("release", "--held=10000"),
+)
+LARGE: Sequence[tuple[str, ...]] = (
+    ("lists", "--enrollments=1000000"),
+    ("lists", "--enrollments=10000000"),
+    ("scale",),
+)
 
 
 def main() -> None:
-    """Measure, print, and write JSON lines if asked."""
+    """Run the measurements that are asked for, print the table, and fail if one failed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
-    parser.add_argument("--enrollments", type=int, default=300, help="in each run")
-    parser.add_argument("--pairs", type=int, default=3, help="of runs that are counted")
+    parser.add_argument("--json", type=Path, help="also write all figures as JSON lines")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", action="store_true", help="little of each, in some minutes")
+    extent.add_argument("--large", action="store_true", help="what takes an hour or more")
     arguments = parser.parse_args()
-    figures = asyncio.run(_measure(arguments.enrollments, arguments.pairs))
+    benches = QUICK if arguments.quick else LARGE if arguments.large else BENCHES
+    figures, rows, failed = list[Figure](), list[Row](), list[str]()
+    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
+        for name, *options in benches:
+            print(f"\n{' '.join([name, *options])}", flush=True)
+            measured = _measure(name, options, Path(folder, "figures.jsonl"))
+            if measured is None:
+                failed.append(name)
+                continue
+            figures += ({"bench": name, **figure} for figure in measured)
+            rows += importlib.import_module(f"bench.{name}").rows(measured)
+    print(f"\n{table(rows)}")
     if arguments.json:
-        lines = "".join(json.dumps(figure) + "\n" for figure in figures)
-        arguments.json.write_text(lines)
+        command.write(arguments.json, figures)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
-async def _measure(count: int, pairs: int) -> list[dict[str, Any]]:
-    figures: list[dict[str, Any]] = []
-
-    def say(text: str, **figure: Any) -> None:  # noqa: ANN401 - figures of any kind
-        print(text, flush=True)
-        if figure:
-            figures.append(figure)
-
-    print("starting PostgreSQL, Temporal and the simulator ...", flush=True)
-    with ExitStack() as programs, stack.servers() as servers:
-        async with AsyncExitStack() as closing:
-            client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
-            services = await stack.services(servers, client, closing)
-            programs.enter_context(servers.program("worker", "worker"))
-            address = (servers.temporal, servers.simulator, stack.ACCOUNT_SID, stack.AUTH_TOKEN)
-            programs.enter_context(servers.program("bare", "bench.bare", *address))
-            world = await runs.found_world(services)
-            one = await runs.cost_of_one(services, client, world)
-            say(
-                f"one enrollment, three steps, no reply: {one.events} history events,"
-                f" {one.actions} billable actions, {one.bytes} bytes",
-                figure="cost",
-                events=one.events,
-                actions=one.actions,
-                bytes=one.bytes,
-            )
-            print(f"warming up, then {pairs} pairs of {count} each on {stack.cpus()} processors")
-            await runs.run_ours(services, client, world, count // 4)
-            await runs.run_bare(client, count // 4)
-            ratios = []
-            for pair in range(pairs):
-                ours = await runs.run_ours(services, client, world, count)
-                bare = await runs.run_bare(client, count)
-                ratios.append(ours.per_second / bare.per_second)
-                say(
-                    f"pair {pair + 1}: ours {ours.per_second:.1f}/s, bare"
-                    f" {bare.per_second:.1f}/s, ratio {ratios[-1]:.2f}",
-                    figure="throughput",
-                    pair=pair + 1,
-                    enrollments=count,
-                    ours_per_second=round(ours.per_second, 2),
-                    bare_per_second=round(bare.per_second, 2),
-                    ratio=round(ratios[-1], 3),
-                )
-            say(
-                f"completed per second, ours over the bare engine: median"
-                f" {statistics.median(ratios):.2f}"
-                f" (min {min(ratios):.2f}, max {max(ratios):.2f})",
-                figure="ratio",
-                median=round(statistics.median(ratios), 3),
-                least=round(min(ratios), 3),
-                most=round(max(ratios), 3),
-            )
-    return figures
+def _measure(name: str, options: Sequence[str], file: Path) -> list[Figure] | None:
+    """Run one measurement in a process of its own; None if it failed."""
+    words = [sys.executable, "-m", f"bench.{name}", *options, "--json", str(file)]
+    ended = subprocess.run(words, check=False)  # noqa: S603 - our own programs
+    return None if ended.returncode else command.read(file)
 
 
 if __name__ == "__main__":

@@ -8,25 +8,20 @@ another exchange, so nothing about its time zone is known from another one. The 
 the machine's speed drifts; absolute figures are that machine's.
 """
 
-import argparse
 import asyncio
 import json
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import psycopg
-import uvloop
 from temporalio.client import Client
 
-from bench import runs, stack
-from domain.statuses.access import TokenScope
-from workflows.client import DATA_CONVERTER
+from bench import command, runs, stack
+from bench.table import Aim, Figure, Row, median_pair
 
 STARTS_AT_ONCE = 20
 _POLL_SECONDS = 0.02
@@ -171,51 +166,27 @@ class _Bench:
                 await asyncio.sleep(_POLL_SECONDS)
 
 
-def main() -> None:
-    """Measure, print, and write JSON lines if asked."""
-    parser = argparse.ArgumentParser(prog="python -m bench.enrolling", description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
-    parser.add_argument("--contacts", type=int, default=10_000, help="of one request")
-    parser.add_argument("--pairs", type=int, default=3, help="of runs that are counted")
-    parser.add_argument("--worker", action="store_true", help="run a worker beside it, which sends")
-    arguments = parser.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the API
-        figures = runner.run(_measure(arguments.contacts, arguments.pairs, arguments.worker))
-    if arguments.json:
-        arguments.json.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
-
-
-async def _measure(count: int, pairs: int, worker: bool) -> list[dict[str, Any]]:  # noqa: FBT001
-    print("starting PostgreSQL, Temporal, the simulator and the API ...", flush=True)
-    with ExitStack() as programs, stack.servers() as servers:
-        async with AsyncExitStack() as closing:
-            client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
-            services = await stack.services(servers, client, closing)
+async def measure(*, contacts: int, pairs: int, worker: bool) -> list[Figure]:
+    """Measure pairs of requests of so many contacts each."""
+    async with stack.started() as (servers, client, services):
+        with ExitStack() as programs:
             world = await runs.found_world(services)
-            token = await services.tokens.create(
-                world.user_id, name="bench", scopes=list(TokenScope), expires_at=None
-            )
-            api = await closing.enter_async_context(
-                httpx.AsyncClient(
-                    base_url=programs.enter_context(servers.api()),
-                    headers={"Authorization": f"Bearer {token.token}"},
-                    timeout=_GIVE_UP_SECONDS,
-                )
-            )
+            address = programs.enter_context(servers.api())
             if worker:
                 programs.enter_context(servers.program("worker", "worker"))
             connection = programs.enter_context(
                 psycopg.connect(servers.database_url, autocommit=True)
             )
-            bench = _Bench(api, connection, client, world)
-            await bench.ours(100)  # warms up
-            bench.plainly(100)
-            await bench.starts_plainly(100)
-            print(f"{pairs} pairs of {count:,} contacts on {stack.cpus()} processors", flush=True)
-            return [await _pair(bench, count) for _ in range(pairs)]
+            async with runs.admin(services, address, world.user_id) as api:
+                bench = _Bench(api, connection, client, world)
+                await bench.ours(100)  # warms up
+                bench.plainly(100)
+                await bench.starts_plainly(100)
+                print(f"{pairs} pairs of {contacts:,} on {stack.cpus()} processors", flush=True)
+                return [await _pair(bench, contacts) for _ in range(pairs)]
 
 
-async def _pair(bench: _Bench, count: int) -> dict[str, Any]:
+async def _pair(bench: _Bench, count: int) -> Figure:
     bare = bench.plainly(count)
     ours = await bench.ours(count)
     bare_starts = await bench.starts_plainly(count)
@@ -240,5 +211,28 @@ async def _pair(bench: _Bench, count: int) -> dict[str, Any]:
     }
 
 
+def rows(figures: Sequence[Figure]) -> list[Row]:
+    """Write the table's rows; of pairs, the one with the median ratio."""
+    asked = median_pair(figures)
+    started = median_pair(figures, "starts_ratio")
+    ours, bare = started["starts_per_second"], started["bare_starts_per_second"]
+    what = f"{asked['contacts']:,} contacts enrolled by one request"
+    return [
+        Row(what, asked["seconds"], "s", asked["bare_seconds"], Aim(1.5)),
+        Row("another request waits meanwhile", asked["longest_block_ms"], "ms"),
+        Row("their workflows started", ours, "/s", bare, Aim(0.9, "ratio", "least")),
+    ]
+
+
 if __name__ == "__main__":
-    main()
+    command.run(
+        "bench.enrolling",
+        __doc__,
+        measure,
+        rows,
+        {
+            "contacts": (10_000, "of one request"),
+            "pairs": (3, "of runs that are counted"),
+            "worker": (False, "run a worker beside it, which sends"),
+        },
+    )

@@ -5,27 +5,19 @@ same sender, and behind texts with unknown outcomes. Each case has its own sende
 one machine, so the ratios hold while its speed does; seconds are that machine's.
 """
 
-import argparse
 import asyncio
-import json
 import statistics
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from sqlalchemy import text
-from temporalio.client import Client
 
-from bench import runs, stack
-from domain.statuses.sequences import SequenceKind
+from bench import command, runs, stack
+from bench.table import Aim, Figure, Row
 from services.factory import Services
-from services.sequences.sequences import SequenceDraft, StepDraft
-from workflows.client import DATA_CONVERTER
 
-FRESH, UNKNOWN, PAUSED = 20, 30, 40
+UNKNOWN, PAUSED = 30, 40
 _POLL_SECONDS = 0.05
 _GIVE_UP_SECONDS = 600
 _COME_DUE_SECONDS = 3
@@ -34,60 +26,50 @@ _COME_DUE_SECONDS = 3
 Obstacle = Callable[[Services, UUID, UUID], Awaitable[None]]
 
 
-def main() -> None:
-    """Measure, print, and write JSON lines if asked."""
-    parser = argparse.ArgumentParser(prog="python -m bench.pacing", description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
-    parser.add_argument("--rounds", type=int, default=1, help="of all three, in turns")
-    arguments = parser.parse_args()
-    figures = asyncio.run(_measure(arguments.rounds))
-    if arguments.json:
-        lines = "".join(json.dumps(figure) + "\n" for figure in figures)
-        arguments.json.write_text(lines)
-
-
-async def _measure(rounds: int) -> list[dict[str, object]]:
-    print("starting PostgreSQL, Temporal and the simulator ...", flush=True)
+async def measure(rounds: int, texts: int) -> list[Figure]:
+    """Measure all cases in turns, so many times."""
     took: dict[str, list[float]] = {}
-    with ExitStack() as programs, stack.servers() as servers:
-        async with AsyncExitStack() as closing:
-            client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
-            services = await stack.services(servers, client, closing)
-            programs.enter_context(servers.program("worker", "worker"))
+    async with stack.started() as (servers, _, services):
+        with servers.program("worker", "worker"):
             user_id = (await runs.found_world(services)).user_id
-            await _fresh_texts(services, user_id, _nothing)  # warms up
+            await _fresh_texts(services, user_id, _nothing, texts)  # warms up
             for _ in range(rounds):
                 for name, obstacle in _OBSTACLES.items():
-                    seconds = await _fresh_texts(services, user_id, obstacle)
+                    seconds = await _fresh_texts(services, user_id, obstacle, texts)
                     took.setdefault(name, []).append(seconds)
-                    print(f"{FRESH} texts {name}: {seconds:.1f} s", flush=True)
-    alone = statistics.median(took["alone"])
-    figures: list[dict[str, object]] = []
-    for name, all_seconds in took.items():
-        seconds = statistics.median(all_seconds)
-        figures.append({"figure": name, "seconds": seconds, "ratio": seconds / alone})
-        print(f"{name}: median {seconds:.1f} s, {seconds / alone:.2f} times alone")
-    return figures
+                    print(f"{texts} texts {name}: {seconds:.1f} s", flush=True)
+    return [
+        {"figure": name, "texts": texts, "seconds": statistics.median(seconds)}
+        for name, seconds in took.items()
+    ]
 
 
-async def _fresh_texts(services: Services, user_id: UUID, obstacle: Obstacle) -> float:
+def rows(figures: Sequence[Figure]) -> list[Row]:
+    """Write the table's rows: each case beside that of a sender with nothing else to send."""
+    alone = figures[0]["seconds"]
+    return [
+        Row(
+            f"{figure['texts']} texts at 1 a second, {figure['figure']}",
+            figure["seconds"],
+            "s",
+            None if number == 0 else alone,
+            None if number == 0 else Aim(1.1, "ratio"),
+        )
+        for number, figure in enumerate(figures)
+    ]
+
+
+async def _fresh_texts(services: Services, user_id: UUID, obstacle: Obstacle, texts: int) -> float:
     """Return the seconds from enrolling to the last text accepted, for a new sender."""
-    sender = await services.senders.create(
-        {
-            "name": "Bench",
-            "phone": f"+1628{int(time.time() * 10) % 7_000_000 + 2_000_000}",
-            "segments_per_second": Decimal(1),
-        }
-    )
-    await services.outbox.drain()
-    await obstacle(services, sender.id, user_id)
-    sequence_id = await _sequence(services, sender.id, user_id)
-    contacts = await runs.add_contacts(services, FRESH)
+    sender_id = await runs.add_sender(services, texts_per_second=1)
+    await obstacle(services, sender_id, user_id)
+    sequence_id = await runs.add_sequence(services, user_id, sender_id, [0])
+    contacts = await runs.add_contacts(services, texts)
     begun = time.perf_counter()
     await services.enrolling.enroll(sequence_id, user_id, contact_ids=contacts)
     await services.outbox.drain()
     async with asyncio.timeout(_GIVE_UP_SECONDS):
-        while await _accepted(services, sequence_id) < FRESH:  # noqa: ASYNC110 - another process
+        while await _accepted(services, sequence_id) < texts:  # noqa: ASYNC110 - another process
             await asyncio.sleep(_POLL_SECONDS)
     return time.perf_counter() - begun
 
@@ -98,7 +80,7 @@ async def _nothing(_services: Services, _sender_id: UUID, _user_id: UUID) -> Non
 
 async def _paused(services: Services, sender_id: UUID, user_id: UUID) -> None:
     """Put due enrollments of a paused sequence before the fresh texts."""
-    sequence_id = await _sequence(services, sender_id, user_id)
+    sequence_id = await runs.add_sequence(services, user_id, sender_id, [0])
     await services.sequences.pause(sequence_id)
     await services.enrolling.enroll(
         sequence_id, user_id, contact_ids=await runs.add_contacts(services, PAUSED)
@@ -109,7 +91,7 @@ async def _paused(services: Services, sender_id: UUID, user_id: UUID) -> None:
 
 async def _unknown(services: Services, sender_id: UUID, user_id: UUID) -> None:
     """Put texts with unknown outcomes, being reconciled, before the fresh texts."""
-    sequence_id = await _sequence(services, sender_id, user_id)
+    sequence_id = await runs.add_sequence(services, user_id, sender_id, [0])
     contacts = await runs.add_contacts(services, UNKNOWN)
     await services.enrolling.enroll(sequence_id, user_id, contact_ids=contacts)
     async with services.database.transaction() as tx:
@@ -142,20 +124,6 @@ _OBSTACLES: dict[str, Obstacle] = {
 }
 
 
-async def _sequence(services: Services, sender_id: UUID, user_id: UUID) -> UUID:
-    """Create an active sequence with one text, due at once."""
-    draft = SequenceDraft(
-        name="Bench",
-        sender_id=sender_id,
-        kind=SequenceKind.ONGOING,
-        steps=[StepDraft("Hi {{first_name|there}}", delay_seconds=0)],
-        send_window=None,
-    )
-    sequence = await services.sequences.create(draft, user_id)
-    await services.sequences.activate(sequence.id)
-    return sequence.id
-
-
 async def _accepted(services: Services, sequence_id: UUID) -> int:
     async with services.database.transaction() as tx:
         found = await tx.execute(
@@ -166,4 +134,13 @@ async def _accepted(services: Services, sequence_id: UUID) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(
+        "bench.pacing",
+        __doc__,
+        measure,
+        rows,
+        {
+            "rounds": (1, "of all three, in turns"),
+            "texts": (20, "that are due, in each case"),
+        },
+    )

@@ -4,24 +4,23 @@ While they are woken page by page, texts start and STOPs arrive at the same Post
 measured alone first.
 """
 
-import argparse
 import asyncio
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from uuid import UUID, uuid4
 
 import psycopg
 
-from bench import runs
+from bench import command, runs
+from bench.table import Figure, Row
 from domain.messaging.inbound import InboundText
 from domain.messaging.ports import Gateway, SendRequest
 from domain.platform.rules import SendingRules
@@ -103,7 +102,7 @@ class Beside:
             stop = InboundText(
                 sid=f"SM{uuid4().hex}",
                 phone=phone,
-                to="+16285550100",
+                to=runs.OUR_PHONE,
                 messaging_service_sid=None,
                 body="STOP",
                 media_urls=(),
@@ -160,18 +159,8 @@ def _fill(connection: psycopg.Connection, world: runs.World, first: int, count: 
         connection.execute(statement, values)
 
 
-def main() -> None:
-    """Measure, print, and write JSON lines if asked."""
-    parser = argparse.ArgumentParser(prog="python -m bench.release", description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
-    parser.add_argument("--held", type=int, default=100_000, help="who wait for the sender")
-    arguments = parser.parse_args()
-    figures = asyncio.run(_measure(arguments.held))
-    if arguments.json:
-        arguments.json.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
-
-
-async def _measure(held: int) -> list[dict[str, Any]]:
+async def measure(held: int) -> list[Figure]:
+    """Release a sender that so many wait for."""
     print("starting PostgreSQL ...", flush=True)
     with _postgres() as postgres:
         url, of_release = postgres.url("bench"), Times()
@@ -205,23 +194,51 @@ async def _measure(held: int) -> list[dict[str, Any]]:
             seconds = time.perf_counter() - begun
     print(f"{waited:,} waited; the release was answered after {1000 * answered:.0f} ms,")
     print(f"and {woken:,} more were woken in the background, all of them within {seconds:.1f} s")
-    figures: dict[str, Any] = {
+    figure: Figure = {
         "figure": "release",
         "held": waited,
         "answered_ms": round(1000 * answered, 1),
         "seconds": round(seconds, 2),
     }
     for name, times in (
-        ("its transactions", of_release),
-        ("a STOP alone", alone.stops),
-        ("a STOP beside it", beside.stops),
-        ("a text begun alone", alone.sends),
-        ("a text begun beside it", beside.sends),
+        ("transaction", of_release),
+        ("stop_alone", alone.stops),
+        ("stop_beside", beside.stops),
+        ("text_alone", alone.sends),
+        ("text_beside", beside.sends),
     ):
-        print(f"{name:24}{times.told()}")
-        figures[f"{name}, longest ms"] = round(max(times.taken), 1)
-    return [figures]
+        print(f"{name.replace('_', ' '):24}{times.told()}")
+        figure[f"{name}_p50_ms"] = round(statistics.median(times.taken), 1)
+        figure[f"{name}_longest_ms"] = round(max(times.taken), 1)
+    return [figure]
+
+
+def rows(figures: Sequence[Figure]) -> list[Row]:
+    """Write the table's rows: what a release costs, and what happens beside it."""
+    [one] = figures
+    return [
+        Row(f"{one['held']:,} released, answered", one["answered_ms"], "ms"),
+        Row("all of them woken", one["held"] / one["seconds"], "/s"),
+        Row(
+            "a STOP beside it, longest",
+            one["stop_beside_longest_ms"],
+            "ms",
+            one["stop_alone_longest_ms"],
+        ),
+        Row(
+            "a text begun beside it, longest",
+            one["text_beside_longest_ms"],
+            "ms",
+            one["text_alone_longest_ms"],
+        ),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    command.run(
+        "bench.release",
+        __doc__,
+        measure,
+        rows,
+        {"held": (100_000, "who wait for the sender")},
+    )

@@ -2,31 +2,41 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
+from itertools import count as count_from
+from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
+from httpx import AsyncClient
 from sqlalchemy import insert
 from temporalio.client import Client
 
 from bench.bare import QUEUE, Bare
 from bench.counting import Cost, cost
-from domain.statuses.access import Role
+from domain.statuses.access import Role, TokenScope
 from domain.statuses.sequences import SequenceKind
 from services.factory import Services
 from services.sequences.sequences import SequenceDraft, StepDraft
 from storage.tables.access import User
 from storage.tables.contacts import Contact
-from storage.tables.messaging import Sender
-from workflows.client import enrollment_workflow_id
+from workflows.client import TemporalUnavailableError, enrollment_workflow_id
 
+OUR_PHONE = "+16285550100"
 DELAY_SECONDS = 1
 REPLY_WINDOW_SECONDS = 1
 STEPS = 3
 _STARTS_AT_ONCE = 20
 _POLL_SECONDS = 0.1
 _GIVE_UP_SECONDS = 600
+_MOST_AT_ONCE = 10_000
+_LINES = count_from(2_000_000)
+_OUR_NUMBERS = count_from(int(OUR_PHONE))
 
 
 @dataclass(frozen=True)
@@ -55,36 +65,49 @@ class World:
     sequence_id: UUID
 
 
-async def found_world(services: Services) -> World:
+async def found_world(services: Services, *, first_delay_seconds: int = 0) -> World:
     """Create a user, a sender that is never the bottleneck, and an active sequence."""
-    user_id, sender_id = uuid4(), uuid4()
+    user_id = uuid4()
     async with services.database.transaction() as tx:
         user = {"id": user_id, "email": "bench@example.com", "name": "Bench", "role": Role.ADMIN}
         await tx.execute(insert(User), [user])
-        sender = {
-            "id": sender_id,
+    sender_id = await add_sender(services, texts_per_second=1000)
+    delays = (first_delay_seconds, DELAY_SECONDS, DELAY_SECONDS)
+    return World(user_id, await add_sequence(services, user_id, sender_id, delays))
+
+
+async def add_sender(services: Services, *, texts_per_second: int) -> UUID:
+    """Create a sender with a number of its own; the first has ``OUR_PHONE``."""
+    sender = await services.senders.create(
+        {
             "name": "Bench",
-            "phone": "+16285550100",
-            "segments_per_second": 1000,
+            "phone": f"+{next(_OUR_NUMBERS)}",
+            "segments_per_second": Decimal(texts_per_second),
         }
-        await tx.execute(insert(Sender), [sender])
-    steps = [
-        StepDraft("Hi {{first_name|there}}, a word?", delay_seconds=0),
-        StepDraft("Still interested?", delay_seconds=DELAY_SECONDS),
-        StepDraft("Last try.", delay_seconds=DELAY_SECONDS),
-    ]
+    )
+    await services.outbox.drain()
+    return sender.id
+
+
+async def add_sequence(
+    services: Services, user_id: UUID, sender_id: UUID, delays: Sequence[int]
+) -> UUID:
+    """Create an active sequence with a text after each delay, in seconds."""
+    texts = ("Hi {{first_name|there}}, a word?", "Still interested?", "Last try.")
     draft = SequenceDraft(
         name="Bench",
         sender_id=sender_id,
         kind=SequenceKind.ONGOING,
-        steps=steps,
+        steps=[
+            StepDraft(text, delay_seconds=delay) for text, delay in zip(texts, delays, strict=False)
+        ],
         reply_window_seconds=REPLY_WINDOW_SECONDS,
         send_window=None,
     )
     sequence = await services.sequences.create(draft, user_id)
     await services.sequences.activate(sequence.id)
     await services.outbox.drain()
-    return World(user_id, sequence.id)
+    return sequence.id
 
 
 async def run_ours(services: Services, client: Client, world: World, count: int) -> Run:
@@ -106,7 +129,7 @@ async def run_bare(client: Client, count: int) -> Run:
     async def start(index: int) -> None:
         bare = Bare(
             to=f"+1415{5_000_000 + index}",
-            sender="+16285550100",
+            sender=OUR_PHONE,
             delay_seconds=DELAY_SECONDS,
             reply_window_seconds=REPLY_WINDOW_SECONDS,
             steps=STEPS,
@@ -135,21 +158,58 @@ async def cost_of_one(services: Services, client: Client, world: World) -> Cost:
 
 
 async def add_contacts(services: Services, count: int) -> list[UUID]:
-    """Create contacts and return their ids."""
-    first = int(time.time() * 1000) % 7_000_000 + 2_000_000
+    """Create contacts with numbers that no other has, and return their ids."""
     rows: list[dict[str, Any]] = [
         {
             "id": uuid4(),
             "first_name": "Ann",
             "last_name": "Lee",
-            "phone": f"+1212{first + index:07d}",
+            "phone": f"+1212{number}",
             "time_zone": "America/New_York",
         }
-        for index in range(count)
+        for number in islice(_LINES, count)
     ]
     async with services.database.transaction() as tx:
         await tx.execute(insert(Contact), rows)
     return [row["id"] for row in rows]
+
+
+@asynccontextmanager
+async def admin(services: Services, address: str, user_id: UUID) -> AsyncIterator[AsyncClient]:
+    """Give a client of the API at an address, with a user's token."""
+    token = await services.tokens.create(
+        user_id, name="bench", scopes=list(TokenScope), expires_at=None
+    )
+    headers = {"Authorization": f"Bearer {token.token}"}
+    async with AsyncClient(base_url=address, headers=headers, timeout=_GIVE_UP_SECONDS) as api:
+        yield api
+
+
+async def enroll(services: Services, api: AsyncClient, sequence_id: UUID, count: int) -> None:
+    """Enroll so many new contacts by requests to the API, of ten thousand at most."""
+    for start in range(0, count, _MOST_AT_ONCE):
+        contacts = await add_contacts(services, min(_MOST_AT_ONCE, count - start))
+        answer = await api.post(
+            f"/api/sequences/{sequence_id}/enrollments",
+            json={"contact_ids": [str(one) for one in contacts]},
+        )
+        answer.raise_for_status()
+
+
+async def is_told(services: Services, connection: psycopg.Connection) -> bool:
+    """Return whether nothing waits to be told to Temporal, nor there for a worker."""
+    waiting = "SELECT 1 FROM outbox WHERE parked_at IS NULL LIMIT 1"
+    if connection.execute(waiting).fetchone():
+        return False
+    with suppress(TemporalUnavailableError):
+        return not any(one.tasks for one in await services.temporal.backlogs())
+    return False
+
+
+async def until_told(services: Services, connection: psycopg.Connection) -> None:
+    """Wait until nothing waits to be told to Temporal, nor there for a worker."""
+    while not await is_told(services, connection):  # noqa: ASYNC110 - other processes
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _completed(client: Client, workflow_type: str) -> int:

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import psutil
 import yaml
 from temporalio.client import Client
 
@@ -25,11 +26,24 @@ from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from storage.platform.database import Database
-from workflows.client import EnrollmentClient
+from workflows.client import DATA_CONVERTER, EnrollmentClient
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "bench-token"  # noqa: S105 - the simulator's, on this machine
 _STOP_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Megabytes of memory that a process has in use.
+
+    Attributes:
+        resident: With the pages that it shares with other processes.
+        proportional: Of shared pages its part only.
+    """
+
+    resident: float
+    proportional: float
 
 
 @dataclass(frozen=True)
@@ -39,14 +53,21 @@ class Servers:
     Attributes:
         database_url: PostgreSQL, migrated and empty.
         temporal: Host and port.
-        simulator: Base address of the simulator; its callbacks are off.
+        simulator: Base address of the simulator; its callbacks are off. Texts from its handsets go
+            to the API, once that runs.
         logs: Folder of the programs' output.
+        api_port: Where the API will be.
+        temporal_server: To be stopped and started.
+        pids: Process ids of what runs, by name; of PostgreSQL the first process.
     """
 
     database_url: str
     temporal: str
     simulator: str
     logs: Path
+    api_port: int
+    temporal_server: TemporalServer
+    pids: dict[str, int] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
         """Return a worker's settings."""
@@ -58,7 +79,7 @@ class Servers:
                 "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
                 "TWILIO_API_BASE_URL": self.simulator,
                 "TWILIO_LOOKUPS_BASE_URL": self.simulator,
-                "PUBLIC_BASE_URL": "http://127.0.0.1:1",
+                "PUBLIC_BASE_URL": f"http://127.0.0.1:{self.api_port}",
                 "LOG_LEVEL": "WARNING",
             }
         )
@@ -73,9 +94,11 @@ class Servers:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+            self.pids[name] = process.pid
             try:
                 yield
             finally:
+                del self.pids[name]
                 process.terminate()
                 process.wait(_STOP_SECONDS)
 
@@ -83,19 +106,38 @@ class Servers:
     def api(self, **changes: str) -> Iterator[str]:
         """Run the API as Compose does until the block ends; give its address once it answers."""
         compose = yaml.safe_load(Path("docker-compose.yml").read_text(encoding="utf-8"))
-        address = f"http://127.0.0.1:{(port := free_port())}"
         command = [
-            f"--port={port}" if argument.startswith("--port=") else argument
+            f"--port={self.api_port}" if argument.startswith("--port=") else argument
             for argument in compose["services"]["api"]["command"]
         ]
         given = {
             "SESSION_SECRET": secrets.token_hex(32),
-            "PUBLIC_BASE_URL": address,
             "ENROLMENTS_PER_HOUR": "1000000000",
         }
+        address = f"http://127.0.0.1:{self.api_port}"
         with self.program("api", *command, **{**given, **changes}):
             until_it_answers(lambda: httpx.get(f"{address}/healthz"), seconds=60)
             yield address
+
+    @contextmanager
+    def no_temporal(self) -> Iterator[None]:
+        """Stop Temporal until the block ends; its state stays."""
+        del self.pids["temporal"]
+        self.temporal_server.stop()
+        try:
+            yield
+        finally:
+            self.temporal_server.start()
+            self.pids["temporal"] = self.temporal_server.pid or 0
+
+    def processor_seconds(self) -> Mapping[str, float]:
+        """Return the processor time that each running program has taken, with its children."""
+        return {name: _processor_seconds(pid) for name, pid in self.pids.items()}
+
+    def memory(self, name: str) -> Memory:
+        """Return the memory of a program that runs."""
+        found = psutil.Process(self.pids[name]).memory_full_info()
+        return Memory(found.rss / 1e6, found.pss / 1e6)
 
 
 @contextmanager
@@ -114,8 +156,16 @@ def servers(*, kept: Path | None = None) -> Iterator[Servers]:
         temporal = TemporalServer(folder / "temporal.db", free_port(), None)
         temporal.start()
         stack.callback(temporal.stop)
-        port = free_port()
-        found = Servers(postgres.url("bench"), temporal.address, f"http://127.0.0.1:{port}", folder)
+        port, api_port = free_port(), free_port()
+        found = Servers(
+            postgres.url("bench"),
+            temporal.address,
+            f"http://127.0.0.1:{port}",
+            folder,
+            api_port,
+            temporal,
+            {"postgres": postgres.pid or 0, "temporal": temporal.pid or 0},
+        )
         subprocess.run(
             [sys.executable, "-m", "alembic", "upgrade", "head"],
             env=found.environment(),
@@ -126,11 +176,21 @@ def servers(*, kept: Path | None = None) -> Iterator[Servers]:
                 "simulator",
                 *("simulator", "--port", str(port)),
                 *("--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN),
-                *("--inbound-url", "http://127.0.0.1:1/"),
+                *("--inbound-url", f"http://127.0.0.1:{api_port}/webhooks/twilio/inbound"),
             )
         )
         _callbacks_off(found.simulator)
         yield found
+
+
+@asynccontextmanager
+async def started() -> AsyncIterator[tuple[Servers, Client, Services]]:
+    """Start the servers until the block ends; give a client of Temporal and the use cases too."""
+    print("starting PostgreSQL, Temporal and the simulator ...", flush=True)
+    with servers() as running:
+        async with AsyncExitStack() as closing:
+            client = await Client.connect(running.temporal, data_converter=DATA_CONVERTER)
+            yield running, client, await services(running, client, closing)
 
 
 async def services(servers: Servers, client: Client, closing: AsyncExitStack) -> Services:
@@ -176,6 +236,15 @@ def until_it_answers(call: Callable[[], httpx.Response], *, seconds: float) -> N
             time.sleep(0.1)
         else:
             return
+
+
+def _processor_seconds(pid: int) -> float:
+    process = psutil.Process(pid)
+    times = [process.cpu_times()]  # with those of children that have ended
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times.append(child.cpu_times())
+    return float(sum(sum(one[:4]) for one in times))
 
 
 def cpus() -> int:

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -33,6 +34,7 @@ import psycopg
 from temporalio.client import Client
 
 from bench import runs, stack
+from bench.table import Aim, Figure, Row, figures_of, median_pair
 from bench.webhook_load import Answers, Plan, Webhook
 from domain.messaging.ports import Gateway, ListedText, ListPage
 from domain.platform.rules import SendingRules
@@ -475,6 +477,33 @@ def _percentile(values: Sequence[float], percent: int) -> float:
 def _told(figure: Mapping[str, Any]) -> str:
     name, *rest = figure.items()
     return f"{name[1]}: " + ", ".join(f"{key} {value}" for key, value in rest)
+
+
+def rows(figures: Sequence[Figure]) -> list[Row]:
+    """Write the table's rows; of pairs, the one with the median ratio."""
+    found: list[Row] = []
+    for name in ("inbound texts", "status callbacks"):
+        pair = median_pair(figures_of(figures, name))
+        ours, bare = pair["ours_per_second"], pair["bare_per_second"]
+        found.append(Row(f"{name} taken", ours, "/s", bare, Aim(0.35, "ratio", "least")))
+        for burst in figures_of(figures, f"burst of {name}"):
+            latest, reset = burst["latest_answer_s"], burst.get("reset_%", 0.0)
+            recovered = burst["recovered_s"]
+            found += [
+                Row(f"latest answer in a burst of {name}", latest, "s", aim=Aim(5)),
+                Row(f"connections reset in a burst of {name}", reset, "%", aim=Aim(0)),
+                Row(
+                    f"recovered after a burst of {name}",
+                    math.inf if recovered is None else recovered,
+                    "s",
+                    aim=Aim(5),
+                ),
+            ]
+    left = figures_of(figures, "after the backfill")
+    return [
+        *found,
+        *(Row("texts of the burst lost", one["missing"], "", aim=Aim(0)) for one in left),
+    ]
 
 
 if __name__ == "__main__":
