@@ -20,7 +20,6 @@ A_DAY = 86_400
 MOST_MEGABYTES = 400
 _PAGES = 50
 _REST_SECONDS = 5
-_TABLES = ("contacts", "enrollments", "enrollment_search", "messages", "attempts")
 
 
 async def measure(waiting: str) -> list[Figure]:
@@ -47,7 +46,8 @@ async def measure(waiting: str) -> list[Figure]:
                 "waiting": number,
                 "started_per_second": round((number - there) / seconds, 1),
                 **_memory(servers),
-                **_sizes(servers, connection, number),
+                "temporal_bytes_each": round(servers.temporal_bytes() / number),
+                "bytes_of_rows": runs.bytes_of_rows(connection),
             }
             there = number
             print(figure, flush=True)
@@ -62,19 +62,6 @@ def _memory(servers: stack.Servers) -> Figure:
         for name, memory in found.items()
         for kind, megabytes in vars(memory).items()
     }
-
-
-def _sizes(servers: stack.Servers, connection: psycopg.Connection, number: int) -> Figure:
-    """Return the bytes of an enrollment on disk, in PostgreSQL by table and in Temporal."""
-    sizes: Figure = {}
-    for table in _TABLES:
-        row = connection.execute(
-            "SELECT pg_total_relation_size(%s::regclass)", [table]
-        ).fetchone() or (0,)
-        sizes[f"{table}_bytes_each"] = round(row[0] / number)
-    files = [*servers.logs.glob("temporal.db*")]
-    sizes["temporal_bytes_each"] = round(sum(file.stat().st_size for file in files) / number)
-    return sizes
 
 
 def rows(figures: Sequence[Figure]) -> list[Row]:

@@ -35,6 +35,7 @@ _STARTS_AT_ONCE = 20
 _POLL_SECONDS = 0.1
 _GIVE_UP_SECONDS = 600
 _MOST_AT_ONCE = 10_000
+_ENOUGH_ROWS = 100
 _LINES = count_from(2_000_000)
 _OUR_NUMBERS = count_from(int(OUR_PHONE))
 
@@ -210,6 +211,18 @@ async def until_told(services: Services, connection: psycopg.Connection) -> None
     """Wait until nothing waits to be told to Temporal, nor there for a worker."""
     while not await is_told(services, connection):  # noqa: ASYNC110 - other processes
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def bytes_of_rows(connection: psycopg.Connection) -> dict[str, int]:
+    """Return the bytes that one row takes on disk, with its part of the indexes, by table."""
+    connection.execute("VACUUM ANALYZE")
+    found = connection.execute(
+        "SELECT relname, pg_total_relation_size(oid) / reltuples FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reltuples >= %s"
+        " ORDER BY 1",
+        [_ENOUGH_ROWS],
+    )
+    return {name: round(size) for name, size in found}
 
 
 async def _completed(client: Client, workflow_type: str) -> int:

@@ -272,6 +272,8 @@ async def _compare(scale: _Scale, *texted: UUID) -> Figure:
         "active": active,
         "open_workflows": await _running(scale.client),
         "pages_failed": scale.pages_failed,
+        "temporal_bytes": scale.servers.temporal_bytes(),
+        "bytes_of_rows": runs.bytes_of_rows(scale.connection),
         "parked": scale.number("SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL"),
         **{f"{name}_mb": round(scale.servers.memory(name).resident) for name in ("worker", "api")},
     }

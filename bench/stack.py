@@ -30,6 +30,7 @@ from workflows.client import DATA_CONVERTER, EnrollmentClient
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "bench-token"  # noqa: S105 - the simulator's, on this machine
+_START_SECONDS = 180  # some, but a machine may be busy
 _STOP_SECONDS = 60
 
 
@@ -116,7 +117,7 @@ class Servers:
         }
         address = f"http://127.0.0.1:{self.api_port}"
         with self.program("api", *command, **{**given, **changes}):
-            until_it_answers(lambda: httpx.get(f"{address}/healthz"), seconds=60)
+            until_it_answers(lambda: httpx.get(f"{address}/healthz"), seconds=_START_SECONDS)
             yield address
 
     @contextmanager
@@ -133,6 +134,10 @@ class Servers:
     def processor_seconds(self) -> Mapping[str, float]:
         """Return the processor time that each running program has taken, with its children."""
         return {name: _processor_seconds(pid) for name, pid in self.pids.items()}
+
+    def temporal_bytes(self) -> int:
+        """Return how much Temporal has on disk."""
+        return sum(file.stat().st_size for file in self.logs.glob("temporal.db*"))
 
     def memory(self, name: str) -> Memory:
         """Return the memory of a program that runs."""
