@@ -21,13 +21,13 @@ BENCHES: Sequence[tuple[str, ...]] = (
     ("release",),
 )
 QUICK: Sequence[tuple[str, ...]] = (
-    ("lifecycles", "--enrollments=80", "--pairs=1"),
-    ("webhooks", "--seconds=2", "--pairs=1", "--people=20000", "--no-burst"),
-    ("lists", "--enrollments=20000", "--rounds=5"),
+    ("lifecycles", "--enrollments=40", "--pairs=1"),
+    ("webhooks", "--seconds=1", "--pairs=1", "--people=10000", "--no-burst"),
+    ("lists", "--enrollments=20000", "--rounds=3"),
     ("enrolling", "--contacts=1000", "--pairs=1"),
-    ("at_rest", "--waiting=300,1000"),
-    ("pacing", "--texts=6"),
-    ("release", "--held=10000"),
+    ("at_rest", "--waiting=100,400"),
+    ("pacing", "--texts=4"),
+    ("release", "--held=5000"),
 )
 LARGE: Sequence[tuple[str, ...]] = (
     ("lists", "--enrollments=1000000"),
@@ -55,9 +55,9 @@ def main() -> None:
                 continue
             figures += ({"bench": name, **figure} for figure in measured)
             rows += importlib.import_module(f"bench.{name}").rows(measured)
+            if arguments.json:
+                command.write(arguments.json, figures)
     print(f"\n{table(rows)}")
-    if arguments.json:
-        command.write(arguments.json, figures)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 

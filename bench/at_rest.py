@@ -18,14 +18,14 @@ from bench.table import Aim, Figure, Row
 
 A_DAY = 86_400
 MOST_MEGABYTES = 400
-_PAGES = 50
+_PAGES = 20
 _REST_SECONDS = 5
 
 
 async def measure(waiting: str) -> list[Figure]:
     """Measure at each of these numbers of waiting enrollments, in ascending order."""
     figures: list[Figure] = []
-    async with stack.started() as (servers, _, services), AsyncExitStack() as programs:
+    async with stack.started() as (servers, client, services), AsyncExitStack() as programs:
         world = await runs.found_world(services, first_delay_seconds=A_DAY)
         address = programs.enter_context(servers.api())
         api = await programs.enter_async_context(runs.admin(services, address, world.user_id))
@@ -46,6 +46,7 @@ async def measure(waiting: str) -> list[Figure]:
                 "waiting": number,
                 "started_per_second": round((number - there) / seconds, 1),
                 **_memory(servers),
+                "history": vars(await runs.history_of_any(client, connection)),
                 "temporal_bytes_each": round(servers.temporal_bytes() / number),
                 "bytes_of_rows": runs.bytes_of_rows(connection),
             }

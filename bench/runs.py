@@ -213,6 +213,14 @@ async def until_told(services: Services, connection: psycopg.Connection) -> None
         await asyncio.sleep(_POLL_SECONDS)
 
 
+async def history_of_any(client: Client, connection: psycopg.Connection) -> Cost:
+    """Count the events, actions and bytes of one active enrollment's workflow so far."""
+    found = connection.execute("SELECT id FROM enrollments WHERE status = 'active' LIMIT 1")
+    [(enrollment_id,)] = found.fetchall()
+    handle = client.get_workflow_handle(enrollment_workflow_id(enrollment_id))
+    return cost((await handle.fetch_history()).events)
+
+
 def bytes_of_rows(connection: psycopg.Connection) -> dict[str, int]:
     """Return the bytes that one row takes on disk, with its part of the indexes, by table."""
     connection.execute("VACUUM ANALYZE")

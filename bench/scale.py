@@ -70,25 +70,35 @@ class _Scale:
 
     @contextmanager
     def phase(self, name: str, count: int) -> Iterator[Figure]:
-        """Measure the block: its seconds, the processor time for each of so many, pages."""
+        """Measure the block: its seconds, what each of so many cost in it, and pages."""
         figure: Figure = {"figure": name, "count": count}
-        before, begun, pages = (
-            self.servers.processor_seconds(),
-            time.perf_counter(),
-            len(self.pages),
-        )
+        before, pages, begun = self._spent(), len(self.pages), time.perf_counter()
         yield figure
-        seconds, after = time.perf_counter() - begun, self.servers.processor_seconds()
+        seconds, after = time.perf_counter() - begun, self._spent()
         figure |= {
             "seconds": round(seconds, 1),
             "per_second": round(count / seconds, 1),
-            "cpu_ms_each": {
-                program: round(1000 * (spent - before[program]) / count, 2)
-                for program, spent in after.items()
+            "each": {
+                what: round((spent - before.get(what, 0)) / count, 2)
+                for what, spent in after.items()
+                if spent > before.get(what, 0)
             },
         }
         print(figure, flush=True)
         self.figures.append({**figure, "pages_ms": [round(ms, 1) for ms in self.pages[pages:]]})
+
+    def _spent(self) -> dict[str, float]:
+        """Return processor time by program, rows written by table, WAL and Temporal's disk."""
+        cpu = self.servers.processor_seconds()
+        rows = self.connection.execute(
+            "SELECT relname || ' rows', n_tup_ins + n_tup_upd FROM pg_stat_user_tables"
+        ).fetchall()
+        return {
+            **{f"{name} ms": 1000 * seconds for name, seconds in cpu.items()},
+            "WAL bytes": self.number("SELECT pg_current_wal_lsn() - '0/0'"),
+            "Temporal bytes": self.servers.temporal_bytes(),
+            **{name: float(written) for name, written in rows},
+        }
 
     async def enroll(self, sequence_id: UUID, count: int) -> None:
         """Enroll so many new contacts."""

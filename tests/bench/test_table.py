@@ -12,7 +12,7 @@ from bench import command
 from bench.table import Aim, Figure, Row, median_pair, table
 
 _CPU = {"worker": 90.0, "bare": 0.0, "postgres": 15.0, "temporal": 70.0, "simulator": 5.0}
-_PHASE = {"count": 900, "seconds": 30.0, "per_second": 30.0, "cpu_ms_each": _CPU, "answered_ms": 50}
+_PHASE = {"count": 900, "seconds": 30.0, "per_second": 30.0, "each": _CPU, "answered_ms": 50}
 _AT_REST = {
     "figure": "at rest",
     "worker_resident_mb": 190.0,
