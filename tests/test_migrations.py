@@ -132,13 +132,13 @@ def test_names_are_written_while_people_are_renamed_and_stay_written(
     """0020 gives way to whoever changes a contact, and goes on where it was."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_MANY.encode())
-        _wait(_alembic(database, tmp_path, "upgrade", "0019"))
+        alembic(database, tmp_path / "first.log", "upgrade", "0019").completes()
         last = connection.execute("SELECT contact_id FROM enrollments ORDER BY id DESC LIMIT 1")
         with psycopg.connect(database) as renaming:
             renaming.execute(
                 "UPDATE contacts SET last_name = 'Moss' WHERE id = %s", last.fetchone()
             )
-            migrating = _alembic(database, tmp_path, "upgrade", "head")
+            migrating = alembic(database, tmp_path / "second.log", "upgrade", "head")
             _until_written(connection, 2_000)
             connection.execute(
                 "DELETE FROM enrollments WHERE id IN"
@@ -146,7 +146,7 @@ def test_names_are_written_while_people_are_renamed_and_stay_written(
             )
             time.sleep(1.5)  # by now it has given way, and waits anew
             _until_written(connection, 1_999)
-        _wait(migrating)
+        migrating.completes()
         right = connection.execute(
             """
             SELECT count(*) FROM enrollments e JOIN contacts c ON c.id = e.contact_id
