@@ -61,9 +61,11 @@ chaos: $(INSTALLED) ## Break everything while 500 enrollments run; ENROLLMENTS=N
 model: $(INSTALLED) ## Search every interleaving for a broken promise; WORLD=NAME, WITHOUT=GUARD
 	$(BIN)/python -m tests.model $(if $(WORLD),--world "$(WORLD)") $(if $(WITHOUT),--without $(WITHOUT))
 
-lock: $(INSTALLED) ## Bring both lock files up to date with their .in files
+lock: $(INSTALLED) ## Bring all lock files up to date with their .in files
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
+	for lock in bench/peers/requirements-*.in; do \
+		$(LOCK) $$lock --constraint requirements.txt --output-file $${lock%.in}.txt || exit 1; done
 	cd api/assets && $(NPM) install --package-lock-only
 
 screenshots: $(INSTALLED) $(ASSETS) chromium ## Take pictures of every page into screenshots/

@@ -66,14 +66,16 @@ class World:
     sequence_id: UUID
 
 
-async def found_world(services: Services, *, first_delay_seconds: int = 0) -> World:
+async def found_world(
+    services: Services, *, first_delay_seconds: int = 0, delay_seconds: int = DELAY_SECONDS
+) -> World:
     """Create a user, a sender that is never the bottleneck, and an active sequence."""
     user_id = uuid4()
     async with services.database.transaction() as tx:
         user = {"id": user_id, "email": "bench@example.com", "name": "Bench", "role": Role.ADMIN}
         await tx.execute(insert(User), [user])
     sender_id = await add_sender(services, texts_per_second=1000)
-    delays = (first_delay_seconds, DELAY_SECONDS, DELAY_SECONDS)
+    delays = (first_delay_seconds, delay_seconds, delay_seconds)
     return World(user_id, await add_sequence(services, user_id, sender_id, delays))
 
 

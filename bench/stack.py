@@ -30,6 +30,7 @@ from workflows.client import DATA_CONVERTER, EnrollmentClient
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "bench-token"  # noqa: S105 - the simulator's, on this machine
+INBOUND = "/webhooks/twilio/inbound"
 _START_SECONDS = 180  # some, but a machine may be busy
 _STOP_SECONDS = 60
 
@@ -146,10 +147,15 @@ class Servers:
 
 
 @contextmanager
-def servers(*, kept: Path | None = None) -> Iterator[Servers]:
+def servers(
+    *, kept: Path | None = None, inbound_path: str = INBOUND, bare: bool = False
+) -> Iterator[Servers]:
     """Start PostgreSQL, Temporal (on disk, as `make up` does) and the simulator.
 
-    With ``kept``, PostgreSQL's data stays in this folder for the next time.
+    Args:
+        kept: The folder in which PostgreSQL's data stays for the next time.
+        inbound_path: Where at the API's port the simulator posts texts from handsets.
+        bare: Start no Temporal, and leave the database empty.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segue-bench-")))
@@ -159,8 +165,6 @@ def servers(*, kept: Path | None = None) -> Iterator[Servers]:
         stack.callback(postgres.stop)
         postgres.create_database("bench")
         temporal = TemporalServer(folder / "temporal.db", free_port(), None)
-        temporal.start()
-        stack.callback(temporal.stop)
         port, api_port = free_port(), free_port()
         found = Servers(
             postgres.url("bench"),
@@ -169,19 +173,23 @@ def servers(*, kept: Path | None = None) -> Iterator[Servers]:
             folder,
             api_port,
             temporal,
-            {"postgres": postgres.pid or 0, "temporal": temporal.pid or 0},
+            {"postgres": postgres.pid or 0},
         )
-        subprocess.run(
-            [sys.executable, "-m", "alembic", "upgrade", "head"],
-            env=found.environment(),
-            check=True,
-        )
+        if not bare:
+            temporal.start()
+            stack.callback(temporal.stop)
+            found.pids["temporal"] = temporal.pid or 0
+            subprocess.run(
+                [sys.executable, "-m", "alembic", "upgrade", "head"],
+                env=found.environment(),
+                check=True,
+            )
         stack.enter_context(
             found.program(
                 "simulator",
                 *("simulator", "--port", str(port)),
                 *("--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN),
-                *("--inbound-url", f"http://127.0.0.1:{api_port}/webhooks/twilio/inbound"),
+                *("--inbound-url", f"http://127.0.0.1:{api_port}{inbound_path}"),
             )
         )
         _callbacks_off(found.simulator)

@@ -62,18 +62,28 @@ def test_package_markers_are_empty() -> None:
     assert [file for file in markers if file.read_bytes()] == []
 
 
+def _locks() -> list[Path]:
+    return sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("bench/peers/requirements*.txt")])
+
+
 def test_locks_name_no_index() -> None:
-    locks = sorted(ROOT.glob("requirements*.txt"))
+    locks = _locks()
     addresses = re.compile(
         r"://|^\s*(-i|-f|--index-url|--extra-index-url|--find-links)\b", re.MULTILINE
     )
 
-    assert [lock.name for lock in locks] == ["requirements-dev.txt", "requirements.txt"]
+    assert [str(lock.relative_to(ROOT)) for lock in locks] == [
+        "bench/peers/requirements-celery.txt",
+        "bench/peers/requirements-dbos.txt",
+        "bench/peers/requirements-procrastinate.txt",
+        "requirements-dev.txt",
+        "requirements.txt",
+    ]
     assert [lock.name for lock in locks if addresses.search(lock.read_text())] == []
 
 
 def test_every_locked_package_has_an_exact_version_and_a_hash() -> None:
-    for lock in ROOT.glob("requirements*.txt"):
+    for lock in _locks():
         entries = re.split(r"\n(?=\S)", lock.read_text().strip())
         loose = [e for e in entries if not re.match(r"[\w.\[\]-]+==\S+[^\n]*\\\n\s+--hash=", e)]
         assert loose == []
