@@ -19,7 +19,7 @@ _CALM_SECONDS = 5
 _RECOVERY_SECONDS = 100
 """How long at least a run goes on after the worker was killed: what is redelivered late counts."""
 
-_GIVE_UP_SECONDS = 240
+_GIVE_UP_SECONDS = 600
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The drip on DBOS: one durable workflow for a person, which waits for a reply between texts.
 
 The workflow's id is the number, so enrolling twice starts nothing. A step is never run again once
-it has completed; one that was cut off is. A reply is a message to the workflow.
+it has completed; one that was cut off is. So a text is under way until its step has been recorded,
+and that is what is limited. A reply is a message to the workflow.
 https://docs.dbos.dev/python/tutorials/workflow-tutorial (2026-11)
 """
 
@@ -16,6 +17,8 @@ from bench.peers.drip import Given, Provider
 from bench.peers.plan import SENDS_AT_ONCE, TEXTS, WAIT_SECONDS
 
 _QUEUE, _WORKFLOW, _TOPIC = "drips", "drip", "reply"
+_THREADS = 32
+"""For statements; the default, no limit, made a thread for every person who had something to do."""
 
 
 def _launch(given: Given) -> None:
@@ -24,7 +27,7 @@ def _launch(given: Given) -> None:
             "name": "drip",
             "system_database_url": given.database_url,
             "log_level": "WARNING",
-            "run_admin_server": False,
+            "max_executor_threads": _THREADS,
         }
     )
     DBOS.launch()
@@ -40,6 +43,8 @@ def work(given: Given) -> None:
     """Run workflows."""
     provider, threads = Provider(given), ThreadPoolExecutor(SENDS_AT_ONCE)
 
+    under_way = asyncio.Semaphore(SENDS_AT_ONCE)
+
     @DBOS.step(name="send_text", retries_allowed=True, max_attempts=5)
     async def send_text(phone: str, step: int) -> str:
         loop = asyncio.get_running_loop()
@@ -48,7 +53,8 @@ def work(given: Given) -> None:
     @DBOS.workflow(name=_WORKFLOW)
     async def drip(phone: str) -> None:
         for step in range(len(TEXTS)):
-            await send_text(phone, step)
+            async with under_way:
+                await send_text(phone, step)
             if step + 1 < len(TEXTS) and await DBOS.recv_async(_TOPIC, WAIT_SECONDS) is not None:
                 return
 
