@@ -7,10 +7,7 @@ that machine's. Shown are medians, of the part also what 95 of 100 requests stay
 time: in the API's main thread, and in its PostgreSQL connections (Linux alone tells).
 """
 
-import argparse
-import asyncio
 import itertools
-import json
 import math
 import statistics
 import time
@@ -18,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -28,7 +24,7 @@ from psycopg import sql
 from temporalio.client import Client
 
 from api.enrollments import CONTACTS_CURSORS
-from bench import runs, stack
+from bench import command, runs, stack
 from bench.runs import World
 from bench.table import Aim, Figure, Row
 from domain.platform.paging import Position
@@ -135,32 +131,18 @@ def _beyond(position: Position) -> str:
     return f"(e.enrolled_at, e.id) < ('{position.value}', '{position.id}')"
 
 
-def main() -> None:
-    """Measure, print, and write JSON lines if asked."""
-    parser = argparse.ArgumentParser(prog="python -m bench.lists", description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
-    parser.add_argument("--enrollments", type=int, default=100_000, help="in the sequence")
-    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="requests of each view")
-    parser.add_argument("--kept", type=Path, help="folder of a database to fill once and keep")
-    parser.add_argument("--fill-only", action="store_true", help="measure nothing")
-    arguments = parser.parse_args()
-    rounds = 0 if arguments.fill_only else arguments.rounds
-    figures = asyncio.run(_measure(arguments.enrollments, rounds, arguments.kept))
-    if arguments.json:
-        arguments.json.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
-
-
-async def _measure(count: int, rounds: int, kept: Path | None) -> list[dict[str, Any]]:
+async def measure(*, enrollments: int, rounds: int, kept: str, fill_only: bool) -> list[Figure]:
+    """Measure each view so many times in a sequence of so many enrollments."""
     print("starting PostgreSQL, Temporal, the simulator and the API ...", flush=True)
     async with AsyncExitStack() as closing:
         programs = closing.enter_context(ExitStack())
-        servers = programs.enter_context(stack.servers(kept=kept))
+        servers = programs.enter_context(stack.servers(kept=Path(kept) if kept else None))
         client = await Client.connect(servers.temporal, data_converter=DATA_CONVERTER)
         services = await stack.services(servers, client, closing)
         connection = psycopg.connect(servers.database_url, autocommit=True)
         closing.callback(connection.close)
-        world = await _world(services, connection, count)
-        if not rounds:
+        world = await _world(services, connection, enrollments)
+        if fill_only:
             return []
         address = programs.enter_context(servers.api(LOG_LEVEL="INFO"))
         browser = await closing.enter_async_context(httpx.AsyncClient(base_url=address))
@@ -174,10 +156,11 @@ async def _measure(count: int, rounds: int, kept: Path | None) -> list[dict[str,
         starts = [cursors.write(place, "-enrolled_at") or "" for place in places]
         heads = ("page", "part", "p95", "API", "PG", "bare", "ratio")
         print(f"{'':26}{''.join(f'{head:>7}' for head in heads)}   kB of HTML")
-        return [
-            await _figure(view, browser, connection, world.sequence_id, rounds)
-            for view in _views(world.user_id, places, starts)
-        ]
+        figures = list[Figure]()
+        for view in _views(world.user_id, places, starts):
+            figure = await _figure(view, browser, connection, world.sequence_id, rounds)
+            figures.append({**figure, "enrollments": enrollments})
+        return figures
 
 
 async def _world(services: Services, connection: psycopg.Connection, count: int) -> World:
@@ -225,7 +208,7 @@ async def _figure(
     connection: psycopg.Connection,
     sequence_id: UUID,
     rounds: int,
-) -> dict[str, Any]:
+) -> Figure:
     """Measure one view in three ways, in turns."""
     path = f"/sequences/{sequence_id}/contacts"
     sizes: dict[str, int] = {}
@@ -312,10 +295,27 @@ def _ask_plainly(connection: psycopg.Connection, view: View, sequence_id: UUID) 
 def rows(figures: Sequence[Figure]) -> list[Row]:
     """Write the table's rows, one for each view: the part that 95 of 100 requests stay below."""
     return [
-        Row(f"Contacts tab, {one['view']}", one["part_p95_ms"], "ms", one["bare_ms"], Aim(25))
+        Row(
+            f"Contacts tab of {one['enrollments']:,}, {one['view']}",
+            one["part_p95_ms"],
+            "ms",
+            one["bare_ms"],
+            Aim(25),
+        )
         for one in figures
     ]
 
 
 if __name__ == "__main__":
-    main()
+    command.run(
+        "bench.lists",
+        __doc__,
+        measure,
+        rows,
+        {
+            "enrollments": (100_000, "in the sequence"),
+            "rounds": (_ROUNDS, "requests of each view"),
+            "kept": ("", "folder of a database to fill once and keep"),
+            "fill_only": (False, "measure nothing"),
+        },
+    )
