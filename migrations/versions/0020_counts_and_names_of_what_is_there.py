@@ -16,18 +16,20 @@ down_revision = '0019'
 branch_labels = None
 depends_on = None
 
-# The contact's name and number, and the enrollment itself, cannot change until they are written. A
-# lookup for each row, for a join might read all that is written again for every batch.
+# The enrollment, and its contact's name and number, cannot change until they are written.
 FILL = """
-    INSERT INTO enrollment_search (
-        enrollment_id, sequence_id, contact_id, enrolled_at, search_name, phone
+    WITH batch AS MATERIALIZED (
+        SELECT id, sequence_id, contact_id, enrolled_at FROM enrollments
+        WHERE id > :after ORDER BY id LIMIT 2000 FOR SHARE
+    ), written AS (
+        INSERT INTO enrollment_search (
+            enrollment_id, sequence_id, contact_id, enrolled_at, search_name, phone
+        )
+        SELECT e.id, e.sequence_id, e.contact_id, e.enrolled_at, c.search_name, c.phone
+        FROM batch e JOIN contacts c ON c.id = e.contact_id FOR SHARE OF c
+        ON CONFLICT DO NOTHING
     )
-    SELECT e.id, e.sequence_id, e.contact_id, e.enrolled_at, c.search_name, c.phone
-    FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-    WHERE e.id > :after
-    AND (SELECT true FROM enrollment_search s WHERE s.enrollment_id = e.id LIMIT 1) IS NULL
-    ORDER BY e.id LIMIT 2000 FOR SHARE OF e, c
-    RETURNING enrollment_id
+    SELECT id FROM batch ORDER BY id DESC LIMIT 1
 """
 
 # One snapshot: parts that it shows are of enrollments that it shows, and all others stay.
@@ -53,8 +55,8 @@ def upgrade() -> None:
 
 def fill() -> None:
     after = '00000000-0000-0000-0000-000000000000'
-    while written := op.get_bind().execute(sa.text(FILL), {'after': after}).scalars().all():
-        after = max(written)
+    while after is not None:
+        after = op.get_bind().execute(sa.text(FILL), {'after': after}).scalar()
 
 
 def downgrade() -> None:
