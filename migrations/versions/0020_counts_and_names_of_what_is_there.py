@@ -54,7 +54,7 @@ def upgrade() -> None:
 
 
 def fill() -> None:
-    after = '00000000-0000-0000-0000-000000000000'
+    after: object = '00000000-0000-0000-0000-000000000000'
     while after is not None:
         after = op.get_bind().execute(sa.text(FILL), {'after': after}).scalar()
 
