@@ -25,7 +25,7 @@ from tests.e2e.people import Desk, Person, Story, eventually
 from tests.e2e.stack import Process
 
 SEED = 20261125
-ENROLLMENTS = 40
+ENROLLMENTS = 30
 CALL_BEFORE = CHAOS_TIMINGS["CALL_BEFORE_SECONDS"]
 
 pytestmark = pytest.mark.timeout(300)

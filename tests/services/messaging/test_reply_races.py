@@ -30,8 +30,8 @@ from tests.kits.conversations import (
     talking,
 )
 
-ROUNDS = 50
-FEWER_ROUNDS = 15
+ROUNDS = 30
+FEWER_ROUNDS = 10
 SIDE_BY_SIDE = 5
 LATEST = 0.012
 """Seconds that either side may be late; a transaction takes about as long."""
