@@ -6,14 +6,18 @@ The rules: docs/design.md, "The row decides".
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
 
 from domain.messaging.ports import Accepted, SendRequest
+from domain.platform.rules import SendingRules
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import MessageStatus
+from services.messaging.sending import Sending
+from storage.platform.database import Pools
 from tests.kits.conversations import (
     ACTIVE,
     CONTINUE,
@@ -43,6 +47,9 @@ R = TypeVar("R")
 @pytest.fixture
 async def talk(database_url: str) -> AsyncIterator[Talk]:
     async with talking(database_url) as talk:
+        # The product's own, of which a busy machine leaves enough.
+        rules = replace(talk.rules, call_before=SendingRules().call_before)
+        talk.ledger = Sending(Pools.one(talk.database), rules)
         yield talk
 
 
