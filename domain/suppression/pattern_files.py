@@ -3,8 +3,8 @@
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from re import _parser as parser
 from typing import Any
 
 from domain.platform.folding import folded
@@ -156,6 +156,7 @@ class Phrases:
         return re.compile("".join(groups))
 
 
+_PARSER = import_module("re._parser")  # Python's own; its name says that it may change
 _FILED_BY = 4
 _WORD_MAY_BEGIN = re.compile(r"(?<!\w).", re.DOTALL)
 _Node = tuple[Any, Any]
@@ -166,7 +167,7 @@ def beginnings(pattern: str) -> set[str]:
 
     Every match begins with one of them; not each of them begins a match.
     """
-    return _beginnings(list(parser.parse(pattern)), _FILED_BY)
+    return _beginnings(list(_PARSER.parse(pattern)), _FILED_BY)
 
 
 def _beginnings(nodes: Sequence[_Node], length: int) -> set[str]:
