@@ -12,7 +12,7 @@ from domain.messaging.effects import Effects
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import Canary
 from storage.platform.database import Transaction, as_json
-from storage.platform.locks import LOCK_NUMBER, TRY_NUMBER
+from storage.platform.locks import LOCK_NUMBER, TRY_NUMBER, as_setting
 from storage.platform.rows import made
 from storage.tables.sent import LAST_SENT_AT
 
@@ -114,8 +114,8 @@ async def load_free(
         {"place": place, "sid": one.sid, "attempt_id": one.attempt_id}
         for place, one in enumerate(reports)
     ]
-    milliseconds = f"{patience // timedelta(milliseconds=1)}ms"
-    rows = (await tx.run(_LOCK_FREE, reports=as_json(asked), patience=milliseconds)).all()
+    given = {"reports": as_json(asked), "patience": as_setting(patience)}
+    rows = (await tx.run(_LOCK_FREE, **given)).all()
     ids = {row.id for row in rows if row.is_free}
     read = await _read(tx, ids) if ids else {}
     found: list[Loaded | Literal["taken"] | None] = [None] * len(reports)

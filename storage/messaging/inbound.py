@@ -10,7 +10,7 @@ from domain.statuses.sequences import ReplyPolicy
 from domain.statuses.suppression import TextMeaning
 from storage.enrollments import enrollments
 from storage.platform.database import Transaction, as_json
-from storage.platform.locks import TRY_NUMBER
+from storage.platform.locks import TRY_NUMBER, as_setting
 from storage.tables.sent import SENT
 
 _CAME = """jsonb_to_recordset(:texts) AS came(
@@ -77,8 +77,7 @@ async def keep_texts(
     )
     if patience is None:
         return await tx.rows(KeptText, _KEEP_ALL, texts=came)
-    milliseconds = f"{patience // timedelta(milliseconds=1)}ms"
-    return await tx.rows(KeptText, _KEEP_FREE, texts=came, patience=milliseconds)
+    return await tx.rows(KeptText, _KEEP_FREE, texts=came, patience=as_setting(patience))
 
 
 def _event_payload(inbound: InboundText) -> dict[str, object]:

@@ -81,8 +81,14 @@ class MovedError(Exception):
 
 async def limit_waits(tx: Transaction, patience: timedelta) -> None:
     """Wait for no lock longer than this from now on (``database.is_lock_timeout``)."""
-    milliseconds = f"{patience // timedelta(milliseconds=1)}ms"
-    await tx.run("SELECT set_config('lock_timeout', :patience, true)", patience=milliseconds)
+    await tx.run(
+        "SELECT set_config('lock_timeout', :patience, true)", patience=as_setting(patience)
+    )
+
+
+def as_setting(patience: timedelta) -> str:
+    """Write a duration as PostgreSQL's settings take it, in whole milliseconds."""
+    return f"{patience // timedelta(milliseconds=1)}ms"
 
 
 async def lock_numbers(tx: Transaction, phones: Collection[str]) -> None:

@@ -25,7 +25,7 @@ from tests.kits.conversations import (
     new_sid,
     talking,
 )
-from tests.kits.statements import counting
+from tests.kits.query_plans import asked_of
 
 MOST_STATEMENTS = 20
 """Of a transaction with replies and opt-outs, whatever the number of texts."""
@@ -58,7 +58,7 @@ async def test_twenty_texts_cost_as_many_statements_as_two(talk: Talk) -> None:
         (people[1:3], ["STOP", "Hello"]),
         (people[3:], ["STOP", "Hello"]),
     ):
-        with counting(talk.database) as statements:
+        async with asked_of(talk.database) as statements:
             done = await talk.inbound.apply(texts_of(talk, some, bodies), patience=PATIENCE)
         assert (done.count, list(done.left)) == (len(some), [])
         counts.append(len(statements))

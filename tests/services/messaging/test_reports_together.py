@@ -26,7 +26,7 @@ from tests.kits.conversations import (
     new_sid,
     talking,
 )
-from tests.kits.statements import counting
+from tests.kits.query_plans import asked_of
 
 MOST_STATEMENTS = 7
 """Of a transaction, whatever the number of reports."""
@@ -78,7 +78,7 @@ async def test_twenty_reports_cost_as_many_statements_as_two(talk: Talk) -> None
     sent = [one for _, one in await texted(talk, 22)]
     counts = []
     for some in (sent[:2], sent[2:]):
-        with counting(talk.database) as statements:
+        async with asked_of(talk.database) as statements:
             assert await talk.status_callbacks.apply_together([report(one) for one in some]) == []
         counts.append(len(statements))
     assert counts[0] == counts[1] <= MOST_STATEMENTS
