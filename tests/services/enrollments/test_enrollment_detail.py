@@ -204,7 +204,8 @@ async def test_paused_and_held_enrollments_explain_the_wait(
 
 
 async def test_next_step_explains_its_postponement(world: World, detail: EnrollmentDetail) -> None:
-    sequence = await world.active(send_window={"mon": ["10:00", "11:00"]})
+    later = (datetime.now(ZoneInfo(ZONE)) + timedelta(days=2)).strftime("%a").lower()
+    sequence = await world.active(send_window={later: ["10:00", "11:00"]})
     enrollment_id = await enroll(world, sequence)
     [row] = await world.rows("SELECT due_at, next_send_at FROM enrollments")
     [*_, window] = (await detail.get(enrollment_id)).steps[0].reasons
