@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import psycopg
 import pytest
@@ -246,7 +247,11 @@ def server_folder() -> Iterator[Path]:
 def postgres_server(server_folder: Path) -> Iterator[EmbeddedPostgres]:
     """Start a PostgreSQL server that is fast and does not survive crashes."""
     fork_server()  # it is needed next, and takes as long to start
-    server = EmbeddedPostgres(server_folder / "postgres", free_port(), options=_UNSAFE_BUT_FAST)
+    sockets = _sockets(server_folder)
+    sockets.mkdir()
+    sockets.chmod(0o777)
+    options = {**_UNSAFE_BUT_FAST, "unix_socket_directories": str(sockets)}
+    server = EmbeddedPostgres(server_folder / "postgres", free_port(), options=options)
     server.start()
     with psycopg.connect(server.url(), autocommit=True) as connection:
         # Each connection hashes the password, by default 4096 times.
@@ -266,13 +271,25 @@ def database_template(server_folder: Path, postgres_server: EmbeddedPostgres) ->
     return name
 
 
+def _sockets(server_folder: Path) -> Path:
+    """Name the folder of PostgreSQL's Unix sockets."""
+    return server_folder / "sockets"
+
+
 @pytest.fixture(scope="session")
-def shared_database(postgres_server: EmbeddedPostgres, database_template: str) -> str:
-    """Create one migrated database for all tests: cloning one for each is slow."""
+def shared_database(
+    server_folder: Path, postgres_server: EmbeddedPostgres, database_template: str
+) -> str:
+    """Create one migrated database for all tests: cloning one for each is slow.
+
+    It is reached by a Unix socket, which takes a fifth less processor time than TCP.
+    """
     clone = sql.SQL("CREATE DATABASE segue_shared TEMPLATE {}")
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute(clone.format(sql.Identifier(database_template)))
-    return postgres_server.url("segue_shared")
+    url = urlsplit(postgres_server.url("segue_shared"))
+    by_socket = urlencode({"host": _sockets(server_folder), "port": postgres_server.port})
+    return url._replace(netloc=f"{url.username}:{url.password}@", query=by_socket).geturl()
 
 
 @pytest.fixture(scope="session")
