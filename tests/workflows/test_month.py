@@ -1,4 +1,4 @@
-"""A month in minutes: 60 enrollments, a deploy, a DST change, a pause."""
+"""A month in minutes: 24 enrollments, a deploy, a DST change, a pause."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ from workflows.enrollment import EnrollmentWorkflow
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 from workflows.messages import Ended, EnrollmentResult, StartEnrollment
 
-BEFORE, AFTER = 44, 16
+BEFORE, AFTER = 16, 8
 """Enrolled before the deploy, and after it."""
 
 ZONES = ("America/New_York", "America/Los_Angeles", "America/Phoenix", "Europe/Berlin")
