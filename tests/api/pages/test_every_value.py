@@ -313,7 +313,9 @@ def test_every_timeline_note_has_words() -> None:
         for layer in ("services", "storage")
         for path in (ROOT / layer).rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "timeline.note"
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "attr", None) == "note"
+        and ast.unparse(call.func) == "timeline.note"
         for argument in call.args
         if isinstance(argument, ast.Constant)
     }
