@@ -94,9 +94,16 @@ def _long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.access.limits._FIRST_WAIT", timedelta(seconds=25))
 
 
+@pytest.fixture(scope="session")
+def _read_settings(shared_database: str) -> ApiSettings:
+    """Read the settings once: that takes longer than most requests."""
+    return make_settings(shared_database.replace("postgresql://", "postgresql+psycopg://", 1))
+
+
 @pytest.fixture
-def settings(database_url: str) -> ApiSettings:
-    return make_settings(database_url)
+def settings(database_url: str, _read_settings: ApiSettings) -> ApiSettings:
+    assert _read_settings.database_url == database_url
+    return _read_settings.model_copy()
 
 
 def make_settings(database_url: str) -> ApiSettings:

@@ -6,8 +6,9 @@ It also prints the line that CHANGELOG.md must then have.
 import hashlib
 import json
 import sys
-from functools import cache
 from pathlib import Path
+
+from fastapi import FastAPI
 
 from api.app import create_app
 from tests.api.conftest import make_settings
@@ -16,10 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "docs" / "openapi.json"
 
 
-@cache
-def document() -> str:
+def document(app: FastAPI) -> str:
     """Return the document, formatted so that a change touches few lines."""
-    app = create_app(make_settings("postgresql+psycopg://nobody@127.0.0.1:1/none"))
     return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -29,5 +28,6 @@ def edition(text: str) -> str:
 
 
 if __name__ == "__main__":
-    RECORDED.write_text(document())
-    sys.stdout.write(f"CHANGELOG.md: say what changed, and `openapi {edition(document())}`\n")
+    app = create_app(make_settings("postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    RECORDED.write_text(document(app))
+    sys.stdout.write(f"CHANGELOG.md: say what changed, and `openapi {edition(document(app))}`\n")

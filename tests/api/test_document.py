@@ -7,6 +7,7 @@ from typing import Any, cast
 import httpx
 import jsonschema_rs
 import pytest
+from fastapi import FastAPI
 
 from api.examples import EXAMPLES, IDS, Example
 from tests.api.record import RECORDED, ROOT, document, edition
@@ -21,9 +22,9 @@ FOR_PEOPLE = [name for name, (_, path, _) in OPERATIONS.items() if path.startswi
 READS = [name for name in FOR_PEOPLE if OPERATIONS[name][0] == "get"]
 
 
-def test_recorded_document_is_current() -> None:
+def test_recorded_document_is_current(shared_app: FastAPI) -> None:
     """Run `python -m tests.api.record` when this fails, and describe the change in CHANGELOG.md."""
-    assert RECORDED.read_text() == document()
+    assert RECORDED.read_text() == document(shared_app)
 
 
 def test_changelog_names_the_current_document() -> None:

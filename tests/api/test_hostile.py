@@ -32,9 +32,9 @@ async def test_long_list_of_errors_is_cut(member: httpx.AsyncClient) -> None:
     assert len(answer.json()["errors"]) == _ERRORS_MOST
 
 
-@pytest.mark.parametrize("path", ["/api/audit", "/api/users", "/api/contacts", "/api/jobs"])
-async def test_made_up_cursor_is_refused(admin: httpx.AsyncClient, path: str) -> None:
-    lists = ("audit", "users", "contacts", "jobs", None, 1)
+@pytest.mark.parametrize("own", ["audit", "users", "contacts", "jobs"])
+async def test_made_up_cursor_is_refused(admin: httpx.AsyncClient, own: str) -> None:
+    """Whatever it holds; one that names another list is refused for that alone."""
     orders = ("id", "-id", "name", "created_at", "-created_at")
     values: list[list[object]] = [
         ["is", None],
@@ -43,11 +43,17 @@ async def test_made_up_cursor_is_refused(admin: httpx.AsyncClient, path: str) ->
         ["at", 1],
         [{}, 1],
     ]
-    for of, sort, value in itertools.product(lists, orders, values):
+    others = [of for of in ("audit", "users", "contacts", "jobs", None, 1) if of != own]
+    cursors: list[tuple[object, str, list[object]]] = [
+        *itertools.product([own], orders, values),
+        *zip(others, orders, values, strict=True),
+    ]
+    for of, sort, value in cursors:
         raw = json.dumps([of, sort, *value, "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006"])
         cursor = base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
-        answer = await admin.get(path, params={"cursor": cursor})
-        assert answer.status_code in {200, 422}, (raw, answer.text)
+        answer = await admin.get(f"/api/{own}", params={"cursor": cursor})
+        expected = {200, 422} if of == own else {422}
+        assert answer.status_code in expected, (raw, answer.text)
 
 
 async def test_cursor_of_another_list_is_refused(admin: httpx.AsyncClient) -> None:

@@ -17,7 +17,7 @@ from api.headers import SECURITY_HEADERS
 from services.factory import Services
 from settings import ApiSettings
 from tests.api.conftest import Connect
-from tests.api.record import document
+from tests.api.record import RECORDED
 
 FORM = "application/x-www-form-urlencoded"
 INBOUND = "/webhooks/twilio/inbound"
@@ -182,7 +182,7 @@ async def test_https_address_sends_hsts(
 async def test_allow_lists_every_method_of_a_path(anonymous: httpx.AsyncClient) -> None:
     """Each documented path is asked with a method that it does not have."""
     wrong: dict[str, str] = {}
-    for path, operations in json.loads(document())["paths"].items():
+    for path, operations in json.loads(RECORDED.read_text())["paths"].items():
         offered = {method.upper() for method in operations}
         one = path.format(**dict.fromkeys(_names(path), "6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11"))
 

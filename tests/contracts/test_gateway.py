@@ -481,11 +481,14 @@ async def test_wrong_credentials_refuse_a_call_and_fail_a_list(
         await twilio.gateway.line_type(THEIRS)
 
 
-async def test_long_list_is_read_to_its_end(twilio: TwilioProvider) -> None:
+async def test_long_list_is_read_to_its_end(
+    twilio: TwilioProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sms.gateway._PAGE_SIZE", 10)
     since = datetime.now(UTC)
-    for number in range(230):
+    for number in range(23):
         await twilio.gateway.create(call(body=str(number)))
 
     listed = await twilio.gateway.list_outbound(THEIRS, since)
 
-    assert len({message.sid for message in listed}) == 230
+    assert len({message.sid for message in listed}) == 23

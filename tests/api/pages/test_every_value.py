@@ -223,17 +223,20 @@ class Everything:
             )
         self.ids["opted_out"] = str(opted_out)
 
-    async def shown(self, *paths: str) -> list[str]:
-        """Return the text of pages, whole and as parts for htmx."""
+    async def shown(
+        self, *paths: str, case: object, headers: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Return the text of pages; a failure names the case."""
         texts = []
         for path in paths:
-            both = ""
-            for headers in ({}, PANEL):
-                answer = await self.client.get(path.format(**self.ids), headers=headers)
-                assert answer.status_code == 200, f"{path}: {answer.text[-500:]}"
-                both += answer.text
-            texts.append(both)
+            answer = await self.client.get(path.format(**self.ids), headers=headers)
+            assert answer.status_code == 200, f"{case}, {path}: {answer.text[-500:]}"
+            texts.append(answer.text)
         return texts
+
+    async def parts(self, *paths: str, case: object) -> list[str]:
+        """Return what htmx gets of pages: templates that the whole pages include."""
+        return await self.shown(*paths, case=case, headers=PANEL)
 
 
 @pytest.fixture
@@ -271,8 +274,9 @@ async def test_every_value_of_a_column_is_shown(everything: Everything, column: 
             f" WHERE {ONLY.get(column, 'true')}",
             value=value.value,
         )
-        first, *_ = await everything.shown(*paths)
+        first, *_ = await everything.shown(*paths, case=value)
         assert said is None or said in first, f"{value}: {said}"
+    await everything.parts(*paths, case=column)
 
 
 async def test_conversation_is_shown_for_every_kind_of_text(everything: Everything) -> None:
@@ -281,13 +285,15 @@ async def test_conversation_is_shown_for_every_kind_of_text(everything: Everythi
             "UPDATE messages SET keyword = :keyword WHERE direction = 'inbound'",
             keyword=meaning.value,
         )
-        panel, talk, _ = await everything.shown(*TALK)
+        panel, talk, _ = await everything.shown(*TALK, case=meaning)
         assert LABELS.meanings[meaning] in panel, meaning
         assert LABELS.meanings[meaning] in talk, meaning
+    await everything.parts(*TALK, case="as parts")
 
 
 async def test_every_note_is_shown(everything: Everything) -> None:
-    for number, (kind, detail) in enumerate(TIMELINE.values()):
+    path = "/enrollments/{enrollment}"
+    for number, (name, (kind, detail)) in enumerate(TIMELINE.items()):
         await everything.run(
             "INSERT INTO enrollment_events (enrollment_id, at, kind, detail)"
             " VALUES (:id, now(), :kind, CAST(:detail AS jsonb))",
@@ -295,8 +301,10 @@ async def test_every_note_is_shown(everything: Everything) -> None:
             kind=kind,
             detail=detail,
         )
-        (panel,) = await everything.shown("/enrollments/{enrollment}")
-        assert panel.count('<span class="timeline-mark') == 2 * (number + 4)
+        (panel,) = await everything.shown(path, case=name)
+        assert panel.count('<span class="timeline-mark') == number + 4, name
+    (part,) = await everything.parts(path, case="as a part")
+    assert part.count('<span class="timeline-mark') == len(TIMELINE) + 3
 
 
 def test_every_timeline_note_has_words() -> None:
@@ -305,7 +313,9 @@ def test_every_timeline_note_has_words() -> None:
         for layer in ("services", "storage")
         for path in (ROOT / layer).rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "timeline.note"
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "attr", None) == "note"
+        and ast.unparse(call.func) == "timeline.note"
         for argument in call.args
         if isinstance(argument, ast.Constant)
     }
@@ -324,9 +334,9 @@ async def test_retried_text_shows_reason_and_time(everything: Everything) -> Non
         "UPDATE enrollments SET due_at = now(), next_send_at = '2099-12-01T14:30Z'"
         " WHERE status = 'active'"
     )
-    panel, people = await everything.shown(
-        "/enrollments/{enrollment}", "/sequences/{sequence}/contacts"
-    )
+    pages = ("/enrollments/{enrollment}", "/sequences/{sequence}/contacts")
+    panel, people = await everything.shown(*pages, case="whole")
+    await everything.parts(*pages, case="as parts")
     at = "Tue 1 Dec 2099, 9:30 am (New York)"
     reason = explain(30003)
     for html in (panel, people):
@@ -343,18 +353,20 @@ async def test_retried_text_shows_reason_and_time(everything: Everything) -> Non
 async def test_every_outcome_of_a_step_can_be_listed(everything: Everything) -> None:
     for outcome in StepOutcome:
         path = f"/sequences/{{sequence}}/contacts?outcome={outcome.value}&outcome_step=1"
-        (shown,) = await everything.shown(path)
+        (shown,) = await everything.shown(path, case=outcome)
         assert LABELS.step_outcomes[outcome] in shown, outcome
+        await everything.parts(path, case=outcome)
 
 
 async def test_every_type_of_event_is_shown(everything: Everything) -> None:
+    path = "/settings/webhooks/{endpoint}"
+    (form,) = await everything.shown("/settings/webhooks/new", case="form")
     for kind in EventType:
         await everything.run("UPDATE events SET type = :type", type=kind.value)
-        endpoint, form = await everything.shown(
-            "/settings/webhooks/{endpoint}", "/settings/webhooks/new"
-        )
-        assert LABELS.event_types[kind] in endpoint
-        assert LABELS.event_types[kind] in form or kind is EventType.TEST_PING
+        (endpoint,) = await everything.shown(path, case=kind)
+        assert LABELS.event_types[kind] in endpoint, kind
+        assert LABELS.event_types[kind] in form or kind is EventType.TEST_PING, kind
+    await everything.parts(path, case="as a part")
 
 
 def test_every_row_result_has_words() -> None:
