@@ -272,7 +272,7 @@ async def test_concurrent_calls_enroll_each_contact_once(
 
 async def test_no_enrollment_slips_in_while_archiving(world: World, enrolling: Enrolling) -> None:
     """Rule: archiving finishes active enrollments if asked to; none is left."""
-    for _ in range(5):
+    for _ in range(3):
         sequence = await world.active()
         batches = [await world.contacts(20) for _ in range(6)]
 

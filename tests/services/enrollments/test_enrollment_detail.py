@@ -13,6 +13,7 @@ from sqlmodel import col
 from domain.enrollments.faults import Fault
 from domain.platform.errors import NotFoundError
 from domain.platform.rules import SendingRules
+from domain.sequences.timing import DAYS
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.sequences import SequenceKind
@@ -204,8 +205,8 @@ async def test_paused_and_held_enrollments_explain_the_wait(
 
 
 async def test_next_step_explains_its_postponement(world: World, detail: EnrollmentDetail) -> None:
-    later = (datetime.now(ZoneInfo(ZONE)) + timedelta(days=2)).strftime("%a").lower()
-    sequence = await world.active(send_window={later: ["10:00", "11:00"]})
+    another_day = DAYS[(datetime.now(ZoneInfo(ZONE)).weekday() + 2) % 7]
+    sequence = await world.active(send_window={another_day: ["10:00", "11:00"]})
     enrollment_id = await enroll(world, sequence)
     [row] = await world.rows("SELECT due_at, next_send_at FROM enrollments")
     [*_, window] = (await detail.get(enrollment_id)).steps[0].reasons

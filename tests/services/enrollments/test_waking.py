@@ -71,8 +71,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> PagesCounted:
 async def many(kit: SendingKit) -> SequenceRecord:
     """Enroll many into a sequence; all wait for their first text."""
     sequence = await kit.sequence("Hello", "Again")
-    for contact_id in await kit.world.contacts(_COUNT):
-        await kit.enroll(sequence, contact_id)
+    await kit.enroll_many(_COUNT, sequence)
     return sequence
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import insert
 from domain.messaging.inbound import InboundText
 from domain.messaging.ports import ListedText, ListPage, ProviderUnavailableError
 from domain.statuses.sequences import ReplyPolicy
+from services.maintenance.pruning import Pruning
 from services.messaging import backfill, inbound
 from storage.messaging import backfill as rows
 from storage.tables.messaging import Sender
@@ -30,7 +31,7 @@ SECOND, MINUTE, HOUR, DAY = (
 @pytest.fixture
 async def kit(kit: SendingKit) -> SendingKit:
     """A kit whose lists were read a moment ago."""
-    await kit.services.sweep.sweep()
+    await kit.services.backfill.fetch_texts()
     await looked_through(kit, MINUTE)
     return kit
 
@@ -75,12 +76,11 @@ async def texts_us(
 
 
 async def fetched(kit: SendingKit) -> int:
-    """Run the sweep five minutes later; return how many texts it fetched."""
+    """Run this part of the sweep five minutes later; return how many texts it fetched."""
     await kit.pass_time(5 * MINUTE)
-    report = await kit.services.sweep.sweep()
-    assert report.failures == []
+    count = await kit.services.backfill.fetch_texts()
     await kit.services.outbox.drain()
-    return report.texts_fetched
+    return count
 
 
 async def stored(kit: SendingKit) -> list[str]:
@@ -250,7 +250,7 @@ class TestTexts:
         while not await stored(kit):
             tries += 1
             await kit.pass_time(15 * MINUTE)
-            assert (await kit.services.sweep.sweep()).failures == []
+            await kit.services.backfill.fetch_texts()
         assert tries == backfill.PERSISTENCE + 1
         assert await opted_out(kit, enrollment)
 
@@ -267,7 +267,7 @@ class TestTexts:
         await kit.pass_time(5 * MINUTE)
         for _ in range(backfill.PERSISTENCE + 1):
             await kit.world.run("UPDATE catch_up_lists SET next_try_at = NULL")
-            assert (await kit.services.sweep.sweep()).failures == []
+            await kit.services.backfill.fetch_texts()
         assert sorted(await stored(kit)) == ["And", "Look", "STOP"]
         assert await opted_out(kit, enrollment)
 
@@ -298,6 +298,7 @@ class TestTexts:
         kit.gateway.texts.clear()
         for _ in range(2):
             assert await fetched(kit) == 0
+        await Pruning(kit.world.database, jobs_kept=30 * DAY).prune()
         assert await kit.world.rows("SELECT 1 FROM inbound_events") == []
 
 
@@ -354,10 +355,10 @@ class TestWhen:
     async def test_every_five_minutes_with_an_hours_overlap(self, kit: SendingKit) -> None:
         """Each look begins an hour before the last text seen."""
         enrollment = await kit.enroll()
-        await kit.services.sweep.sweep()
+        await kit.services.backfill.fetch_texts()
         assert kit.gateway.asked == []
         assert await fetched(kit) == 0
-        await kit.services.sweep.sweep()
+        await kit.services.backfill.fetch_texts()
         assert len(kit.gateway.asked) == 1
         await texts_us(kit, enrollment, "listed late", before=60 * MINUTE)
         await texts_us(kit, enrollment, "long before", before=70 * MINUTE)
@@ -382,10 +383,10 @@ class TestWhen:
         await fetched(kit)
         await looked_through(kit, -DAY)
         await texts_us(kit, enrollment, "STOP")
-        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert await kit.services.backfill.fetch_texts() == 1
         assert await opted_out(kit, enrollment)
         asked = len(kit.gateway.asked)
-        await kit.services.sweep.sweep()
+        await kit.services.backfill.fetch_texts()
         assert len(kit.gateway.asked) == asked, "and from there on as ever"
 
     async def test_texts_are_fetched_soon_after_an_outage(self, kit: SendingKit) -> None:
@@ -396,15 +397,15 @@ class TestWhen:
         await kit.pass_time(30 * SECOND)
         await texts_us(kit, enrollment, "just before", before=40 * SECOND)
         asked = len(kit.gateway.asked)
-        await kit.services.sweep.sweep()
+        await kit.services.backfill.fetch_texts()
         assert (len(kit.gateway.asked) - asked, await stored(kit)) == (1, [])
         await kit.pass_time(MINUTE)
         kit.gateway.texts[0] = replace(kit.gateway.texts[0], sent_at=ago(100 * SECOND))
-        await kit.services.sweep.sweep()
+        await kit.services.backfill.fetch_texts()
         assert await stored(kit) == ["just before"]
         asked = len(kit.gateway.asked)
         await kit.pass_time(MINUTE)
-        await kit.services.sweep.sweep()
+        await kit.services.backfill.fetch_texts()
         assert len(kit.gateway.asked) == asked
 
     async def test_long_list_continues_in_the_next_sweep(
@@ -418,7 +419,7 @@ class TestWhen:
         for minutes in range(3, 12):
             await texts_us(kit, enrollment, str(minutes), before=minutes * MINUTE)
         counts = [await fetched(kit)]
-        counts += [(await kit.services.sweep.sweep()).texts_fetched for _ in range(3)]
+        counts += [await kit.services.backfill.fetch_texts() for _ in range(3)]
         assert counts == [4, 4, 1, 0]
         assert len(await stored(kit)) == 9
         assert [page for _, _, page in kit.gateway.asked] == [None, "2", "4", "6", "8"]
@@ -426,24 +427,25 @@ class TestWhen:
 
     async def test_sweep_reads_a_list_to_its_end(self, kit: SendingKit) -> None:
         """A STOP whose webhook never came, behind a day of texts whose webhooks did."""
+        kit.gateway.page_size = 100
         enrollment = await kit.enroll()
         await kit.send(enrollment)
         stop = await texts_us(kit, enrollment, "STOP", before=25 * HOUR)
         await kit.pass_time(DAY)
         came = [
-            ListedText(f"SM{at:032x}", "+12125550188", OURS, None, "Hi", 0, ago(SECOND * at * 2))
-            for at in range(60, 40_060)
+            ListedText(f"SM{at:032x}", "+12125550188", OURS, None, "Hi", 0, ago(SECOND * at * 20))
+            for at in range(6, 4_006)
         ]
         kit.gateway.texts += reversed(came)
         await kit.world.run(
             "INSERT INTO inbound_events (provider_sid, phone, payload, occurred_at, applied_at)"
             " SELECT 'SM' || lpad(to_hex(n), 32, '0'), '+12125550188', '{}', now(), now()"
-            " FROM generate_series(60, 40059) n"
+            " FROM generate_series(6, 4005) n"
         )
         report = await kit.services.sweep.sweep()
         assert report.texts_fetched == 1
         assert await opted_out(kit, enrollment), stop
-        assert len(kit.gateway.asked) == 41, "1,000 a page, and once"
+        assert len(kit.gateway.asked) == 41, "100 a page, and once"
 
     async def test_each_number_has_its_own_list_and_a_service_the_accounts(
         self, kit: SendingKit
@@ -493,7 +495,7 @@ class TestWhen:
         await kit.pass_time(5 * MINUTE)
         async with kit.world.database.transaction() as tx:
             [frozen] = await rows.text_lists(tx)
-        await kit.services.sweep.sweep()
+        await kit.services.backfill.fetch_texts()
         async with kit.world.database.transaction() as tx:
             assert await rows.read(tx, frozen, frozen.read_at, "1") is None
             [now] = await rows.text_lists(tx)
@@ -509,22 +511,25 @@ class TestWhen:
         kit.gateway.lists_fail = True
         await kit.pass_time(5 * MINUTE)
         asked_at = []
-        for minute in range(40):
+        for minute in range(25):
             before = len(kit.gateway.asked)
-            report = await kit.services.sweep.sweep()
-            assert (report.failures, report.texts_fetched) == ([], 0)
+            if minute:
+                assert await kit.services.backfill.fetch_texts() == 0
+            else:
+                report = await kit.services.sweep.sweep()
+                assert (report.failures, report.texts_fetched) == ([], 0)
             asked_at += [minute] * (len(kit.gateway.asked) - before)
             await kit.pass_time(MINUTE)
-        assert asked_at == [0, 1, 3, 7, *range(12, 40, 5)], "as often as ever in the end"
+        assert asked_at == [0, 1, 3, 7, *range(12, 25, 5)], "as often as ever in the end"
         kit.gateway.lists_fail = False
         await kit.pass_time(5 * MINUTE)
-        assert (await kit.services.sweep.sweep()).texts_fetched == 1
+        assert await kit.services.backfill.fetch_texts() == 1
         assert (await kit.row(enrollment)).status == "finished_responded"
         assert await stored(kit) == [text.body]
         kit.gateway.lists_fail = True
         await kit.pass_time(5 * MINUTE)
         for _ in range(2):
-            await kit.services.sweep.sweep()
+            await kit.services.backfill.fetch_texts()
             await kit.pass_time(MINUTE)
         [failing] = await kit.world.rows("SELECT failures FROM catch_up_lists")
         assert failing.failures == 2, "it was counted anew"

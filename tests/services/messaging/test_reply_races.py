@@ -34,8 +34,8 @@ from tests.kits.conversations import (
     talking,
 )
 
-ROUNDS = 30
-FEWER_ROUNDS = 10
+ROUNDS = 15
+FEWER_ROUNDS = 6
 SIDE_BY_SIDE = 5
 LATEST = 0.012
 """Seconds that either side may be late; a transaction takes about as long."""

@@ -210,7 +210,7 @@ async def test_report_that_was_kept_before_is_applied_with_others(talk: Talk) ->
 async def test_reports_at_once_end_as_one_by_one(talk: Talk, seed: int) -> None:
     """Several on each text, in any order, some of them twice."""
     order = random.Random(seed)
-    plans = [order.choices(WORDS, k=order.randint(1, 4)) for _ in range(12)]
+    plans = [order.choices(WORDS, k=order.randint(1, 4)) for _ in range(8)]
     codes = {"undelivered": 30005, "failed": 30005}
     at_once = StatusCallbacks(talk.database, talk.rules, GroupLimits(together=5))
     results = []

@@ -1,4 +1,4 @@
-"""Mark-finished, STOP and reply, each against a whole send at a hundred of its instants.
+"""Mark-finished, STOP and reply, each against a whole send at forty of its instants.
 
 The rules: docs/design.md, "Never twice, never after".
 """
@@ -24,7 +24,7 @@ from tests.fakes import FakeGateway
 from tests.kits.sending import SendingKit, until
 from tests.worlds import ZONE, ongoing
 
-ROUNDS = 100
+ROUNDS = 40
 SIDE_BY_SIDE = 8
 CALL_BEFORE, MARGIN = timedelta(milliseconds=120), timedelta(milliseconds=30)
 EARLIEST, LATEST = -0.02, 0.06

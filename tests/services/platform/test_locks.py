@@ -363,16 +363,16 @@ async def multixacts(kit: SendingKit) -> int:
 async def test_sends_of_one_sequence_and_sender_create_no_multixacts(kit: SendingKit) -> None:
     """Every set of transactions that share a row lock must be stored, and vacuumed later."""
     sequence = await kit.sequence("Hello")
-    enrollments = await kit.enroll_many(80, sequence)
+    enrollments = await kit.enroll_many(30, sequence)
     before = await multixacts(kit)
-    slots = asyncio.Semaphore(40)
+    slots = asyncio.Semaphore(15)
 
     async def send(enrollment: UUID) -> None:
         async with slots:
             await kit.run_step(enrollment)
 
     await asyncio.gather(*(send(one) for one in enrollments))
-    assert len(kit.gateway.calls) == 80
+    assert len(kit.gateway.calls) == 30
     assert await multixacts(kit) - before == 0
 
 
@@ -407,14 +407,14 @@ async def updates(kit: SendingKit) -> dict[str, tuple[int, int]]:
 async def test_most_updates_of_a_text_are_hot(kit: SendingKit) -> None:
     """Open, accepted, sent, delivered: each update used to write to every index."""
     sequence = await kit.sequence("Hello", "Again")
-    enrollments = [await kit.enroll(sequence) for _ in range(30)]
+    enrollments = await kit.enroll_many(10, sequence)
     before = await updates(kit)
     for enrollment in enrollments:
         await kit.send(enrollment)
         [attempt] = await kit.attempts(enrollment)
         for word in ("sent", "delivered"):
             await kit.report(attempt, word)
-    expected = {"enrollments": 60, "messages": 90, "attempts": 90}
+    expected = {"enrollments": 20, "messages": 30, "attempts": 30}
     made: dict[str, tuple[int, int]] = {}
 
     async def counted() -> bool:
@@ -425,6 +425,6 @@ async def test_most_updates_of_a_text_are_hot(kit: SendingKit) -> None:
 
     await until(counted)
     assert {name: total for name, (total, _) in made.items()} == expected
-    assert made["messages"][1] >= 81
-    assert made["attempts"][1] >= 27
-    assert made["enrollments"][1] >= 27
+    assert made["messages"][1] >= 27
+    assert made["attempts"][1] >= 9
+    assert made["enrollments"][1] >= 9

@@ -27,7 +27,7 @@ from tests.kits.conversations import (
 
 OPT_OUT, NOT_AN_OPT_OUT = ReviewDecision.OPT_OUT, ReviewDecision.NOT_AN_OPT_OUT
 UNSURE = "Please stop texting me until Monday"
-ROUNDS = 10
+ROUNDS = 5
 
 
 @pytest.fixture
