@@ -55,7 +55,9 @@ async def accessible(page: Page, *, with_sidebar: bool = False) -> None:
 
 async def poor_contrast(page: Page, exclude: list[str]) -> list[str]:
     """List the texts that axe finds hard to read, of those whose look it has not yet passed."""
-    seen: dict[str, Any] = await page.evaluate(_looks(), [list(_COLORS), exclude, sorted(_proven)])
+    seen: dict[str, Any] = await page.evaluate(
+        _contrast_check(), [list(_COLORS), exclude, sorted(_proven)]
+    )
     violations: list[str] = seen["violations"]
     if not violations:
         _proven.update(seen["passed"])
@@ -68,5 +70,5 @@ def _source() -> str:
 
 
 @cache
-def _looks() -> str:
+def _contrast_check() -> str:
     return _LOOKS.read_text()
