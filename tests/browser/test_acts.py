@@ -1,5 +1,8 @@
-"""Batch actions of the Contacts tab in a browser, and their dialogs."""
+"""Batch actions of the Contacts tab in a browser, their dialogs, and its pages."""
 
+from dataclasses import dataclass
+
+import pytest
 from playwright.async_api import Page, expect
 
 from api.pages.sequences.contacts import ROWS
@@ -25,16 +28,42 @@ _CONFIRM_AT_ONCE = """
 """
 
 
-async def open_tab(visit: Visit, desk: Desk, count: int) -> tuple[Page, str, list[Person]]:
-    """Open the Contacts tab of a sequence whose contacts all got the first of two texts."""
+@dataclass(frozen=True)
+class Crowd:
+    """A sequence, and its contacts, who all got the first of two texts."""
+
+    sequence_id: str
+    people: list[Person]
+
+
+def gather(desk: Desk, count: int) -> Crowd:
+    """Enroll contacts and wait for their first texts."""
     people = desk.people(count)
     sequence_id = desk.sequence(desk.line(), "Hello", "Still there?", delay=DAY_SECONDS)
     desk.enroll(sequence_id, *people)
     for person in people:
         desk.wait_for_texts(person, 1)
-    page = await visit(Role.MEMBER, path=f"/sequences/{sequence_id}/contacts?sort=name")
-    await expect(rows(page).get_by_text("1 of 2")).to_have_count(min(count, ROWS))
-    return page, sequence_id, people
+    return Crowd(sequence_id, people)
+
+
+async def see(visit: Visit, crowd: Crowd) -> Page:
+    """Open the Contacts tab of a sequence."""
+    page = await visit(Role.MEMBER, path=f"/sequences/{crowd.sequence_id}/contacts?sort=name")
+    shown = min(len(crowd.people), ROWS)
+    await expect(rows(page).get_by_text("1 of 2")).to_have_count(shown)
+    return page
+
+
+async def open_tab(visit: Visit, desk: Desk, count: int) -> tuple[Page, str, list[Person]]:
+    """Open the Contacts tab of a sequence with new contacts."""
+    crowd = gather(desk, count)
+    return await see(visit, crowd), crowd.sequence_id, crowd.people
+
+
+@pytest.fixture(scope="module")
+def many(desk: Desk) -> Crowd:
+    """Enroll more contacts than fit on a page; the last test that uses them finishes them."""
+    return gather(desk, ROWS + 2)
 
 
 async def tick(page: Page, *people: Person) -> None:
@@ -90,8 +119,24 @@ async def test_message_goes_once_to_ticked_contacts(visit: Visit, desk: Desk) ->
     assert desk.bodies_to(people[1]) == ["Hello"]
 
 
-async def test_eleventh_contact_gets_no_message(visit: Visit, desk: Desk) -> None:
-    page, _, people = await open_tab(visit, desk, 11)
+async def test_pages_go_forth_and_back(visit: Visit, many: Crowd) -> None:
+    page = await see(visit, many)
+
+    await expect(rows(page)).to_have_count(50)
+    first = await rows(page).first.get_attribute("id")
+    await page.get_by_role("link", name="Next").click()
+    await expect(rows(page)).to_have_count(2)
+    await page.reload()
+    await expect(rows(page)).to_have_count(2)
+    await page.get_by_role("link", name="Previous").click()
+    await expect(rows(page)).to_have_count(50)
+    assert await rows(page).first.get_attribute("id") == first
+
+
+async def test_eleventh_contact_gets_no_message(visit: Visit, desk: Desk, many: Crowd) -> None:
+    page = await see(visit, many)
+    names = await rows(page).locator(".people-name a").all_inner_texts()
+    people = [next(one for one in many.people if one.name == name) for name in names[:11]]
     send = page.get_by_role("button", name="Send message")
     dialog = page.locator("#dialog")
 
@@ -115,8 +160,10 @@ async def test_eleventh_contact_gets_no_message(visit: Visit, desk: Desk) -> Non
     assert {desk.calls_to(person) for person in people} == {1}
 
 
-async def test_message_to_more_than_ten_matches_is_refused(visit: Visit, desk: Desk) -> None:
-    page, _, people = await open_tab(visit, desk, 52)
+async def test_message_to_more_than_ten_matches_is_refused(
+    visit: Visit, desk: Desk, many: Crowd
+) -> None:
+    page, people = await see(visit, many), many.people
     send = page.get_by_role("button", name="Send message")
 
     await page.get_by_role("checkbox", name="Everyone on this page").check()

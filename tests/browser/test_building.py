@@ -1,8 +1,10 @@
 """Writing and activating a sequence and enrolling contacts, in a browser."""
 
+import asyncio
+import contextlib
 import re
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Error, Locator, Page, Route, expect
 
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
@@ -65,7 +67,7 @@ async def write_steps(page: Page) -> None:
     await page.keyboard.type("Not wanted")
     await steps.nth(2).get_by_role("button", name="Move this step up").click()
     await expect(steps.nth(1).get_by_label("Text")).to_have_value("Not wanted")
-    await steps.nth(1).get_by_role("button", name="Delete this step").click()
+    await delete_during_preview(page, steps.nth(1))
     await expect(steps).to_have_count(2)
     await expect(page.get_by_text("Not saved yet")).to_be_visible()
     await accessible(page)
@@ -73,6 +75,27 @@ async def write_steps(page: Page) -> None:
     await expect(page.locator("#flashes")).to_contain_text("The steps are saved")
     await expect(steps.nth(1).get_by_label("Text")).to_have_value("Still there?")
     await expect(steps.nth(1).get_by_label("Time of day, optional")).to_have_value("09:30")
+
+
+async def delete_during_preview(page: Page, step: Locator) -> None:
+    """Delete a step before the answer with its size arrives, which must not be swapped in then."""
+    asked, deleted, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        answer = await route.fetch()
+        asked.set()
+        await deleted.wait()
+        with contextlib.suppress(Error):  # the page gave the request up
+            await route.fulfill(response=answer)
+        answered.set()
+
+    await page.route("**/steps/preview", answer_late, times=1)
+    await step.get_by_label("Text").press_sequentially("!")
+    await asked.wait()
+    await step.get_by_role("button", name="Delete this step").click()
+    deleted.set()
+    await answered.wait()
+    await expect(page.locator("#phone")).not_to_contain_text("Not wanted")
 
 
 async def open_all_day(page: Page, sequence_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The Contacts tab in a browser: search, filters, pages and live updates."""
+"""The Contacts tab in a browser: search, filters and live updates."""
 
 import re
 
@@ -141,28 +141,12 @@ async def test_list_is_filtered_by_group_and_sorted(visit: Visit, life: Life, de
     await expect(page).to_have_url(re.compile(r"group="))
 
 
-async def test_pages_go_forth_and_back(visit: Visit, desk: Desk) -> None:
-    sequence_id = desk.sequence(desk.line(), delay=86_400)
-    desk.enroll(sequence_id, *desk.people(51))
-    page = await visit(path=f"/sequences/{sequence_id}/contacts?sort=name")
-
-    await expect(rows(page)).to_have_count(50)
-    first = await rows(page).first.get_attribute("id")
-    await page.get_by_role("link", name="Next").click()
-    await expect(rows(page)).to_have_count(1)
-    await page.reload()
-    await expect(rows(page)).to_have_count(1)
-    await page.get_by_role("link", name="Previous").click()
-    await expect(rows(page)).to_have_count(50)
-    assert await rows(page).first.get_attribute("id") == first
-
-
 async def test_reply_updates_the_row_without_reload(visit: Visit, desk: Desk) -> None:
-    line, people = desk.line(), desk.people(30)
+    line, people = desk.line(), desk.people(18)
     sequence_id = desk.sequence(line, "Hello", "Still there?", delay=86_400)
     desk.enroll(sequence_id, *people)
     page = await visit(path=f"/sequences/{sequence_id}/contacts?sort=name")
-    await expect(rows(page).get_by_text("1 of 2")).to_have_count(30, timeout=60_000)
+    await expect(rows(page).get_by_text("1 of 2")).to_have_count(18)
 
     names = await rows(page).locator(".people-name a").all_inner_texts()
     answering = next(one for one in people if one.name == names[-1])

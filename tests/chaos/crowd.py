@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 
 from tests.chaos.evidence import ActionKind, UserAction
-from tests.e2e.people import Desk, Line, Person
+from tests.e2e.people import FRESH, Desk, Line, Person
 
 _LOOK_SECONDS = 0.15
 _TRY_AGAIN_SECONDS = 0.5
@@ -84,7 +84,9 @@ class Crowd:
         self._api = httpx.AsyncClient(
             base_url=desk.stack.api_url, headers=dict(desk.api.headers), timeout=20
         )
-        self._simulator = httpx.AsyncClient(base_url=desk.simulator.base_url, timeout=60)
+        self._simulator = httpx.AsyncClient(
+            base_url=desk.simulator.base_url, timeout=60, limits=FRESH
+        )
         self.actions: list[UserAction] = []
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.chaos.points import PAIRS, Act, Faults, Point
 from tests.chaos.stack import CHAOS_TIMINGS, Site
+from tests.e2e.people import FRESH
 from tests.e2e.stack import Process
 
 _TICK_SECONDS = 0.05
@@ -152,7 +153,7 @@ class Storm:
         self._faults: Faults = site.stack.faults
         self._processes = (site.stack.worker, site.stack.second, site.stack.api)
         self._simulator = httpx.AsyncClient(
-            base_url=f"{site.stack.simulator_url}/_simulator", timeout=30
+            base_url=f"{site.stack.simulator_url}/_simulator", timeout=30, limits=FRESH
         )
         self._wake_at: dict[int, float] = {}
         self._start_at: dict[str, float] = {}

@@ -144,11 +144,6 @@ def test_send_late_before_its_attempt_writes_none(
     assert frozen_before_attempt(site, desk) == ["accepted"]
 
 
-def test_late_attempts_of_a_sabotaged_worker_are_noticed(site: Site, desk: Desk) -> None:
-    with site.stack.sabotaged(Sabotage.LATE_ROWS):
-        assert frozen_before_attempt(site, desk)[0] == "absent"
-
-
 # Scenarios that break a sabotaged worker, and not the intact one
 
 Scenario = Callable[[Site, Desk, Process], tuple[Person, list[UserAction]]]
@@ -305,3 +300,8 @@ def test_sabotaged_worker_is_caught(
     """A check that cannot fail proves nothing."""
     with site.stack.sabotaged(sabotage) as worker:
         assert rule in broken_rules(site, *scenario(site, desk, worker))
+
+
+def test_late_attempts_of_a_sabotaged_worker_are_noticed(site: Site, desk: Desk) -> None:
+    with site.stack.sabotaged(Sabotage.LATE_ROWS):
+        assert frozen_before_attempt(site, desk)[0] == "absent"

@@ -19,6 +19,9 @@ Json = dict[str, Any]
 
 PATIENCE_SECONDS = 60.0
 
+FRESH = httpx.Limits(keepalive_expiry=1)
+"""Servers close connections that were idle for 5 s; by default httpx may use one just then."""
+
 _FIRST_NAMES = ("Zaphira", "Quillon", "Ottoline", "Brünhild", "Xanthippe", "Ignatzius")
 _LAST_NAMES = ("Featherstonehaugh", "Wobblesworth", "O'Marmalade", "Ångströmsen")
 
@@ -81,7 +84,9 @@ class Desk:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.api = self.signed_in(stack.admin_token)
-        self.simulator = httpx.Client(base_url=f"{stack.simulator_url}/_simulator", timeout=30)
+        self.simulator = httpx.Client(
+            base_url=f"{stack.simulator_url}/_simulator", timeout=30, limits=FRESH
+        )
         self.private: set[str] = set()
         self._numbers = itertools.count(1)
         self._sequence_of: dict[str, str] = {}
@@ -94,7 +99,7 @@ class Desk:
 
     def signed_in(self, token: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.stack.api_url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.stack.api_url, headers=headers, timeout=30, limits=FRESH)
 
     # What users do
 

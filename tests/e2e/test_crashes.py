@@ -73,7 +73,7 @@ def test_texts_continue_while_the_api_is_down(desk: Desk) -> None:
 @pytest.mark.timeout(120)
 def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
     """Temporal gives up the sends that were under way after 30 s, their time limit."""
-    people = desk.people(20)
+    people = desk.people(8)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
 
     def under_way() -> int:
@@ -93,7 +93,7 @@ def test_killed_worker_sends_nothing_twice(desk: Desk) -> None:
     desk.stack.worker.start()
 
     assert cut_off
-    desk.wait_for_counts(sequence_id, {"finished_no_response": 20}, seconds=90)
+    desk.wait_for_counts(sequence_id, {"finished_no_response": 8}, seconds=90)
     for person in people:
         assert desk.bodies_to(person) == [ONE, TWO]
 

@@ -87,13 +87,13 @@ def test_each_step_is_sent_exactly_once(crowd: Crowd, desk: Desk, magic: str) ->
 
 def test_transient_refusals_fail_no_enrollment(misbehavior: None, desk: Desk) -> None:
     """A transient failure repeats the step."""
-    people = desk.people(20)
+    people = desk.people(8)
     sequence_id = desk.sequence(desk.line(), ONE, TWO, delay=1, reply_window=1)
-    desk.behave(fail_next_creates={"count": 12, "status": 429})
+    desk.behave(fail_next_creates={"count": 5, "status": 429})
     desk.enroll(sequence_id, *people)
-    desk.wait_for_counts(sequence_id, {"finished_no_response": 20}, seconds=60)
-    assert [desk.bodies_to(person) for person in people] == [[ONE, TWO]] * 20
-    assert sum(desk.calls_to(person) for person in people) == 40 + 12
+    desk.wait_for_counts(sequence_id, {"finished_no_response": 8}, seconds=60)
+    assert [desk.bodies_to(person) for person in people] == [[ONE, TWO]] * 8
+    assert sum(desk.calls_to(person) for person in people) == 16 + 5
 
 
 @pytest.mark.parametrize("magic", ENDS)

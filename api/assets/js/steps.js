@@ -1,5 +1,7 @@
 // The Steps editor: steps are added, moved and deleted on the page and saved together.
 
+import htmx from "./htmx.js";
+
 const form = document.getElementById("steps-form");
 const list = document.getElementById("steps");
 
@@ -80,6 +82,8 @@ function add() {
 
 function remove(card) {
   const at = cards().indexOf(card);
+  // A preview under way would measure the text of this step too, and find no place to show it.
+  htmx.trigger("#phone", "htmx:abort");
   card.remove();
   number();
   cards()[Math.min(at, cards().length - 1)].querySelector("[data-body]").focus();
