@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Response, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Response, expect
 
 from api.dependencies import SESSION_COOKIE
 from domain.statuses.access import Role
@@ -109,9 +109,6 @@ def accounts(desk: Desk) -> Accounts:
 class Browsing:
     """Opens pages as signed-in users, and notes what goes wrong in them.
 
-    A page that was opened costs as much as several that are loaded, with scripts and styles that
-    the browser knows already. So a page that is given back is used again, as good as new.
-
     Attributes:
         trouble: Errors of the pages' consoles, and answers that failed.
     """
@@ -119,93 +116,41 @@ class Browsing:
     def __init__(self, browser: Browser, url: str, accounts: Accounts) -> None:
         self._browser, self._url, self._accounts = browser, url, accounts
         self._contexts = AsyncExitStack()
-        self._free: dict[Role | None, list[Page]] = {}
-        self._used: list[tuple[Role | None, Page]] = []
         self.trouble: list[str] = []
 
     async def open(
-        self,
-        role: Role | None = Role.ADMIN,
-        *,
-        path: str = "/",
-        phone: bool = False,
-        alone: bool = False,
+        self, role: Role | None = Role.ADMIN, *, path: str = "/", phone: bool = False
     ) -> Page:
-        """Open a page in a browser of its own.
-
-        Args:
-            role: Who is signed in.
-            path: The address.
-            phone: Whether the window is as small as a phone's.
-            alone: Whether no test may use the page afterwards, which is not as it was.
-        """
-        free = self._free.setdefault(role, [])
-        page = free.pop() if free and not alone else await self._open()
-        if not alone:
-            self._used.append((role, page))
-        if role is not None:
-            cookie = self._accounts.cookie(role)
-            await page.context.add_cookies(
-                [{"name": SESSION_COOKIE, "value": cookie, "url": self._url}]
-            )
-        await page.set_viewport_size(PHONE if phone else DESKTOP)
-        await page.goto(path)
-        return page
-
-    async def _open(self) -> Page:
+        """Open a page in a browser of its own."""
         context = await self._browser.new_context(
-            base_url=self._url, viewport=DESKTOP, reduced_motion="reduce", color_scheme="light"
+            base_url=self._url,
+            viewport=PHONE if phone else DESKTOP,
+            reduced_motion="reduce",
         )
         self._contexts.push_async_callback(context.close)
         context.set_default_timeout(PATIENCE_MS)
+        if role is not None:
+            cookie = self._accounts.cookie(role)
+            await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": self._url}])
         page = await context.new_page()
         page.on("console", lambda message: self.trouble.extend(_errors(message)))
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         page.on("response", lambda response: self.trouble.extend(_failed(response)))
+        await page.goto(path)
         return page
-
-    async def take_back(self) -> None:
-        """Make the pages that were opened as good as new."""
-        while self._used:
-            role, page = self._used.pop()
-            if not page.is_closed():
-                await _renew(page)
-                self._free[role].append(page)
 
     async def close(self) -> None:
         """Close the pages."""
         await self._contexts.aclose()
 
 
-async def _renew(page: Page) -> None:
-    """Leave a page, even one that asks first, and forget what the browser kept of it."""
-
-    async def leave(dialog: Dialog) -> None:
-        await dialog.accept()
-
-    page.on("dialog", leave)
-    await page.evaluate("localStorage.clear(); sessionStorage.clear()")
-    await page.goto("about:blank")
-    page.remove_listener("dialog", leave)
-    await page.context.clear_cookies()
-    await page.emulate_media(color_scheme="light")
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browsing(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Browsing]:
-    browsing = Browsing(browser, desk.stack.api_url, accounts)
-    yield browsing
-    await browsing.close()
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def visit(browsing: Browsing) -> AsyncIterator[Visit]:
+async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Visit]:
     """Return a function that opens pages; an error in a page's console fails the test."""
-    browsing.trouble.clear()
+    browsing = Browsing(browser, desk.stack.api_url, accounts)
     yield browsing.open
-    trouble = [*browsing.trouble]
-    await browsing.take_back()
-    assert trouble == []
+    await browsing.close()
+    assert browsing.trouble == []
 
 
 def _errors(message: ConsoleMessage) -> list[str]:

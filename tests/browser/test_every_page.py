@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser.accessibility import accessible
 from tests.browser.chromium import DESKTOP, PHONE
-from tests.browser.conftest import Browsing
+from tests.browser.conftest import Accounts, Browsing
 from tests.browser.life import Life
 from tests.browser.screenshots import SHOTS, Shot
+from tests.e2e.people import Desk
 
 _TOO_WIDE = """
 () => {
@@ -24,11 +25,16 @@ _TOO_WIDE = """
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def pages(browsing: Browsing) -> AsyncIterator[Mapping[bool, Page]]:
-    """Open a page for all tests that are signed in, and one for the rest."""
-    browsing.trouble.clear()
-    yield {True: await browsing.open(), False: await browsing.open(None)}
-    await browsing.take_back()
+async def browsing(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Browsing]:
+    browsing = Browsing(browser, desk.stack.api_url, accounts)
+    yield browsing
+    await browsing.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pages(browsing: Browsing) -> Mapping[bool, Page]:
+    """Open a page for all tests that are signed in, and one for the rest: a new one costs much."""
+    return {True: await browsing.open(), False: await browsing.open(None)}
 
 
 @pytest.mark.parametrize("shot", SHOTS, ids=lambda shot: shot.name)
