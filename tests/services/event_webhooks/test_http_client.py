@@ -6,6 +6,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
 
 from services.event_webhooks.http_client import PostFailedError, connections, is_public
 from standalone.ports import free_port
@@ -69,12 +71,17 @@ async def test_host_name_that_resolves_to_this_machine_is_not_called(
     """DNS rebinding: the address that was checked is the one connected to."""
     asked = []
 
-    def resolve(host: Any, port: Any, *_: Any, **__: Any) -> Any:
+    async def resolve(
+        _: ThreadedResolver, host: str, port: int, family: int
+    ) -> list[ResolveResult]:
         asked.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+        here = ResolveResult(
+            hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=6, flags=0
+        )
+        return [here]
 
     async with receiver() as there:
-        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
         with pytest.raises(PostFailedError, match="address_refused"):
             await post(f"http://crm.example.com:{there.port}/events")
         assert asked == ["crm.example.com"]
