@@ -78,7 +78,7 @@ class Pickers:
             record = await find(tx, sequence_id, counted=False)
             step_count = await sequences.most_steps(tx, sequence_id)
             users = await pickers.enrolling_users(tx, sequence_id)
-            groups = await pickers.groups(tx, sequence_id=sequence_id)
+            groups = await pickers.groups_of(tx, sequence_id)
         bodies = {step.position: step.body for step in record.steps}
         return FilterChoices(
             steps=[StepChoice(step, bodies.get(step)) for step in range(step_count + 1)],

@@ -13,7 +13,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
-from storage.tables.contacts import Contact, Group, GroupMember
+from storage.tables.contacts import Contact, Group
 from storage.tables.enrollments import Enrollment
 
 
@@ -67,22 +67,41 @@ async def enrolling_users(tx: Transaction, sequence_id: UUID) -> list[Named]:
     return await tx.rows(Named, sql, sequence_id=sequence_id)
 
 
-async def groups(
-    tx: Transaction, *, sequence_id: UUID | None = None, limit: int | None = None
-) -> list[Named]:
-    """List groups by name, in any case; with a sequence, those of contacts enrolled into it."""
+async def groups(tx: Transaction, *, limit: int | None = None) -> list[Named]:
+    """List groups by name, in any case."""
     query = (
         select(col(Group.id), col(Group.name))
         .order_by(func.lower(col(Group.name)), col(Group.id))
         .limit(limit)
     )
-    if sequence_id is not None:
-        # EXISTS stops at the first member; a join would read all of them.
-        query = query.where(
-            exists().where(
-                col(GroupMember.group_id) == col(Group.id),
-                col(Enrollment.contact_id) == col(GroupMember.contact_id),
-                col(Enrollment.sequence_id) == sequence_id,
-            )
-        )
     return await tx.rows(Named, query)
+
+
+_FEW = 100
+
+# Each condition reads a few rows of a group. A join of members and enrollments reads all of both.
+_GROUPS_OF = f"""
+    SELECT g.id, g.name FROM groups g
+    WHERE (
+        SELECT count(*) FROM (
+            SELECT FROM group_members m WHERE m.group_id = g.id LIMIT {_FEW + 1}
+        ) first
+    ) > {_FEW} OR EXISTS (
+        SELECT FROM (
+            SELECT contact_id FROM group_members m WHERE m.group_id = g.id LIMIT {_FEW}
+        ) member
+        WHERE EXISTS (
+            SELECT FROM enrollments e
+            WHERE e.contact_id = member.contact_id AND e.sequence_id = :sequence_id
+        )
+    )
+    ORDER BY lower(g.name), g.id
+"""  # noqa: S608 - built from constants
+
+
+async def groups_of(tx: Transaction, sequence_id: UUID) -> list[Named]:
+    """List groups by name, without small ones that have nobody in the sequence.
+
+    Whether a group of more than 100 has somebody there is not looked at.
+    """
+    return await tx.rows(Named, _GROUPS_OF, sequence_id=sequence_id)

@@ -60,3 +60,12 @@ async def test_filter_choices_match_at_least_one_enrollment(kit: SendingKit) -> 
     assert [one.id for one in choices.groups] == [present]
     with pytest.raises(NotFoundError):
         await kit.services.pickers.filters(uuid4())
+
+
+async def test_group_of_many_is_a_choice_without_reading_its_members(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    await kit.enroll(sequence)
+    many = await kit.world.group(await kit.world.contacts(101))
+    await kit.world.group(await kit.world.contacts(100))
+    choices = await kit.services.pickers.filters(sequence.id)
+    assert [one.id for one in choices.groups] == [many]
