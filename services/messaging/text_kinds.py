@@ -4,6 +4,7 @@ from uuid import UUID
 
 from domain.platform.errors import ConflictError, required
 from domain.statuses.messaging import Direction, TextKind
+from domain.statuses.sequences import CountsAsReply
 from domain.suppression.opt_out_intent import read_intent
 from domain.suppression.text_kinds import Writer
 from services.messaging import replies
@@ -11,7 +12,7 @@ from services.platform import audit
 from services.suppression.erasure import recall
 from storage.enrollments import timeline
 from storage.messaging import inbound, text_kinds
-from storage.messaging.inbound import PossibleReply
+from storage.messaging.inbound import PossibleReply, Repliable
 from storage.messaging.text_kinds import TextRecord
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import lock_enrollments_of, lock_numbers
@@ -58,15 +59,18 @@ class TextKinds:
         return text
 
 
+def _counted(text: TextRecord, enrollment: Repliable) -> bool:
+    """Whether a text was a reply to an active enrollment when it came, as any text is to it."""
+    counts_any = enrollment.counts_as_reply is CountsAsReply.ANY
+    return text.is_reply and counts_any and not enrollment.status.is_final
+
+
 async def _take_effect(tx: Transaction, text: TextRecord, user_id: UUID) -> None:
     await text_kinds.set_human(tx, text.id)
     answered = []
     if text.sender_id is not None:
         answer = PossibleReply(text.id, text.phone, text.sender_id, text.at, TextKind.HUMAN)
-        # Where any text counts as a reply this one was counted when it came.
-        answered = [
-            one for one in await inbound.repliable(tx, [answer]) if one.counted_at != text.at
-        ]
+        answered = [one for one in await inbound.repliable(tx, [answer]) if not _counted(text, one)]
     await timeline.note(
         tx,
         [one.id for one in answered],

@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import TextKind
-from domain.statuses.sequences import ReplyPolicy
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from domain.statuses.suppression import TextMeaning
 from storage.enrollments.replies import RECORD_INBOUND
 from storage.platform.database import Transaction, as_json
@@ -340,7 +340,7 @@ class Repliable:
         on_reply: What a reply does to it while it is active.
         all_sent: Whether all its steps went out.
         replied_at: When the first of the texts came.
-        counted_at: When the reply came that was counted before, if one was.
+        counts_as_reply: Which texts count for its sequence.
         message_ids: The texts.
     """
 
@@ -349,13 +349,13 @@ class Repliable:
     on_reply: ReplyPolicy
     all_sent: bool
     replied_at: datetime
-    counted_at: datetime | None
+    counts_as_reply: CountsAsReply
     message_ids: Sequence[UUID]
 
 
 _REPLIABLE = f"""
     SELECT e.id, e.status, q.on_reply, e.position > e.step_count AS all_sent,
-        min(reply.at) AS replied_at, e.replied_at AS counted_at,
+        min(reply.at) AS replied_at, q.counts_as_reply,
         array_agg(DISTINCT reply.id) AS message_ids
     FROM jsonb_to_recordset(:replies) AS reply(
         id uuid, phone text, sender_id uuid, at timestamptz, kind text

@@ -3,8 +3,9 @@
 The rules: docs/design.md, "Replies and opt-outs".
 """
 
+import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ from domain.platform.errors import ConflictError, NotFoundError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import MessageStatus, TextKind
-from domain.statuses.sequences import CountsAsReply
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from services.enrollments.pausing import Pausing
 from services.messaging.conversations import Conversations
 from services.messaging.text_kinds import TextKinds
@@ -207,7 +208,10 @@ async def test_corrected_text_that_counted_already_counts_no_second_time(talk: T
     person = await talk.texted(on_reply=PAUSE, counts_as_reply=ANY)
     await talk.text(person, LIKED)
     await Pausing(talk.database, talk.rules).resume([person.enrollment_id], talk.user_id)
-    await correct(talk, (await talk.received(person.phone))[0].id)
+    await talk.text(person, DRIVING)
+    await Pausing(talk.database, talk.rules).resume([person.enrollment_id], talk.user_id)
+    for text in await talk.received(person.phone):
+        await correct(talk, text.id)
     assert (await talk.row(person)).paused_at is None
 
 
@@ -342,3 +346,123 @@ async def test_text_under_way_goes_when_a_reply_pauses(
     row = await talk.row(person)
     assert row.status == status
     assert row.activity == (None if status is RESPONDED else "paused")
+
+
+# In any order
+
+STEPS = 3
+
+
+@dataclass
+class Expected:
+    """What the rules say of one enrollment, told from the acts alone."""
+
+    policy: ReplyPolicy
+    counts: CountsAsReply
+    status: EnrollmentStatus = ACTIVE
+    sent: int = 0
+    paused: str | None = None
+    replied: bool = False
+    late: bool = False
+    machines: list[tuple[UUID, bool]] = field(default_factory=list)
+    """Texts taken for no person's that somebody may correct, and whether they may be replies."""
+
+    def reply(self) -> None:
+        if self.status is NO_RESPONSE:
+            self.late = True
+        if self.status is not ACTIVE:
+            return
+        self.replied = True
+        if self.policy is ReplyPolicy.FINISH or self.sent == STEPS:
+            self.end(RESPONDED)
+        elif self.policy is PAUSE:
+            self.paused = "replied"
+
+    def end(self, status: EnrollmentStatus) -> None:
+        self.status, self.paused = status, None
+
+    def facts(self) -> tuple[object, ...]:
+        return self.status, self.paused, self.replied, self.late, self.sent
+
+
+async def text_us(talk: Talk, person: Person, what: str, expected: Expected) -> None:
+    """Receive a text, and say what follows by the rules."""
+    is_active, answers = expected.status is ACTIVE, expected.sent > 0
+    await talk.text(person, {"reaction": LIKED, "auto_reply": DRIVING, "human": "Hi"}[what])
+    text = (await talk.received(person.phone))[-1]
+    is_machine = what == "auto_reply" or (what == "reaction" and answers)
+    assert text.kind == (what if is_machine else "human")
+    counted = expected.counts is CountsAsReply.ANY and is_active and answers
+    assert text.is_reply == (counted or not is_machine)
+    if answers and (counted or not is_machine):
+        expected.reply()
+    if is_machine:
+        expected.machines.append((text.id, answers and not counted))
+
+
+async def send_or_close(talk: Talk, person: Person, what: str, expected: Expected) -> None:
+    """Do what the workflow does, and say what follows by the rules."""
+    is_active, may_send = expected.status is ACTIVE, expected.sent < STEPS
+    if what == "send" and is_active and may_send and not expected.paused:
+        await talk.send(person)
+        expected.sent += 1
+        if expected.sent == STEPS and expected.replied:
+            expected.end(RESPONDED)
+    elif what == "close":
+        await talk.ledger.close_enrollment(person.enrollment_id)
+        if is_active and not may_send:
+            expected.end(NO_RESPONSE)
+
+
+async def decide(talk: Talk, person: Person, what: str, expected: Expected) -> None:
+    """Do what a person does, and say what follows by the rules."""
+    pausing, ids = Pausing(talk.database, talk.rules), [person.enrollment_id]
+    is_active = expected.status is ACTIVE
+    match what:
+        case "correct" if expected.machines:
+            text_id, answers = expected.machines.pop()
+            await correct(talk, text_id)
+            if answers:
+                expected.reply()
+        case "pause":
+            await pausing.pause(ids, talk.user_id)
+            if is_active and expected.sent < STEPS:
+                expected.paused = expected.paused or "by_hand"
+        case "resume":
+            await pausing.resume(ids, talk.user_id)
+            expected.paused = None
+        case "finish" if expected.sent > 1:
+            await talk.finishing.mark_finished(ids, talk.user_id)
+            if is_active:
+                expected.end(RESPONDED if expected.paused == "replied" else STOPPED)
+
+
+ACTS = {
+    **dict.fromkeys(("human", "reaction", "auto_reply"), text_us),
+    **dict.fromkeys(("send", "close"), send_or_close),
+    **dict.fromkeys(("correct", "pause", "resume", "finish"), decide),
+}
+WEIGHTS = (2, 3, 2, 9, 3, 3, 1, 2, 1)
+
+
+@pytest.mark.parametrize("policy", [ReplyPolicy.FINISH, CONTINUE, PAUSE])
+@pytest.mark.parametrize("counts", CountsAsReply)
+async def test_enrollments_end_as_the_rules_say_in_any_order(
+    talk: Talk, policy: ReplyPolicy, counts: CountsAsReply
+) -> None:
+    sequence = await talk.sequence(
+        steps=STEPS, on_reply=policy, counts_as_reply=counts, reply_window_seconds=0
+    )
+    seed = random.randrange(1_000_000)
+    chance = random.Random(seed)
+    for _ in range(5):
+        person, expected = await talk.person(sequence), Expected(policy, counts)
+        done = []
+        for what in chance.choices(list(ACTS), WEIGHTS, k=12):
+            done.append(what)
+            await ACTS[what](talk, person, what, expected)
+            row = await talk.row(person)
+            paused = row.paused_reason if row.paused_at is not None else None
+            late, replied = row.replied_late_at is not None, row.replied_at is not None
+            found = (EnrollmentStatus(row.status), paused, replied, late, row.step)
+            assert found == expected.facts(), (seed, done)
