@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from domain.suppression.keywords import read
 from domain.suppression.opt_out_intent import Intent, read_intent
-from domain.suppression.text_kinds import Writer, writer_of
+from domain.suppression.text_kinds import Writer, marks_of, reaction_in, writer_of
 from tests.domain.suppression.intent.corpora import MACHINES, WRITERS, rows
 
 OURS = "Hi Deja, still looking for work? Reply STOP to opt out"
@@ -141,6 +141,43 @@ def test_quoted_request_opts_nobody_out(before: str, quotes: str, asked: str, af
 @pytest.mark.parametrize("reaction", ["\U0001f44d to {}", "\u203c\ufe0f to {}", "Loved {}"])
 def test_reaction_to_a_keyword_is_no_keyword(reaction: str, keyword: str) -> None:
     assert read(reaction.format(f"\u201c{keyword}\u201d")).keyword is None
+
+
+@pytest.mark.parametrize(
+    ("body", "ours", "is_ours"),
+    [
+        ("Liked \u201cWe\u2019ll  call\nyou\u201d", "We'll call you", True),
+        ('Liked "Hi Ann, are you still..."', "Hi Ann, are you still looking for work?", True),
+        ('Liked "Hi Ann, are you still', "Hi Ann, are you still looking for work?", True),
+        ('Liked "Hi..."', "Hi Ann, are you still looking for work?", False),
+        ('Liked "Sent from your Twilio trial account - Hi Ann, free?"', "Hi Ann, free?", True),
+        ('Liked "See you"', "See you at five", False),
+        ('Liked "\U0001f44d"', "\U0001f44d", True),
+        ('Liked "..."', "Hi Ann", False),
+        ("Liked an image", "Hi Ann", False),
+    ],
+)
+def test_reaction_is_about_the_text_it_quotes(body: str, ours: str, *, is_ours: bool) -> None:
+    reaction = reaction_in(body)
+    assert reaction is not None
+    assert reaction.is_about(ours) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("bodies", "marks"),
+    [
+        (['Liked "Hi"', 'Laughed at "Hi"'], "\U0001f44d\U0001f602"),
+        (['Loved "Hi"', 'Liked "Hi"', 'Removed a heart from "Hi"'], "\U0001f44d"),
+        (['Reacted \U0001f525 to "Hi"', 'Removed \U0001f525 from "Hi"'], ""),
+        (['Removed a like from "Hi"'], ""),
+        (["Le gust\u00f3 \u00abHi\u00bb"], "\U0001f44d"),
+        (["Hat \u201eHi\u201c mit \u201eGef\u00e4llt mir\u201c markiert"], "\U0001f44d"),
+    ],
+)
+def test_marks_are_those_that_were_not_taken_back(bodies: list[str], marks: str) -> None:
+    read_ones = [one for body in bodies if (one := reaction_in(body)) is not None]
+    assert len(read_ones) == len(bodies)
+    assert "".join(marks_of(read_ones)) == marks
 
 
 @given(st.text(max_size=200))
