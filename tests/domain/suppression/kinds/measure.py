@@ -63,7 +63,10 @@ def table() -> str:
     """Write the figures of all sets as docs/reliability.md has them."""
     human, reaction, automatic = TextKind.HUMAN, TextKind.REACTION, TextKind.AUTO_REPLY
     lines = [
-        "| set | human texts | taken for a machine's | reactions | told | automatic replies | told |",
+        (
+            "| set | human texts | taken for a machine's"
+            " | reactions | told | automatic replies | told |"
+        ),
         "|---|---|---|---|---|---|---|",
     ]
     for name in SETS:
