@@ -90,6 +90,7 @@ EXAMPLES: Mapping[str, Example] = {
             "sender_id": SENDER,
             "kind": "ongoing",
             "on_reply": "finish",
+            "counts_as_reply": "human",
             "reply_window_seconds": 604800,
             "send_window": {"mon": ["09:00", "20:00"], "tue": ["09:00", "20:00"]},
             "steps": [
@@ -127,6 +128,8 @@ EXAMPLES: Mapping[str, Example] = {
     # Reviews
     "reviews.list_reviews": Example(query={"decided": False, "limit": 20}),
     "reviews.decide_review": Example(body={"decision": "opt_out"}),
+    # Texts
+    "messages.set_message_kind": Example(body={"kind": "human"}),
     # The audit log
     "audit.list_audit_entries": Example(
         query={"action": "enrollment.finish", "from": "2026-01-01T00:00:00Z", "limit": 20}

@@ -52,6 +52,7 @@ from services.messaging.inbound import Inbound
 from services.messaging.senders import Senders
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
+from services.messaging.text_kinds import TextKinds
 from services.messaging.unknown_numbers import UnknownNumbers
 from services.platform.audit import Audit
 from services.platform.idempotency import Idempotency
@@ -210,6 +211,7 @@ class Services:
 
         self.erasure = Erasure(database, rules)
         self.reviews = Reviews(database)
+        self.text_kinds = TextKinds(database)
         self.suppressions = Suppressions(database, default_region=region)
 
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)

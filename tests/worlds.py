@@ -34,10 +34,10 @@ ZONE = "America/New_York"
 _ADD_ACTIVE = """
     WITH sequence AS (
         INSERT INTO sequences (
-            id, name, sender_id, kind, on_reply, reply_window_seconds, send_window, state,
-            created_by
+            id, name, sender_id, kind, on_reply, counts_as_reply, reply_window_seconds,
+            send_window, state, created_by
         ) VALUES (
-            :id, :name, :sender_id, :kind, :on_reply, :reply_window_seconds,
+            :id, :name, :sender_id, :kind, :on_reply, :counts_as_reply, :reply_window_seconds,
             CAST(:send_window AS jsonb), 'active', :user_id
         ) RETURNING created_at, updated_at
     ), version AS (
@@ -196,6 +196,7 @@ class World:
             "sender_id": draft.sender_id,
             "kind": draft.kind,
             "on_reply": draft.on_reply,
+            "counts_as_reply": draft.counts_as_reply,
             "reply_window_seconds": draft.reply_window_seconds,
             "send_window": draft.send_window and SendWindow.parse(draft.send_window).dump(),
         }

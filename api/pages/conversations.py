@@ -16,6 +16,7 @@ from api.pages.addresses import Addresses, PlaceQuery, address, listed
 from api.pages.forms import FormFields, chosen_id
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import Cursor, Cursors, FilterQuery, Find, InQuery, Search
+from domain.statuses.messaging import TextKind
 from services.messaging.conversations import Conversation, ConversationText
 from services.messaging.unknown_numbers import UnknownTexts
 from storage.messaging.conversations import ConversationFilter
@@ -168,6 +169,13 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
     box = await _reply_box(page, talk, form if page.errors else None)
     event = None if page.errors else PageEvent.TEXTS_CHANGED
     return page.part("conversations/_reply.html", event=event, **box)
+
+
+@router.post("/conversations/texts/{message_id}/human")
+async def set_text_human(page: PageDep, message_id: UUID) -> Response:
+    """Note that a person wrote a text; its effects as a reply happen now."""
+    await page.services.text_kinds.correct(message_id, TextKind.HUMAN, user_id=page.user.id)
+    return page.done("Counted as a reply.", event=PageEvent.TEXTS_CHANGED)
 
 
 async def _beside(page: Page, query: TalksQuery, part: str, thread: Mapping[str, Any]) -> Response:

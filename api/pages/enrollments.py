@@ -12,7 +12,8 @@ from starlette.responses import Response
 from api.pages.labels import LABELS
 from api.pages.page import PageDep
 from api.pages.times import Clock
-from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason, PauseReason
+from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import TextMeaning
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.enrollments.step_plan import Reason, StepAhead
@@ -46,6 +47,8 @@ SHAPES: Mapping[str, Shape] = {
     "released": Shape("Released", icon="lock-open"),
     "paused": Shape("Paused", icon="player-pause", tone="orange"),
     "resumed": Shape("Resumed", icon="player-play"),
+    "replied_late": Shape("They replied after it had ended", icon="message", tone="green"),
+    "kind_corrected": Shape("A text was marked as written by a person", icon="message"),
     "ended": Shape("Ended", icon="flag", tone="grey"),
 }
 _OTHER = Shape("", icon="point")
@@ -125,6 +128,11 @@ def _blocked(because: str) -> str:
 def _received(entry: TimelineEntry) -> str:
     if entry.detail.get("is_reply"):
         return "They replied"
+    kind = entry.detail.get("kind")
+    if kind == TextKind.REACTION:
+        return "They reacted to a text"
+    if kind == TextKind.AUTO_REPLY:
+        return "An automatic reply came"
     keyword = entry.detail.get("keyword")
     return LABELS.received[TextMeaning(keyword)] if keyword else "They wrote"
 
@@ -166,6 +174,8 @@ def _sentence(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
             return _blocked(str(entry.detail.get("because")))
         case "released":
             return f"Released{who}, {LABELS.releases[Decision(entry.detail['decision'])]}"
+        case "paused" if entry.detail.get("because") == PauseReason.REPLIED:
+            return "Paused, as they replied"
         case "received":
             return _received(entry)
         case "reconciled":

@@ -12,6 +12,7 @@ from domain.event_webhooks.events import DeliveryState, EventType
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import HeldReason, StepOutcome
 from domain.statuses.jobs import JobKind, JobState
+from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import OptOutSource, TextMeaning
 from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
@@ -42,6 +43,7 @@ class Labels(BaseModel):
     releases: Mapping[Decision, str]
     received: Mapping[TextMeaning, str]
     meanings: Mapping[TextMeaning, str]
+    text_kinds: Mapping[TextKind, str]
     ways: Mapping[str, str]
     columns: Mapping[str, str]
     previews: Mapping[Prediction, str]

@@ -9,7 +9,13 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from api.paging import FilterQuery, PageQuery, Search
 from api.schemas.base import ListedUser, Listing, Named, Schema
 from api.schemas.sequences import TextBody
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
+from domain.statuses.enrollments import (
+    EnrollmentPhase,
+    EnrollmentStatus,
+    HeldReason,
+    PauseReason,
+    StepOutcome,
+)
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrolling import SkipCode
@@ -69,6 +75,8 @@ class EnrollmentFilter(FilterQuery):
     group: list[UUID] = Field(default_factory=list, max_length=50)
     """Members of any of these groups."""
     held: bool = Field(default=False, description="Only those that are held.")
+    replied_late: bool = False
+    """Only those whose contact replied after they finished without a response."""
     enrollment: list[UUID] = Field(default_factory=list, max_length=200)
     """Only these enrollments."""
     outcome: StepOutcome | None = Field(default=None, examples=["delivered"])
@@ -135,6 +143,11 @@ _STEP = (
     "The step last sent, 0 for none yet. A text that was refused, or reported as not sent or not"
     " delivered, was not sent, unless it may have arrived all the same."
 )
+_PAUSED = (
+    "Why it is paused alone: a person paused it, or its contact replied under the policy `pause`;"
+    " null if it is not, or only its sequence is paused."
+)
+_LATE = "When the contact first replied after it finished without a response."
 _ERROR = (
     "Why it failed or is held. Of an active one that is not held: why its text was not delivered,"
     " which is tried again at `next_send_at`."
@@ -167,12 +180,14 @@ class Line(Schema):
     status_label: str
     activity: EnrollmentPhase | None = Field(description="What an active one is doing.")
     held_reason: HeldReason | None
+    paused_reason: PauseReason | None = Field(description=_PAUSED)
     step: int = Field(description=_STEP)
     step_count: int
     enrolled_by: ListedUser
     enrolled_at: datetime
     next_send_at: datetime | None
     last_message_at: datetime | None
+    replied_late_at: datetime | None = Field(description=_LATE)
     error: Fault | None = Field(description=_ERROR)
     live: Live
 
@@ -253,7 +268,9 @@ class Enrollment(Schema):
     ended_at: datetime | None
     ended_by: ListedUser | None
     replied_at: datetime | None
-    paused_at: datetime | None = Field(description="Since when it is paused by a person.")
+    replied_late_at: datetime | None = Field(description=_LATE)
+    paused_at: datetime | None = Field(description="Since when it is paused alone.")
+    paused_reason: PauseReason | None = Field(description=_PAUSED)
     next_send_at: datetime | None
     reply_until: datetime | None
     last_message_at: datetime | None

@@ -1,4 +1,4 @@
-"""Schemas of senders."""
+"""Schemas of senders and texts."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,6 +8,8 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.base import PhoneText, Schema
+from domain.statuses.messaging import Direction, TextKind
+from domain.statuses.suppression import TextMeaning
 from services.messaging.senders import RATE_MOST
 
 Rate = Annotated[
@@ -68,3 +70,29 @@ class ReleasedSender(Sender):
     """A sender that was just released."""
 
     released: int = Field(description="How many enrollments go on.")
+
+
+class KindChange(Schema):
+    """What a text is after all."""
+
+    kind: TextKind = Field(description="Only `human`.")
+
+
+class Message(Schema):
+    """A text."""
+
+    id: UUID
+    direction: Direction
+    contact_id: UUID | None = Field(description="Whose it is; null for a stranger's.")
+    phone: str = Field(description="The other party's number.")
+    sender_id: UUID | None
+    body: str
+    media_urls: list[str]
+    kind: TextKind | None = Field(
+        description="What an inbound text is; null for a text of ours, and for one that came before"
+        " kinds were told."
+    )
+    about_message_id: UUID | None = Field(description="The text of ours that a reaction is about.")
+    is_reply: bool = Field(description="Whether an inbound text counts as a reply.")
+    keyword: TextMeaning | None = Field(description="What an inbound text asks for, if anything.")
+    at: datetime = Field(description="When it came, or was accepted by the provider.")

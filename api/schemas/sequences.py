@@ -12,7 +12,7 @@ from api.schemas.base import Named, Omissible, Schema
 from domain.sequences.segments import measure
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.sequences.sequences import (
     DEFAULT_REPLY_WINDOW,
     MAX_NAME,
@@ -83,6 +83,10 @@ class NewSequence(Schema):
     sender_id: UUID
     kind: SequenceKind
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
+    """What a reply does: `finish` ends the enrollment, `continue` goes on, `pause` waits for a
+    person."""
+    counts_as_reply: CountsAsReply = CountsAsReply.HUMAN
+    """`any`: reactions and automatic replies count too."""
     reply_window_seconds: WholeSeconds = int(DEFAULT_REPLY_WINDOW.total_seconds())
     send_window: Window = Field(default_factory=DEFAULT_WINDOW.dump)
     steps: Steps
@@ -99,6 +103,7 @@ class SequenceChanges(Schema):
     sender_id: UUID = Omissible
     kind: SequenceKind = Omissible
     on_reply: ReplyPolicy = Omissible
+    counts_as_reply: CountsAsReply = Omissible
     reply_window_seconds: WholeSeconds = Omissible
     send_window: Window = Omissible
     steps: Steps = Omissible
@@ -180,6 +185,7 @@ class SequenceSummary(Schema):
     sender_name: str
     kind: SequenceKind
     on_reply: ReplyPolicy
+    counts_as_reply: CountsAsReply
     reply_window_seconds: int
     send_window: dict[str, list[str]] | None
     state: SequenceState

@@ -19,6 +19,11 @@ def folded(body: str) -> str:
     return "".join(char for char in text if not _is_dropped(char))
 
 
+def alphanumerics(body: str) -> str:
+    """Reduce a text to its folded letters and digits."""
+    return "".join(char for char in folded(body) if char.isalnum())
+
+
 @lru_cache(maxsize=4096)
 def _is_dropped(char: str) -> bool:
     category = unicodedata.category(char)

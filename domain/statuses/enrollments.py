@@ -97,6 +97,13 @@ class StepOutcome(StrEnum):
     OPTED_OUT = "opted_out"
 
 
+class PauseReason(StrEnum):
+    """Why an enrollment alone is paused: a person paused it, or its contact replied."""
+
+    BY_HAND = "by_hand"
+    REPLIED = "replied"
+
+
 class HeldReason(StrEnum):
     """Why an active enrollment is held: a person must act, or its sender must work again."""
 

@@ -10,6 +10,18 @@ class Direction(StrEnum):
     OUTBOUND = "outbound"
 
 
+class TextKind(StrEnum):
+    """What an inbound text is.
+
+    ``human``: a person wrote it, or nothing proves otherwise. ``reaction``: a phone tells of a
+    reaction to one of our texts. ``auto_reply``: a phone, a desk or a carrier answered by itself.
+    """
+
+    HUMAN = "human"
+    REACTION = "reaction"
+    AUTO_REPLY = "auto_reply"
+
+
 class MessageStatus(StrEnum):
     """Where an outbound message is, in the provider's words and five of our own.
 

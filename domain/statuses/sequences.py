@@ -24,3 +24,11 @@ class ReplyPolicy(StrEnum):
 
     FINISH = "finish"
     CONTINUE = "continue"
+    PAUSE = "pause"
+
+
+class CountsAsReply(StrEnum):
+    """Which texts count as replies: what people write, or reactions and automatic answers too."""
+
+    HUMAN = "human"
+    ANY = "any"

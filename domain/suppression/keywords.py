@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from domain.platform.folding import folded
+from domain.platform.folding import alphanumerics
+from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import TextMeaning
 from domain.suppression.opt_out_intent import LONGEST_READ, Intent, read_intent
+from domain.suppression.text_kinds import Reaction, Writer, machine_of, reaction_in
 
 OPT_OUT_WORDS = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
@@ -33,11 +35,15 @@ class Reading:
         may_be_reply: Whether it counts as a reply: ordinary texts do, and a YES *if* the number is
             not suppressed (then it opts in instead).
         intent: Whether an ordinary text asks for no more texts (then it is no reply), or may.
+        kind: What it is by its words; of a keyword always a person's.
+        reaction: With a reaction: what it is about, which has to be one of our texts.
     """
 
     keyword: TextMeaning | None
     may_be_reply: bool
     intent: Intent | None = None
+    kind: TextKind = TextKind.HUMAN
+    reaction: Reaction | None = None
 
 
 _KEYWORDS: Mapping[str, TextMeaning] = MappingProxyType(
@@ -65,9 +71,22 @@ def read(body: str, opt_out_type: str | None = None) -> Reading:
     marked = _OPT_OUT_TYPES.get((opt_out_type or "").strip().casefold())
     keyword = marked or _KEYWORDS.get(word)
     if keyword is None:
-        intent = read_intent(body)
-        return Reading(None, may_be_reply=intent is not Intent.OPT_OUT, intent=intent)
+        return _ordinary(body)
     return Reading(keyword, may_be_reply=keyword is TextMeaning.OPT_IN and word in ANSWER_WORDS)
+
+
+def _ordinary(body: str) -> Reading:
+    intent = read_intent(body)
+    may_be_reply = intent is not Intent.OPT_OUT
+    machine = machine_of(body) if len(body) <= LONGEST_READ else None
+    kind = _KINDS.get(machine, TextKind.HUMAN)
+    reaction = reaction_in(body) if kind is TextKind.REACTION else None
+    return Reading(None, may_be_reply, intent, kind, reaction)
+
+
+_KINDS: Mapping[Writer | None, TextKind] = MappingProxyType(
+    {Writer.REACTION: TextKind.REACTION, Writer.AUTO_REPLY: TextKind.AUTO_REPLY}
+)
 
 
 def normalize(body: str) -> str:
@@ -75,4 +94,4 @@ def normalize(body: str) -> str:
 
     A sentence stays longer than any keyword.
     """
-    return "".join(char for char in folded(body) if char.isalnum())
+    return alphanumerics(body)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from domain.platform.folding import folded
 from domain.suppression.opt_out_model import FILE, parsed
 from domain.suppression.pattern_files import Phrases, loaded, whole_words
-from domain.suppression.text_kinds import TextKind, kind_of
+from domain.suppression.text_kinds import Writer, writer_of
 
 LONGEST_READ = 1600
 """Characters of the longest text that is read: the longest a provider delivers (Twilio, 21617)."""
@@ -62,7 +62,12 @@ class _Clause:
     is_question: bool
 
 
-def read_intent(body: str, likelihood: Callable[[str], float] = MODEL.likelihood) -> Intent | None:
+def read_intent(
+    body: str,
+    likelihood: Callable[[str], float] = MODEL.likelihood,
+    *,
+    writer: Writer | None = None,
+) -> Intent | None:
     """Tell whether a text asks for no more texts; None if nothing in it hints at that.
 
     A reaction asks for nothing. Only a text that a person wrote (``text_kinds``) opts out. A
@@ -75,7 +80,8 @@ def read_intent(body: str, likelihood: Callable[[str], float] = MODEL.likelihood
     question, the model has to be ``CERTAIN``. A doubt (a negation, a joke, somebody else's words, a
     condition) rules an opt-out out. Otherwise a text is unsure if it has a clear request, if the
     model finds one as likely as ``PERHAPS``, or if it is longer than ``LONGEST_READ``. Another
-    ``likelihood`` than the file's serves to compare models.
+    ``likelihood`` than the file's serves to compare models; ``writer`` says who wrote it, where a
+    person has told.
     """
     if len(body) > LONGEST_READ:
         return Intent.UNSURE
@@ -88,12 +94,12 @@ def read_intent(body: str, likelihood: Callable[[str], float] = MODEL.likelihood
     is_clear = is_alone or any(map(_is_clear, clauses))
     if not is_clear and likely < PERHAPS:
         return None  # whoever wrote it
-    kind = kind_of(body)
-    if kind is TextKind.REACTION:
+    writer = writer or writer_of(body)
+    if writer is Writer.REACTION:
         return None
-    if kind is TextKind.AUTO_REPLY:
+    if writer is Writer.AUTO_REPLY:
         return Intent.UNSURE if is_clear else None
-    may_opt_out = kind is TextKind.HUMAN or (kind is TextKind.IMPERSONAL and is_bare)
+    may_opt_out = writer is Writer.HUMAN or (writer is Writer.IMPERSONAL and is_bare)
     if may_opt_out and likely >= _certainty(body, clauses, is_alone=is_alone, is_clear=is_clear):
         return Intent.OPT_OUT
     return Intent.UNSURE if is_clear or likely >= PERHAPS else None

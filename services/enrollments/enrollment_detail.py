@@ -186,7 +186,12 @@ def _message_entries(
             "media_urls": tuple(message.media_urls),
         }
         if message.direction is Direction.INBOUND:
-            detail = {"is_reply": message.is_reply, "keyword": message.keyword}
+            detail = {
+                "is_reply": message.is_reply,
+                "keyword": message.keyword,
+                "kind": message.kind,
+                "about_message_id": _id(message.about_id),
+            }
             at = message.occurred_at or message.created_at
             yield TimelineEntry(at, "received", **text, detail=detail)
         elif message.step is None:
@@ -194,6 +199,10 @@ def _message_entries(
     for attempt in attempts:
         again = {"again_at": _iso(repeated[attempt.id])} if attempt.id in repeated else {}
         yield from _attempt_entries(attempt, by_id[attempt.message_id], reported, again)
+
+
+def _id(which: UUID | None) -> str | None:
+    return None if which is None else str(which)
 
 
 def _iso(moment: datetime | None) -> str | None:

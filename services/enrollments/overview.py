@@ -65,7 +65,8 @@ class Overview:
     Attributes:
         state: Of the sequence; while it is paused nothing of ``hours`` goes out.
         total: All who were ever enrolled.
-        reply_rate: See ``Figures.reply_rate``.
+        reply_rate: See ``Figures.reply_rate``; late replies are not in it.
+        replied_late: Enrollments whose contact replied after they ended without a response.
         statuses: All eight, in the order of their definition.
         funnel: One entry for each step of the longest version.
         hours: The next 24, beginning with this one.
@@ -74,6 +75,7 @@ class Overview:
     state: SequenceState
     total: int
     reply_rate: float | None
+    replied_late: int
     statuses: Many[StatusCount]
     funnel: Many[FunnelStep]
     time_zone: str
@@ -106,6 +108,7 @@ class SequenceOverview:
             state=record.state,
             total=record.total,
             reply_rate=so_far.reply_rate,
+            replied_late=so_far.replied_late,
             statuses=[_status(status, record) for status in EnrollmentStatus],
             funnel=_funnel(step_count, record.steps, {**by_row, **by_text}),
             time_zone=zone.key,

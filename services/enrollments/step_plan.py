@@ -9,7 +9,7 @@ from typing import Any
 from domain.enrollments.faults import Fault
 from domain.sequences.texts import merge_values, render
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, step_due
-from domain.statuses.enrollments import EnrollmentPhase, HeldReason
+from domain.statuses.enrollments import EnrollmentPhase, HeldReason, PauseReason
 from domain.statuses.sequences import SequenceState
 from storage.enrollments.enrollment_detail import EnrollmentFacts, EventRow
 from storage.sequences.sequences import StepRecord
@@ -138,6 +138,8 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
             "left_seconds": max(0, int(left.total_seconds())),
         }
         words = "not before this enrollment is resumed; what was left of the delay is kept"
+        if facts.paused_reason is PauseReason.REPLIED:
+            words = "not before somebody has read the reply and resumed this enrollment"
         reasons.append(Reason("enrollment_paused", words, since))
     return tuple(reasons)
 

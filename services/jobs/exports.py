@@ -39,6 +39,7 @@ ENROLLMENT_COLUMNS = (
     *("enrollment_id", "contact_id", "first_name", "last_name", "phone", "status"),
     *("status_label", "activity", "held_reason", "step", "step_count", "enrolled_by"),
     *("enrolled_at", "next_send_at", "last_message_at", "error_code", "error"),
+    "replied_late_at",
 )
 
 SUPPRESSION_COLUMNS = (
@@ -267,7 +268,7 @@ _OWN_CELLS = attrgetter(
 
 
 def _enrollment_cells(row: ListedRow) -> Sequence[Any]:
-    return (*_OWN_CELLS(row), *(row.error or (None, None)))
+    return (*_OWN_CELLS(row), *(row.error or (None, None)), row.replied_late_at)
 
 
 def _bad_row_cells(row: RowResult) -> Sequence[Any]:

@@ -14,13 +14,20 @@ from domain.platform.names import Named, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body
 from domain.statuses.contacts import LineType
-from domain.statuses.messaging import MESSAGE_LABELS, Direction, MessageStatus
+from domain.statuses.messaging import MESSAGE_LABELS, Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
+from domain.suppression.text_kinds import Reaction, marks_of, reaction_in
 from services.messaging import one_offs
 from services.platform import audit
 from storage.contacts import contacts
 from storage.messaging import conversations, recipients
-from storage.messaging.conversations import ConversationFilter, LastText, LastTextOfContact, TextRow
+from storage.messaging.conversations import (
+    ConversationFilter,
+    LastText,
+    LastTextOfContact,
+    ReactionRow,
+    TextRow,
+)
 from storage.messaging.recipients import Recipient
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
@@ -40,7 +47,7 @@ class LastSaid:
 
     Attributes:
         opted_out: Whether the number is suppressed for the whole deployment.
-        unanswered: The last text is theirs, and no opt-out, opt-in or help keyword.
+        unanswered: See ``ConversationFilter``.
         snippet: Its beginning on one line; empty if it is media alone.
         at: When it was stored, UTC; the list's order.
     """
@@ -83,6 +90,8 @@ class ConversationText:
         at: The provider's time of an inbound text, the acceptance of an outbound one; before that,
             when it was written.
         meaning: What an inbound text asks for, if it is a keyword or asks for no more texts.
+        kind: What an inbound text is; None of ours, and of one that came before that was told.
+        marks: Emoji of the reactions to a text of ours, the oldest first.
     """
 
     id: UUID
@@ -94,12 +103,15 @@ class ConversationText:
     status_label: str
     error: Fault | None
     meaning: TextMeaning | None
+    kind: TextKind | None
+    about_id: UUID | None
+    marks: Many[str]
     sender: Named | None
     user: Named | None
     origin: Origin | None
 
     @classmethod
-    def of(cls, row: TextRow) -> "ConversationText":
+    def of(cls, row: TextRow, marks: Many[str] = ()) -> "ConversationText":
         """Read a row."""
         origin = None
         if row.enrollment_id is not None and row.sequence_id is not None:
@@ -112,6 +124,7 @@ class ConversationText:
             status_label=MESSAGE_LABELS[row.status],
             error=Fault.of(row.error_code),
             meaning=TextMeaning(row.keyword) if row.keyword else None,
+            marks=marks,
             sender=Named.of(row.sender_id, row.sender_name),
             user=Named.of(row.user_id, row.user_name),
             origin=origin,
@@ -194,9 +207,18 @@ class Conversations:
             found = await conversations.texts(
                 tx, contact_id, row.phone, sender_id=sender_id, before=before, limit=limit + 1
             )
+            # A reaction is later than its text: on the last page both are there.
+            reactions: Many[ReactionRow | TextRow] = found[::-1]
+            if before is not None and found:
+                about = [one.id for one in found if one.direction is Direction.OUTBOUND]
+                since = found[-1].created_at
+                reactions = await conversations.reactions(tx, contact_id, about, since)
             known = sender_id or await conversations.usual_sender(tx, contact_id)
             to = await recipients.of_contact(tx, contact_id, known) if known else None
-        shown = cut(found, limit, by_creation).showing(ConversationText.of)
+        marks = _marks(reactions)
+        shown = cut(found, limit, by_creation).showing(
+            lambda one: ConversationText.of(one, marks.get(one.id, ()))
+        )
         return Conversation(
             contact=ContactName(row.id, row.name, row.phone),
             opted_out=row.opted_out,
@@ -267,6 +289,15 @@ async def _recipient(tx: Transaction, contact_id: UUID, sender_id: UUID | None) 
     return to
 
 
+def _marks(reactions: Many[ReactionRow | TextRow]) -> dict[UUID, list[str]]:
+    """Return the marks that reactions leave on the texts that they are about."""
+    found = dict[UUID, list[Reaction]]()
+    for one in reactions:
+        if one.about_id is not None and (reaction := reaction_in(one.body)) is not None:
+            found.setdefault(one.about_id, []).append(reaction)
+    return {text_id: marks_of(some) for text_id, some in found.items()}
+
+
 def _reply_box(to: Recipient | None, *, opted_out: bool, line_type: LineType | None) -> ReplyBox:
     refusal = one_offs.refusal(to) if to is not None else None
     if to is None and opted_out:
@@ -284,7 +315,6 @@ def last_said(kind: type[_Listed], row: LastText, **others: object) -> _Listed:
     return filled(
         kind,
         row,
-        unanswered=row.direction is Direction.INBOUND and row.keyword is None,
         snippet=cut,
         media_count=len(row.media_urls),
         status_label=MESSAGE_LABELS[row.status],

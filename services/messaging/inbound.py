@@ -3,26 +3,25 @@
 import asyncio
 import logging
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID, uuid4
 
 from domain.messaging.inbound import InboundText
-from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.sequences import ReplyPolicy
+from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import OptOutSource, TextMeaning
 from domain.suppression.keywords import Reading, read
 from domain.suppression.opt_out_intent import Intent
+from services.messaging import replies
 from services.platform.group_commit import GroupCommit, GroupLimits
 from services.suppression.erasure import recall
-from services.suppression.opt_outs import SIGNAL, opt_in, suppress
+from services.suppression.opt_outs import opt_in, suppress
 from storage.enrollments import enrollments
-from storage.enrollments.enrollments import Ending
 from storage.event_webhooks import events
 from storage.messaging import inbound
-from storage.messaging.inbound import Parties, ReceivedText, Repliable
+from storage.messaging.inbound import Parties, ReceivedText, SentText
 from storage.platform.database import Database, Transaction, is_lock_timeout, is_unavailable
 from storage.platform.locks import limit_waits, lock_enrollments_of, lock_numbers
 from storage.suppression import reviews
@@ -252,25 +251,33 @@ async def _take_effect(
     opted_in = await inbound.suppressed_by_text(
         tx, {text.phone: parties[text.sid].sender_id for text in answers}
     )
-    received = [
-        ReceivedText(
+    reactions = [text for text in texts if readings[text.sid].reaction is not None]
+    ours = await inbound.sent_before(tx, reactions, moments)
+    received = []
+    for text in texts:
+        reading = readings[text.sid]
+        kind, about_id = _kind(reading, ours.get(text.sid, ()))
+        may_be_reply = reading.may_be_reply and text.phone not in opted_in
+        one = ReceivedText(
             id=uuid4(),
             text=text,
             at=moments[text.sid],
             contact_id=parties[text.sid].contact_id,
             sender_id=parties[text.sid].sender_id,
-            meaning=_meaning(readings[text.sid]),
-            is_reply=readings[text.sid].may_be_reply and text.phone not in opted_in,
+            meaning=_meaning(reading),
+            kind=kind,
+            about_id=about_id,
+            is_reply=may_be_reply and kind is TextKind.HUMAN,
         )
-        for text in texts
-    ]
+        received.append(one)
     await inbound.store_texts(tx, received)
     await enrollments.recount_steps_of(
         tx, [text.phone for text in texts if parties[text.sid].was_undelivered]
     )
+    answered = await replies.answered_by(tx, received)
     await events.messages_received(tx, [one.id for one in received])
     facts = [fact for one in received if (fact := _opt_out_of(one)) is not None]
-    await _end(tx, await suppress(tx, facts), await _answered(tx, received))
+    await replies.take_effect(tx, answered, opted_out=await suppress(tx, facts))
     opt_ins = [one for one in received if one.meaning is TextMeaning.OPT_IN and not one.is_reply]
     await opt_in(tx, [OptInText(one.text.phone, one.sender_id, one.at, one.id) for one in opt_ins])
     unsure = [one for one in received if readings[one.text.sid].intent is Intent.UNSURE]
@@ -295,6 +302,20 @@ def _meaning(reading: Reading) -> TextMeaning | None:
     return TextMeaning.PLAIN_OPT_OUT if reading.intent is Intent.OPT_OUT else reading.keyword
 
 
+def _kind(reading: Reading, ours: Sequence[SentText]) -> tuple[TextKind, UUID | None]:
+    """Say what a text is, and which of the texts sent to its number a reaction is about.
+
+    One that is about none of them is a person's: phones tell us only of reactions to our texts.
+    """
+    reaction = reading.reaction
+    if reaction is None:
+        return reading.kind, None
+    for sent in ours:
+        if sent.has_media if reaction.quoted is None else reaction.is_about(sent.body):
+            return TextKind.REACTION, sent.id
+    return TextKind.HUMAN, None
+
+
 def _opt_out_of(received: ReceivedText) -> Evidence | None:
     match received.meaning:
         case TextMeaning.OPT_OUT:
@@ -311,31 +332,3 @@ def _opt_out_of(received: ReceivedText) -> Evidence | None:
         occurred_at=received.at,
         message_id=received.id,
     )
-
-
-async def _answered(tx: Transaction, received: Sequence[ReceivedText]) -> Sequence[Repliable]:
-    """Find the active enrollments that texted these numbers from the senders they reply to."""
-    replies = [one for one in received if one.is_reply and one.sender_id is not None]
-    return await inbound.repliable(tx, replies) if replies else ()
-
-
-async def _end(tx: Transaction, opted_out: Collection[UUID], answered: Sequence[Repliable]) -> None:
-    """End enrollments whose number opted out, and those that a reply ends; note other replies."""
-    endings = [Ending(one, EnrollmentStatus.OPTED_OUT, SIGNAL) for one in opted_out]
-    going_on = dict[UUID, datetime]()
-    for enrollment in answered:
-        match enrollment.on_reply:
-            case ReplyPolicy.FINISH:
-                ends = True
-            case ReplyPolicy.CONTINUE:
-                ends = enrollment.all_sent
-            case _ as unreachable:
-                assert_never(unreachable)
-        if ends:
-            status, at = EnrollmentStatus.FINISHED_RESPONDED, enrollment.replied_at
-            endings.append(Ending(enrollment.id, status, "reply_received", at))
-        else:
-            going_on[enrollment.id] = enrollment.replied_at
-    if endings:
-        await enrollments.end_each(tx, endings)
-    await enrollments.record_replies(tx, going_on)

@@ -11,7 +11,10 @@ from storage.platform.database import Database, Transaction
 from storage.sequences import sequences as rows
 from storage.sequences.sequences import SequenceRecord
 
-_COPIED = ("sender_id", "kind", "on_reply", "reply_window_seconds", "send_window")
+_COPIED = (
+    *("sender_id", "kind", "on_reply", "counts_as_reply"),
+    *("reply_window_seconds", "send_window"),
+)
 
 
 class Duplicating:

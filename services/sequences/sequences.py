@@ -14,7 +14,7 @@ from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.segments import measure
 from domain.sequences.texts import MAX_MEDIA_URL, check_body, is_media_url
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
-from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.platform import audit
 from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
@@ -68,6 +68,7 @@ class SequenceDraft:
     kind: SequenceKind
     steps: Many[StepDraft]
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
+    counts_as_reply: CountsAsReply = CountsAsReply.HUMAN
     reply_window_seconds: int = int(DEFAULT_REPLY_WINDOW.total_seconds())
     send_window: WINDOW_JSON | None = field(default_factory=DEFAULT_WINDOW.dump)
 
@@ -80,6 +81,7 @@ class SequenceChange(TypedDict, total=False):
     kind: SequenceKind
     steps: Many[StepDraft]
     on_reply: ReplyPolicy
+    counts_as_reply: CountsAsReply
     reply_window_seconds: int
     send_window: WINDOW_JSON | None
 
@@ -107,6 +109,7 @@ class Sequences:
             "sender_id": draft.sender_id,
             "kind": draft.kind,
             "on_reply": draft.on_reply,
+            "counts_as_reply": draft.counts_as_reply,
             "reply_window_seconds": problems.of(lambda: _reply_window(draft.reply_window_seconds)),
             "send_window": problems.of(lambda: _window(draft.send_window)),
             "state": SequenceState.DRAFT,

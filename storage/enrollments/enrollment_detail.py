@@ -13,9 +13,9 @@ from sqlmodel import col
 
 from domain.platform.names import Named
 from domain.sequences.timing import SendWindow
-from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
+from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus, TextKind
 from domain.statuses.sequences import SequenceKind, SequenceState
-from storage.enrollments.enrollment_list import CONTACT_COLUMNS, EnrollmentOfContact
+from storage.enrollments.enrollment_list import CONTACT_COLUMNS, PAUSED_REASON, EnrollmentOfContact
 from storage.enrollments.step_outcomes import failing_code
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
@@ -96,6 +96,8 @@ class MessageRow:
     status: MessageStatus
     keyword: str | None
     is_reply: bool
+    kind: TextKind | None
+    about_id: UUID | None
     occurred_at: datetime | None
     created_at: datetime
 
@@ -129,6 +131,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         EnrollmentFacts,
         Enrollment,
         **CONTACT_COLUMNS,
+        paused_reason=PAUSED_REASON,
         sequence_name=col(Sequence.name),
         sequence_state=col(Sequence.state),
         kind=col(Sequence.kind),

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, Uuid, bindparam, column, func, select, table, true
+from sqlalchemy import Integer, Select, Uuid, bindparam, case, column, func, select, table, true
 from sqlmodel import col
 
 from domain.contacts.names import ContactName, full_name
@@ -19,6 +19,7 @@ from domain.statuses.enrollments import (
     EnrollmentPhase,
     EnrollmentStatus,
     HeldReason,
+    PauseReason,
 )
 from domain.statuses.sequences import SequenceState
 from storage.enrollments import enrollment_counts, step_outcomes
@@ -52,6 +53,15 @@ CONTACT_COLUMNS = {
     name: getattr(Contact, name) for name in ("first_name", "last_name", "phone", "time_zone")
 }
 """What ``EnrollmentOfContact`` takes from the contact's row."""
+
+PAUSED_REASON = case(
+    (
+        col(Enrollment.paused_at).is_not(None),
+        func.coalesce(col(Enrollment.paused_reason), PauseReason.BY_HAND),
+    ),
+    else_=None,
+)
+"""Why an enrollment alone is paused, if it is."""
 
 COUNTED = 10_000
 """Up to this many enrollments that match a filter are counted exactly."""
@@ -88,6 +98,7 @@ class EnrollmentRow:
     enrolled_by_name: str
     enrolled_at: datetime
     next_send_at: datetime | None
+    replied_late_at: datetime | None
 
     @property
     def enrolled_by(self) -> Named:
@@ -109,6 +120,7 @@ class EnrollmentOfContact(EnrollmentRow):
     time_zone: str | None
     held_reason: HeldReason | None
     held_code: int | None
+    paused_reason: PauseReason | None
     error_code: int | None
     last_message_at: datetime | None
     failing_code: int | None = None
@@ -249,7 +261,12 @@ async def page(
         window = 0 if is_rare else 4 * limit * total // fits
     else:
         looks_up = wanted.group or wanted.enrolled_by or wanted.outcome or order.may_be_empty
-        window = 0 if wanted.enrollment else max(_LOOKED_UP if looks_up else _WALKED, 20 * limit)
+        # Both have an index of their own.
+        window = (
+            0
+            if wanted.enrollment or wanted.replied_late
+            else max(_LOOKED_UP if looks_up else _WALKED, 20 * limit)
+        )
     if window:
         found = await _read(tx, walk(order, wanted, window, limit, total), order)
         if len(found.rows) >= limit or total <= window:
@@ -337,6 +354,7 @@ def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[An
                 **CONTACT_COLUMNS,
                 enrolled_by_id=col(Enrollment.enrolled_by),
                 enrolled_by_name=col(User.name),
+                paused_reason=PAUSED_REASON,
                 failing_code=step_outcomes.failing_code(),
                 sort_key=row.c.sort_key,
                 **{one.name: row.c[one.name] for one in counts},

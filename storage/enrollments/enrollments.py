@@ -1,12 +1,12 @@
 """The enrollment's row: every statement that writes it, each a named transition with its guard.
 
-No other module inserts, updates or deletes enrollments. Their life::
+No module but this and ``replies`` inserts, updates or deletes enrollments. Their life::
 
     enroll        -> waiting, or final at once
     START         -> sending
     record_sent   -> waiting for the next step, or awaiting_reply after the last
     schedule, retry_step, resume, release -> waiting
-    pause, wait_for_sequence              -> paused
+    pause, pause_for_replies, wait_for_sequence -> paused
     hold, hold_step, hold_restored        -> held
     end           -> a final status, which never changes
 
@@ -18,14 +18,14 @@ must be given, None means that the workflow's own activity is asking and needs n
 Locks are taken in the order of ``storage.platform.locks``, of several enrollments by their ids.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
-from domain.statuses.enrollments import EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import EnrollmentStatus, HeldReason, PauseReason
 from storage.enrollments import timeline
 from storage.enrollments.enrolling import NewRow, SequenceSnapshot, Start
 from storage.enrollments.waiting_steps import RescheduledStep
@@ -325,27 +325,34 @@ async def reschedule(tx: Transaction, steps: Sequence[RescheduledStep]) -> None:
     await reconsider(tx, await _write(tx, _RESCHEDULE, **_moments(steps)))
 
 
-# Paused by a person
+# Paused alone
 
-_PAUSE = """
-    UPDATE enrollments SET paused_at = clock_timestamp(),
+PAUSE = """
+    UPDATE enrollments SET paused_at = coalesce(paused_at, clock_timestamp()),
+        paused_reason = :reason, replied_at = coalesce(enrollments.replied_at, asked.replied),
         activity = CASE WHEN stays THEN activity ELSE 'paused' END,
         held_reason = CASE WHEN stays THEN held_reason END,
         held_code = CASE WHEN stays THEN held_code END,
         next_send_at = CASE WHEN activity = 'sending' THEN next_send_at END,
         probing = false
     FROM (
-        SELECT id AS chosen, activity = 'sending'
+        SELECT id AS chosen, came.replied, activity = 'sending'
             OR held_reason IN ('outcome_unknown', 'destination_not_allowed') AS stays
-        FROM enrollments WHERE id = ANY(:ids)
-        AND status = 'active' AND paused_at IS NULL AND position <= step_count
+        FROM enrollments JOIN unnest(
+            CAST(:ids AS uuid[]), CAST(:replied AS timestamptz[])
+        ) AS came(id, replied) USING (id)
+        WHERE status = 'active' AND position <= step_count AND (
+            paused_at IS NULL
+            OR (CAST(:reason AS text) = 'replied' AND paused_reason IS DISTINCT FROM 'replied')
+        )
     ) AS asked
     WHERE id = chosen
     RETURNING id
 """
+"""SQL: pause locked enrollments that have steps left, at a reply or not; returns those changed."""
 
 _RESUME = f"""
-    UPDATE enrollments e SET paused_at = NULL, due_at = m.due,
+    UPDATE enrollments e SET paused_at = NULL, paused_reason = NULL, due_at = m.due,
         next_send_at = CASE WHEN activity = 'paused' THEN m.next_at ELSE next_send_at END,
         activity = CASE WHEN activity = 'paused' THEN 'waiting' ELSE activity END
     FROM {_MOMENTS} AS m(id, due, next_at)
@@ -355,18 +362,21 @@ _RESUME = f"""
 
 
 async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID) -> None:
-    """Pause locked enrollments that have steps left and that no person paused before.
+    """Pause locked enrollments that have steps left and are not paused yet.
 
     A text that is under way goes on, and one that only a person can decide about stays held.
     """
-    paused = await _write(tx, _PAUSE, ids=enrollment_ids)
+    asked = {"ids": enrollment_ids, "replied": [None] * len(enrollment_ids)}
+    paused = await _write(tx, PAUSE, **asked, reason=PauseReason.BY_HAND)
     await timeline.note(tx, paused, "paused", user_id=user_id)
+    await events.enrollments_paused(tx, paused)
 
 
 async def resume(tx: Transaction, steps: Sequence[RescheduledStep], user_id: UUID) -> None:
-    """Let locked enrollments go on that a person paused; what is under way or held stays so."""
+    """Let locked enrollments go on that were paused; what is under way or held stays so."""
     resumed = await _write(tx, _RESUME, **_moments(steps))
     await timeline.note(tx, resumed, "resumed", user_id=user_id)
+    await events.enrollments_resumed(tx, resumed)
     await reconsider(tx, resumed)
 
 
@@ -468,29 +478,6 @@ async def release_next(
     return released
 
 
-# Texted by the contact
-
-RECORD_INBOUND = """
-    UPDATE enrollments e SET last_message_at = greatest(e.last_message_at, came.at)
-    FROM unnest(CAST(:phones AS text[]), CAST(:moments AS timestamptz[])) AS came(phone, at)
-    JOIN contacts c ON c.phone = came.phone
-    WHERE e.contact_id = c.id AND e.status = 'active'
-"""
-"""SQL: contacts of active enrollments texted us; part of the statement that stores their texts."""
-
-_RECORD_REPLIES = """
-    UPDATE enrollments e SET replied_at = coalesce(e.replied_at, reply.at)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:moments AS timestamptz[])) AS reply(id, at)
-    WHERE e.id = reply.id AND e.status = 'active'
-"""
-
-
-async def record_replies(tx: Transaction, moments: Mapping[UUID, datetime]) -> None:
-    """Remember the first replies to active enrollments whose steps go on."""
-    if moments:
-        await tx.run(_RECORD_REPLIES, ids=list(moments), moments=list(moments.values()))
-
-
 # Ending
 
 _END = f"""
@@ -505,11 +492,14 @@ _END = f"""
     UPDATE enrollments e SET status = CASE
             WHEN locked.status = 'opted_out' AND NOT {ANYTHING_SENT} THEN 'omitted_opted_out'
             WHEN locked.status = 'omitted_landline' AND {ANYTHING_DELIVERED} THEN 'failed'
+            WHEN locked.status = 'finished_stopped' AND e.paused_at IS NOT NULL
+                AND e.paused_reason = 'replied' THEN 'finished_responded'
             ELSE locked.status
         END,
         activity = NULL, held_reason = NULL, held_code = NULL, next_send_at = NULL,
-        paused_at = NULL, probing = false, ended_at = clock_timestamp(), ended_by = :user_id,
-        error_code = :error_code, replied_at = coalesce(e.replied_at, locked.replied_at)
+        paused_at = NULL, paused_reason = NULL, probing = false, ended_at = clock_timestamp(),
+        ended_by = :user_id, error_code = :error_code,
+        replied_at = coalesce(e.replied_at, locked.replied_at)
     FROM locked WHERE e.id = locked.id
     RETURNING e.id, e.status
 """  # noqa: S608 - built from constants
@@ -556,8 +546,9 @@ async def end_each(
     """Give active enrollments their final status; return who ended, and how.
 
     ``opted_out`` becomes ``omitted_opted_out`` where nothing was *sent*, ``omitted_landline``
-    becomes ``failed`` where something was *delivered*. They end now by the database's clock, which
-    dates the one-off texts that the end overtakes.
+    becomes ``failed`` where something was *delivered*, and ``finished_stopped`` becomes
+    ``finished_responded`` where the enrollment is paused for a reply. They end now by the
+    database's clock, which dates the one-off texts that the end overtakes.
 
     Those that are final stay as they are; of two endings of one enrollment the first counts.
     """

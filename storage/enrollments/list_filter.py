@@ -26,6 +26,7 @@ class ListFilter:
     Attributes:
         step: The step last sent is any of these.
         held: Only held ones.
+        replied_late: Only those whose contact replied after they ended without a response.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
         outcome_step: From 1; 0 for replies and opt-outs that follow one-off texts alone.
@@ -40,6 +41,7 @@ class ListFilter:
     enrollment: Many[UUID] = ()
     outcome: StepOutcome | None = None
     outcome_step: int | None = None
+    replied_late: bool = False
 
 
 def narrowed(cells: Many[Cell], wanted: ListFilter) -> Many[Cell]:
@@ -58,7 +60,9 @@ def narrowed(cells: Many[Cell], wanted: ListFilter) -> Many[Cell]:
 def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
     """Count what matches a filter of statuses, steps and holds alone; None for any other."""
     more = wanted.enrolled_by or wanted.group or wanted.search or wanted.enrollment
-    return None if more or wanted.outcome else counted(narrowed(cells, wanted))
+    return (
+        None if more or wanted.outcome or wanted.replied_late else counted(narrowed(cells, wanted))
+    )
 
 
 def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
@@ -72,6 +76,8 @@ def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
         found.append(col(Enrollment.status).in_(wanted.status))
     if wanted.held:
         found.append(col(Enrollment.activity) == EnrollmentPhase.HELD)
+    if wanted.replied_late:
+        found.append(col(Enrollment.replied_late_at).is_not(None))
     if wanted.enrollment:
         found.append(col(Enrollment.id).in_(wanted.enrollment))
     if wanted.outcome is not None and wanted.outcome_step is not None:

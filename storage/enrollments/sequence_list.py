@@ -16,11 +16,13 @@ class Figures:
     Attributes:
         reached: Enrollments that a step was sent to.
         responded: Those of them that ended ``finished_responded``.
+        replied_late: Those whose contact replied after they ended without a response.
         last_activity_at: The latest message, enrollment, or change of the sequence.
     """
 
     reached: int
     responded: int
+    replied_late: int
     held: int
     last_activity_at: datetime
 
@@ -33,7 +35,10 @@ class Figures:
 # What is kept of the counts, and the last entry of two indexes.
 _FIGURES = """
     SELECT q.id, coalesce(told.reached, 0) AS reached, coalesce(told.responded, 0) AS responded,
-        coalesce(told.held, 0) AS held,
+        coalesce(told.held, 0) AS held, (
+            SELECT count(*) FROM enrollments
+            WHERE sequence_id = q.id AND replied_late_at IS NOT NULL
+        ) AS replied_late,
         greatest(q.updated_at, enrolled.at, texted.at) AS last_activity_at
     FROM sequences q
     LEFT JOIN (

@@ -90,12 +90,21 @@ _BY_ID = {
     EventType.ENROLLMENT_HELD: _of_enrollments(
         "'reason', e.held_reason, 'error_code', e.held_code, 'step', e.position"
     ),
+    EventType.ENROLLMENT_PAUSED: _of_enrollments(
+        "'reason', coalesce(e.paused_reason, 'by_hand'), 'step', e.position,"
+        " 'paused_at', e.paused_at, 'replied_at', e.replied_at"
+    ),
+    EventType.ENROLLMENT_RESUMED: _of_enrollments("'step', e.position, 'due_at', e.due_at"),
+    EventType.ENROLLMENT_REPLIED_LATE: _of_enrollments(
+        "'status', e.status, 'replied_late_at', e.replied_late_at, 'ended_at', e.ended_at"
+    ),
     EventType.MESSAGE_SENT: _of_messages("'step', m.step, 'sent_at', m.occurred_at"),
     EventType.MESSAGE_DELIVERED: _of_messages("'step', m.step, 'sent_at', m.occurred_at"),
     EventType.MESSAGE_FAILED: _of_messages("'step', m.step"),
     EventType.MESSAGE_DOUBLED: _of_messages("'step', m.step"),
     EventType.MESSAGE_RECEIVED: _of_messages(
-        "'is_reply', m.is_reply, 'keyword', m.keyword, 'received_at', m.occurred_at"
+        "'kind', m.kind, 'about_message_id', m.about_id, 'is_reply', m.is_reply,"
+        " 'keyword', m.keyword, 'received_at', m.occurred_at"
     ),
 }
 
@@ -125,6 +134,21 @@ async def enrollments_finished(tx: Transaction, enrollment_ids: Sequence[UUID]) 
 async def enrollment_held(tx: Transaction, enrollment_id: UUID) -> None:
     """Emit that an enrollment waits for its sender or for a person, after it was set."""
     await _emit(tx, EventType.ENROLLMENT_HELD, [enrollment_id])
+
+
+async def enrollments_paused(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Emit that enrollments wait for a person, because one paused them or a reply did."""
+    await _emit(tx, EventType.ENROLLMENT_PAUSED, enrollment_ids)
+
+
+async def enrollments_resumed(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Emit that a person let paused enrollments go on."""
+    await _emit(tx, EventType.ENROLLMENT_RESUMED, enrollment_ids)
+
+
+async def enrollments_replied_late(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
+    """Emit that contacts replied after their enrollments ended without a response."""
+    await _emit(tx, EventType.ENROLLMENT_REPLIED_LATE, enrollment_ids)
 
 
 async def message_sent(tx: Transaction, message_id: UUID) -> None:

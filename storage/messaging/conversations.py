@@ -1,18 +1,30 @@
 """Queries of conversations: who was texted or wrote last, and all that was said."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Tuple,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.platform.paging import Position
-from domain.statuses.messaging import Direction, MessageStatus
+from domain.statuses.messaging import Direction, MessageStatus, TextKind
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
@@ -26,7 +38,8 @@ from storage.tables.sequences import Sequence
 class ConversationFilter(StrEnum):
     """Which conversations to list.
 
-    ``unanswered``: the last text is theirs, and no opt-out, opt-in or help keyword.
+    ``unanswered``: the last text is theirs, and no opt-out, opt-in or help keyword; reactions and
+    automatic replies that no sequence counted as a reply are passed over.
     """
 
     ALL = "all"
@@ -36,7 +49,10 @@ class ConversationFilter(StrEnum):
 
 @dataclass(frozen=True)
 class LastText:
-    """The last text to or from a number; ``opted_out`` is the number."""
+    """The last text to or from a number; ``opted_out`` is the number.
+
+    ``unanswered``: see ``ConversationFilter``.
+    """
 
     id: UUID
     phone: str
@@ -47,6 +63,7 @@ class LastText:
     keyword: str | None
     created_at: datetime
     opted_out: bool
+    unanswered: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,8 @@ class TextRow:
     status: MessageStatus
     error_code: int | None
     keyword: str | None
+    kind: TextKind | None
+    about_id: UUID | None
     occurred_at: datetime | None
     created_at: datetime
     sender_id: UUID | None
@@ -79,6 +98,43 @@ class TextRow:
     sequence_id: UUID | None
     sequence_name: str | None
     step: int | None
+
+
+def unanswered(
+    same: Callable[[type[Message]], ColumnElement[bool]],
+) -> ColumnElement[bool]:
+    """Build the condition that ``Message``, the last text with somebody, leaves them unanswered.
+
+    Of a reaction or an automatic reply that counted for nothing the text before it tells. ``same``
+    says which others are with the same person.
+    """
+    earlier = aliased(Message)
+    before = (
+        select(_asks(earlier))
+        .where(same(earlier), ~_passed_over(earlier), _place(earlier) < _place(Message))
+        .order_by(col(earlier.created_at).desc(), col(earlier.id).desc())
+        .limit(1)
+        .correlate(Message)
+        .scalar_subquery()
+    )
+    return case((_passed_over(Message), func.coalesce(before, false())), else_=_asks(Message))
+
+
+def _asks(text: type[Message]) -> ColumnElement[bool]:
+    return and_(col(text.direction) == Direction.INBOUND, col(text.keyword).is_(None))
+
+
+def _passed_over(text: type[Message]) -> ColumnElement[bool]:
+    machines = (TextKind.REACTION, TextKind.AUTO_REPLY)
+    is_machines = func.coalesce(col(text.kind).in_(machines), false())
+    return and_(is_machines, ~col(text.is_reply))
+
+
+def _place(text: type[Message]) -> Tuple:
+    return tuple_(col(text.created_at), col(text.id))
+
+
+_UNANSWERED = unanswered(lambda other: col(other.contact_id) == col(Message.contact_id))
 
 
 async def page(
@@ -97,6 +153,7 @@ async def page(
                 Message,
                 phone=col(Contact.phone),
                 opted_out=opted_out(),
+                unanswered=_UNANSWERED,
                 first_name=col(Contact.first_name),
                 last_name=col(Contact.last_name),
             )
@@ -114,9 +171,7 @@ async def page(
     )
     match only:
         case ConversationFilter.UNANSWERED:
-            query = query.where(
-                col(Message.direction) == Direction.INBOUND, col(Message.keyword).is_(None)
-            )
+            query = query.where(_UNANSWERED)
         case ConversationFilter.OPTED_OUT:
             query = query.where(opted_out())
         case ConversationFilter.ALL:
@@ -175,6 +230,30 @@ async def texts(
     if before is not None:
         query = query.where(_before(before))
     return await tx.rows(TextRow, query)
+
+
+@dataclass(frozen=True)
+class ReactionRow:
+    """A reaction to a text."""
+
+    about_id: UUID
+    body: str
+
+
+async def reactions(
+    tx: Transaction, contact_id: UUID, about: Collection[UUID], since: datetime
+) -> list[ReactionRow]:
+    """Read a contact's reactions to texts, the first of which was stored then, in order."""
+    query = (
+        select(*columns_of(ReactionRow, Message))
+        .where(
+            col(Message.contact_id) == contact_id,
+            col(Message.created_at) >= since,
+            col(Message.about_id).in_(about),
+        )
+        .order_by(col(Message.created_at), col(Message.id))
+    )
+    return await tx.rows(ReactionRow, query)
 
 
 def _before(place: Position) -> ColumnElement[bool]:

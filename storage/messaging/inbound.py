@@ -1,17 +1,22 @@
 """What the provider told us: events kept first, then their effects."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.messaging.inbound import InboundText, StatusReport
-from domain.statuses.sequences import ReplyPolicy
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.messaging import TextKind
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from domain.statuses.suppression import TextMeaning
-from storage.enrollments import enrollments
+from storage.enrollments.replies import RECORD_INBOUND
 from storage.platform.database import Transaction, as_json
-from storage.platform.locks import TRY_NUMBER, as_setting
+from storage.platform.locks import MAY_REPLY_LATE, TRY_NUMBER, as_setting
 from storage.tables.sent import SENT
+
+_LOOKED_THROUGH = 200
+"""So many texts to a number are compared with what a reaction quotes, the latest ones."""
 
 _CAME = """jsonb_to_recordset(:texts) AS came(
     sid text, phone text, payload jsonb, occurred_at timestamptz
@@ -209,7 +214,10 @@ class ReceivedText:
         contact_id: Whose it is, if we know them.
         sender_id: Which sender it came to, if we know it.
         meaning: What it asks for, if anything.
-        is_reply: Whether it answers our texts.
+        kind: What it is.
+        about_id: The text of ours that a reaction is about.
+        is_reply: Whether it answers our texts; False of a reaction or an automatic answer until a
+            sequence has counted it as a reply (``mark_replies``).
     """
 
     id: UUID
@@ -218,6 +226,8 @@ class ReceivedText:
     contact_id: UUID | None
     sender_id: UUID | None
     meaning: TextMeaning | None
+    kind: TextKind
+    about_id: UUID | None
     is_reply: bool
 
 
@@ -226,15 +236,16 @@ _STORE = f"""
         UPDATE inbound_events SET applied_at = now() WHERE provider_sid = ANY(:sids)
     ), stored AS (
         INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls, status,
-            keyword, is_reply, provider_sid, occurred_at)
+            keyword, kind, about_id, is_reply, provider_sid, occurred_at)
         SELECT id, 'inbound', contact_id, phone, sender_id, body, media_urls, 'received', keyword,
-            is_reply, sid, occurred_at
+            kind, about_id, is_reply, sid, occurred_at
         FROM jsonb_to_recordset(:texts) AS came(
             id uuid, contact_id uuid, phone text, sender_id uuid, body text, media_urls jsonb,
-            keyword text, is_reply boolean, sid text, occurred_at timestamptz
+            keyword text, kind text, about_id uuid, is_reply boolean, sid text,
+            occurred_at timestamptz
         )
     )
-    {enrollments.RECORD_INBOUND}
+    {RECORD_INBOUND}
 """  # noqa: S608 - built from constants
 
 
@@ -249,6 +260,8 @@ async def store_texts(tx: Transaction, received: Sequence[ReceivedText]) -> None
             "body": one.text.body,
             "media_urls": one.text.media_urls,
             "keyword": one.meaning,
+            "kind": one.kind,
+            "about_id": one.about_id,
             "is_reply": one.is_reply,
             "sid": one.text.sid,
             "occurred_at": one.at,
@@ -264,42 +277,111 @@ async def store_texts(tx: Transaction, received: Sequence[ReceivedText]) -> None
     )
 
 
-@dataclass(frozen=True)
-class Repliable:
-    """An active enrollment that an inbound text is a reply to.
+async def mark_replies(tx: Transaction, message_ids: Sequence[UUID]) -> None:
+    """Note that texts were counted as replies."""
+    if message_ids:
+        await tx.run("UPDATE messages SET is_reply = true WHERE id = ANY(:ids)", ids=message_ids)
 
-    Attributes:
-        id: Which.
-        on_reply: What a reply does to it.
-        all_sent: Whether all its steps went out.
-        replied_at: When the text came.
-    """
+
+@dataclass(frozen=True)
+class SentText:
+    """A text of ours that a reaction may be about."""
 
     id: UUID
-    on_reply: ReplyPolicy
-    all_sent: bool
-    replied_at: datetime
+    body: str
+    has_media: bool
 
 
-_REPLIABLE = f"""
-    SELECT e.id, q.on_reply, e.position > e.step_count AS all_sent, min(reply.at) AS replied_at
-    FROM jsonb_to_recordset(:replies) AS reply(phone text, sender_id uuid, at timestamptz)
-    JOIN messages m ON m.phone = reply.phone AND m.sender_id = reply.sender_id
-        AND m.direction = 'outbound'
-    JOIN attempts a ON a.message_id = m.id AND {SENT} AND a.started_at <= reply.at
-    JOIN enrollments e ON e.id = m.enrollment_id AND e.status = 'active'
-    JOIN sequences q ON q.id = e.sequence_id
-    GROUP BY e.id, q.id ORDER BY e.id
+_SENT_BEFORE = f"""
+    SELECT came.sid, m.id, m.body, m.media_urls <> '[]' AS has_media
+    FROM jsonb_to_recordset(:texts) AS came(sid text, phone text, at timestamptz)
+    CROSS JOIN LATERAL (
+        SELECT m.id, m.body, m.media_urls FROM messages m
+        WHERE m.phone = came.phone AND m.direction = 'outbound' AND EXISTS (
+            SELECT FROM attempts a WHERE a.message_id = m.id AND {SENT} AND a.started_at <= came.at
+        )
+        ORDER BY m.created_at DESC LIMIT {_LOOKED_THROUGH}
+    ) m
 """  # noqa: S608 - built from constants
 
 
-async def repliable(tx: Transaction, replies: Sequence[ReceivedText]) -> list[Repliable]:
-    """Find active enrollments that *sent* texts to numbers from senders before these replies.
+async def sent_before(
+    tx: Transaction, texts: Sequence[InboundText], moments: Mapping[str, datetime]
+) -> dict[str, list[SentText]]:
+    """Read the latest texts that were *sent* to the numbers of texts before these, the last first.
 
-    The transaction holds the locks of the numbers' active enrollments; the senders are known.
+    By the provider's ids of the texts that came in; ``moments`` says when they did.
     """
-    asked = [{"phone": one.text.phone, "sender_id": one.sender_id, "at": one.at} for one in replies]
-    return await tx.rows(Repliable, _REPLIABLE, replies=as_json(asked))
+    asked = [{"sid": one.sid, "phone": one.phone, "at": moments[one.sid]} for one in texts]
+    found: dict[str, list[SentText]] = {one.sid: [] for one in texts}
+    for row in await tx.run(_SENT_BEFORE, texts=as_json(asked)) if asked else ():
+        found[row.sid].append(SentText(row.id, row.body, row.has_media))
+    return found
+
+
+@dataclass(frozen=True)
+class PossibleReply:
+    """A stored text that may be a reply; fields as of ``ReceivedText``, ``phone`` whose it is."""
+
+    id: UUID
+    phone: str
+    sender_id: UUID
+    at: datetime
+    kind: TextKind
+
+
+@dataclass(frozen=True)
+class Repliable:
+    """An enrollment that inbound texts are replies to: active, or ended without a response.
+
+    Attributes:
+        id: Which.
+        status: Active, or ``finished_no_response``: then the first reply comes late.
+        on_reply: What a reply does to it while it is active.
+        all_sent: Whether all its steps went out.
+        replied_at: When the first of the texts came.
+        counts_as_reply: Which texts count for its sequence.
+        message_ids: The texts.
+    """
+
+    id: UUID
+    status: EnrollmentStatus
+    on_reply: ReplyPolicy
+    all_sent: bool
+    replied_at: datetime
+    counts_as_reply: CountsAsReply
+    message_ids: Sequence[UUID]
+
+
+_REPLIABLE = f"""
+    SELECT e.id, e.status, q.on_reply, e.position > e.step_count AS all_sent,
+        min(reply.at) AS replied_at, q.counts_as_reply,
+        array_agg(DISTINCT reply.id) AS message_ids
+    FROM jsonb_to_recordset(:replies) AS reply(
+        id uuid, phone text, sender_id uuid, at timestamptz, kind text
+    )
+    JOIN messages m ON m.phone = reply.phone AND m.sender_id = reply.sender_id
+        AND m.direction = 'outbound'
+    JOIN attempts a ON a.message_id = m.id AND {SENT} AND a.started_at <= reply.at
+    JOIN enrollments e ON e.id = m.enrollment_id AND (e.status = 'active' OR {MAY_REPLY_LATE})
+    JOIN sequences q ON q.id = e.sequence_id AND (
+        reply.kind = 'human' OR (q.counts_as_reply = 'any' AND e.status = 'active')
+    )
+    GROUP BY e.id, q.id
+    HAVING e.status = 'active' OR min(reply.at) <= max(a.started_at) + interval '30 days'
+    ORDER BY e.id
+"""  # noqa: S608 - built from constants
+
+
+async def repliable(tx: Transaction, texts: Sequence[PossibleReply]) -> list[Repliable]:
+    """Find enrollments that *sent* texts to numbers from senders before these texts came.
+
+    Of a reaction or an automatic answer only active ones of sequences that count any text, of a
+    person's also those that ended without a response and whose last text is not 30 days old.
+
+    The transaction holds the locks of the numbers' enrollments.
+    """
+    return await tx.rows(Repliable, _REPLIABLE, replies=as_json([asdict(one) for one in texts]))
 
 
 async def suppressed_by_text(

@@ -13,7 +13,7 @@ from sqlmodel import col
 from domain.platform.paging import Position
 from domain.statuses.messaging import Direction
 from storage.contacts.contacts import has_digits, number_in, opted_out
-from storage.messaging.conversations import LastText
+from storage.messaging.conversations import LastText, unanswered
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
 from storage.tables.contacts import Contact
@@ -23,6 +23,10 @@ _NOBODYS = and_(
     col(Message.contact_id).is_(None), ~exists().where(col(Contact.phone) == col(Message.phone))
 )
 
+
+_UNANSWERED = unanswered(
+    lambda other: and_(col(other.phone) == col(Message.phone), col(other.contact_id).is_(None))
+)
 
 _CLAIM = (
     update(Message)
@@ -68,7 +72,11 @@ async def page(
     query: Select[*tuple[Any, ...]] = (
         select(
             *columns_of(
-                UnknownText, Message, opted_out=opted_out(col(Message.phone)), first_id=first
+                UnknownText,
+                Message,
+                opted_out=opted_out(col(Message.phone)),
+                unanswered=_UNANSWERED,
+                first_id=first,
             )
         )
         .where(

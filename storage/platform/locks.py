@@ -64,9 +64,18 @@ ENROLLMENTS_OF_PHONES = """
 """
 """SQL: the enrollments of contacts who have these numbers, or had them when texted there."""
 
+MAY_REPLY_LATE = """(
+    e.status = 'finished_no_response' AND e.replied_late_at IS NULL
+    AND e.last_message_at > now() - interval '60 days'
+)"""
+"""SQL: a text may be the first reply to an enrollment ``e`` that ended without one.
+
+It is one within 30 days of the last text; texts that are fetched may be some days old.
+"""
+
 _LOCK_ENROLLMENTS = f"""
     SELECT e.id FROM enrollments e
-    WHERE e.status = 'active'
+    WHERE (e.status = 'active' OR {MAY_REPLY_LATE})
     AND e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}) || CAST(:also AS uuid[]))
     ORDER BY e.id FOR NO KEY UPDATE
 """  # noqa: S608 - built from constants
@@ -146,5 +155,5 @@ async def wait_for_sender(tx: Transaction, sender_id: UUID) -> None:
 async def lock_enrollments_of(
     tx: Transaction, phones: Sequence[str], *, also: Sequence[UUID] = ()
 ) -> None:
-    """Lock every active enrollment of numbers, and others, before one of them is changed."""
+    """Lock every enrollment of numbers that texts can change, and others, before one is changed."""
     await tx.run(_LOCK_ENROLLMENTS, phones=phones, also=also)

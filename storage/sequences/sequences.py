@@ -13,7 +13,7 @@ from sqlmodel import col
 from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_sequence
 from storage.platform.rows import columns_of, paged
@@ -64,6 +64,7 @@ class SequenceRecord:
     sender_name: str
     kind: SequenceKind
     on_reply: ReplyPolicy
+    counts_as_reply: CountsAsReply
     reply_window_seconds: int
     send_window: WINDOW_JSON | None
     state: SequenceState

@@ -74,9 +74,12 @@ _PAGE = f"""
 
 
 async def add(tx: Transaction, message_ids: Sequence[UUID]) -> None:
-    """Open reviews of inbound texts."""
+    """Open reviews of inbound texts that have none."""
     if message_ids:
-        sql = "INSERT INTO reviews (message_id) SELECT unnest(CAST(:ids AS uuid[]))"
+        sql = """
+            INSERT INTO reviews (message_id) SELECT unnest(CAST(:ids AS uuid[]))
+            ON CONFLICT DO NOTHING
+        """
         await tx.run(sql, ids=message_ids)
 
 

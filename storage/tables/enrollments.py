@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, PauseReason
 from storage.tables.columns import code, computed, json, moment, one_of, reference, serial
 
 
@@ -19,8 +19,10 @@ class Enrollment(SQLModel, table=True):
     says; ``next_send_at`` is that moment moved into the send window, null when nothing is to be
     sent or the enrollment waits for a person. ``reply_until`` is the end of the reply window, null
     before the last text is accepted. ``probing``: it may try a sender that is on hold, once.
-    ``paused_at`` is when a person paused this enrollment alone; what was left of its delay then is
-    left when it goes on. ``blocked``: it waits for a person, its sequence or its sender.
+    ``paused_at`` is since when this enrollment alone is paused; what was left of its delay then is
+    left when it goes on. ``paused_reason`` counts only while it is paused: the release before does
+    not clear it; null for a person. ``replied_late_at`` is when the contact first replied to one
+    that ended without a response. ``blocked``: it waits for a person, its sequence or its sender.
     """
 
     __tablename__: ClassVar[Any] = "enrollments"
@@ -28,6 +30,7 @@ class Enrollment(SQLModel, table=True):
         one_of("status", EnrollmentStatus),
         one_of("activity", EnrollmentPhase),
         one_of("held_reason", HeldReason),
+        one_of("paused_reason", PauseReason),
         CheckConstraint("(status = 'active') = (ended_at IS NULL)", name="final_has_an_end"),
         CheckConstraint("(status = 'active') = (activity IS NOT NULL)", name="active_does"),
         CheckConstraint("(activity = 'held') = (held_reason IS NOT NULL)", name="held_has_reason"),
@@ -51,6 +54,13 @@ class Enrollment(SQLModel, table=True):
             text("coalesce(next_send_at, reply_until)"),
             postgresql_where=text("status = 'active'"),
         ),
+        Index(
+            "ix_enrollments_replied_late",
+            "sequence_id",
+            "enrolled_at",
+            "id",
+            postgresql_where=text("replied_late_at IS NOT NULL"),
+        ),
         Index("ix_enrollments_blocked", "sequence_id", "id", postgresql_where=text("blocked")),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -72,6 +82,7 @@ class Enrollment(SQLModel, table=True):
     ended_by: UUID | None = reference("users.id", nullable=True)
     error_code: int | None = None
     replied_at: datetime | None = moment(nullable=True)
+    replied_late_at: datetime | None = moment(nullable=True)
     position: int = 1
     step: int = 0
     step_count: int
@@ -84,6 +95,7 @@ class Enrollment(SQLModel, table=True):
     last_sent_at: datetime | None = moment(nullable=True)
     last_message_at: datetime | None = moment(nullable=True)
     paused_at: datetime | None = moment(nullable=True)
+    paused_reason: PauseReason | None = Field(default=None, sa_type=code(PauseReason))
     probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     # What is in an index must not change whenever a text goes: PostgreSQL would write to them all.
     blocked: bool = computed("coalesce(activity IN ('paused', 'held'), false)")

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Numeric, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
+from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus, TextKind
 from storage.tables.columns import code, computed, json, moment, one_of, reference, serial
 
 
@@ -97,13 +97,15 @@ class Message(SQLModel, table=True):
     ``phone`` is the other party's number, as the provider gave it. ``occurred_at`` is the
     provider's time of an inbound text, and the acceptance of an outbound one. ``failed_tries``
     counts transient failures and proven absences; ``next_try_at`` is when the same text may be
-    tried again.
+    tried again. ``kind`` is what an inbound text is, null for one that came before that was told;
+    ``about_id`` the text of ours that a reaction is about.
     """
 
     __tablename__: ClassVar[Any] = "messages"
     __table_args__ = (
         one_of("direction", Direction),
         one_of("status", MessageStatus),
+        one_of("kind", TextKind),
         CheckConstraint("(step IS NULL) = (pass IS NULL)", name="step_has_pass"),
         CheckConstraint("step IS NULL OR enrollment_id IS NOT NULL", name="step_of_enrollment"),
         CheckConstraint("direction = 'inbound' OR provider_sid IS NULL", name="sid_of_inbound"),
@@ -147,6 +149,8 @@ class Message(SQLModel, table=True):
     error_code: int | None = None
     keyword: str | None = None
     is_reply: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    kind: TextKind | None = Field(default=None, sa_type=code(TextKind))
+    about_id: UUID | None = None  # no foreign key: its check would lock the text of ours
     provider_sid: str | None = None
     occurred_at: datetime | None = moment(nullable=True)
     failed_tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

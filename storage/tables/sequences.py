@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, DateTime, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from storage.tables.columns import code, json, moment, one_of, reference
 
 
@@ -18,6 +18,7 @@ class Sequence(SQLModel, table=True):
     __table_args__ = (
         one_of("kind", SequenceKind),
         one_of("on_reply", ReplyPolicy),
+        one_of("counts_as_reply", CountsAsReply),
         one_of("state", SequenceState),
         CheckConstraint("reply_window_seconds >= 0", name="reply_window_not_negative"),
     )
@@ -26,6 +27,11 @@ class Sequence(SQLModel, table=True):
     sender_id: UUID = reference("senders.id", index=True)
     kind: SequenceKind = Field(sa_type=code(SequenceKind))
     on_reply: ReplyPolicy = Field(default=ReplyPolicy.FINISH, sa_type=code(ReplyPolicy))
+    counts_as_reply: CountsAsReply = Field(
+        default=CountsAsReply.HUMAN,
+        sa_type=code(CountsAsReply),
+        sa_column_kwargs={"server_default": "human"},
+    )
     reply_window_seconds: int = Field(default=604_800)
     send_window: dict[str, list[str]] | None = json(nullable=True)
     state: SequenceState = Field(default=SequenceState.DRAFT, sa_type=code(SequenceState))

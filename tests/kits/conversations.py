@@ -33,7 +33,7 @@ from storage.tables.messaging import Message, Sender
 from storage.tables.suppression import Suppression
 from tests.worlds import ZONE, World, ongoing
 
-FINISH, CONTINUE = ReplyPolicy.FINISH, ReplyPolicy.CONTINUE
+FINISH, CONTINUE, PAUSE = ReplyPolicy.FINISH, ReplyPolicy.CONTINUE, ReplyPolicy.PAUSE
 ACTIVE = EnrollmentStatus.ACTIVE
 RESPONDED = EnrollmentStatus.FINISHED_RESPONDED
 NO_RESPONSE = EnrollmentStatus.FINISHED_NO_RESPONSE

@@ -13,7 +13,7 @@ from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import render_tab
 from domain.platform.errors import InvalidFieldError
 from domain.sequences.timing import DAYS, DEFAULT_WINDOW
-from domain.statuses.sequences import ReplyPolicy
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from services.sequences.sequences import SequenceChange
 from storage.sequences.sequences import SequenceRecord
 
@@ -35,6 +35,7 @@ class SettingsFields(FormFields):
     name: str = ""
     sender_id: str = ""
     on_reply: str = ReplyPolicy.FINISH
+    counts_as_reply: str = CountsAsReply.HUMAN
     reply_number: str = ""
     reply_unit: str = "days"
     any_time: bool = False
@@ -53,6 +54,7 @@ class SettingsFields(FormFields):
             name=sequence.name,
             sender_id=str(sequence.sender_id),
             on_reply=sequence.on_reply,
+            counts_as_reply=sequence.counts_as_reply,
             reply_number=str(seconds // UNITS[unit]),
             reply_unit=unit,
             any_time=sequence.send_window is None,
@@ -112,6 +114,7 @@ async def change_sequence_settings(
             name=form.name,
             sender_id=chosen_id(form.sender_id, field="sender_id"),
             on_reply=chosen(ReplyPolicy, form.on_reply, field="on_reply"),
+            counts_as_reply=chosen(CountsAsReply, form.counts_as_reply, field="counts_as_reply"),
             reply_window_seconds=form.reply_window_seconds(),
             send_window=form.window(),
         )

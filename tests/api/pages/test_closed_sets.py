@@ -18,6 +18,7 @@ SETTINGS: Form = {
     "name": "Hello",
     "sender_id": examples.SENDER,
     "on_reply": "continue",
+    "counts_as_reply": "any",
     "reply_number": "7",
     "reply_unit": "days",
     "open": ["mon"],
@@ -38,6 +39,7 @@ FORMS: Mapping[str, Form] = {
 
 CHOICES = [
     (f"/sequences/{examples.IDS['sequence_id']}/settings", "on_reply"),
+    (f"/sequences/{examples.IDS['sequence_id']}/settings", "counts_as_reply"),
     (f"/sequences/{examples.IDS['sequence_id']}/settings", "reply_unit"),
     (f"/sequences/{examples.IDS['sequence_id']}/settings", "open"),
     (f"/sequences/{examples.DRAFT}/steps", "unit"),

@@ -71,6 +71,28 @@ async def test_latest_inbound_conversation_is_first_and_unanswered(
     assert "No conversation fits" in nobody.text
 
 
+async def test_reaction_is_a_mark_and_can_be_marked_as_a_persons(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    ours = await said(world, ada, "Free at five?", inbound=False)
+    liked = 'Liked "Free at five?"'
+    text_id = await said(world, ada, liked, kind="reaction", about_id=ours)
+    page = f"/conversations/{ada}"
+    shown = (await member.get(page)).text
+    assert "\N{THUMBS UP SIGN}" in shown
+    assert "a reaction" in shown
+    path = f"/conversations/texts/{text_id}/human"
+    assert path in shown
+    assert path not in (await viewer.get(page)).text
+    assert 'class="talks-row is-unanswered"' not in shown
+    done = await member.post(path, headers=HTMX)
+    assert "texts-changed" in done.headers["HX-Trigger"]
+    shown = (await member.get(page)).text
+    assert "a reaction" not in shown
+    assert 'class="talks-row is-unanswered"' in shown
+
+
 async def test_empty_list_says_how_to_fill_it(world: World, member: httpx.AsyncClient) -> None:
     assert "Enroll contacts in a sequence" in (await member.get("/conversations")).text
 

@@ -20,10 +20,22 @@ from api.pages.settings.users import ROLE_WORDS
 from domain.event_webhooks.events import EventType
 from domain.platform.provider_errors import explain
 from domain.statuses.access import Role
-from domain.statuses.enrollments import STATUS_WORDS, EnrollmentPhase, HeldReason, StepOutcome
-from domain.statuses.messaging import MESSAGE_LABELS, AttemptOutcome, Direction, MessageStatus
+from domain.statuses.enrollments import (
+    STATUS_WORDS,
+    EnrollmentPhase,
+    HeldReason,
+    PauseReason,
+    StepOutcome,
+)
+from domain.statuses.messaging import (
+    MESSAGE_LABELS,
+    AttemptOutcome,
+    Direction,
+    MessageStatus,
+    TextKind,
+)
 from domain.statuses.progress import FAILURES
-from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from domain.statuses.suppression import ReviewDecision, TextMeaning
 from services.enrollments.selection import ResultCode
 from services.messaging.holds import Decision
@@ -67,6 +79,10 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
         ("/sequences/{sequence}/settings",),
         {policy: f'value="{policy.value}" checked' for policy in ReplyPolicy},
     ),
+    "sequences.counts_as_reply": (
+        ("/sequences/{sequence}/settings",),
+        {counts: f'value="{counts.value}" checked' for counts in CountsAsReply},
+    ),
     "sequences.state": (SEQUENCE, {state: state.value.capitalize() for state in SequenceState}),
     "enrollments.status": (
         ENROLLMENT,
@@ -86,6 +102,11 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
         ENROLLMENT,
         {reason: words.why for reason, words in LABELS.held.items()},
     ),
+    "enrollments.paused_reason": (
+        ENROLLMENT,
+        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: "Paused, as they replied"},
+    ),
+    "messages.kind": (TALK, {**LABELS.text_kinds, TextKind.HUMAN: None}),
     "messages.direction": (
         TALK,
         {Direction.INBOUND: "bubble is-inbound", Direction.OUTBOUND: "bubble is-outbound"},
@@ -130,6 +151,7 @@ BESIDES: Mapping[str, str] = {
     "enrollments.activity": "held_reason = CASE WHEN :value = 'held' THEN 'outcome_unknown' END,"
     " paused_at = CASE WHEN :value = 'paused' THEN now() END",
     "enrollments.held_reason": "activity = 'held', held_code = 21408",
+    "enrollments.paused_reason": "activity = 'paused', paused_at = now()",
     "messages.direction": "step = NULL, pass = NULL",
     "attempts.outcome": "error_code = 30003",
     "attempts.provider_status": "outcome = 'accepted', error_code = 30003",
@@ -142,6 +164,7 @@ ONLY: Mapping[str, str] = {
     "users.role": "email <> 'admin@example.com'",
     "enrollments.activity": "status = 'active'",
     "enrollments.held_reason": "status = 'active'",
+    "enrollments.paused_reason": "status = 'active'",
     "messages.direction": "provider_sid IS NULL AND enrollment_id IS NOT NULL",
 }
 """The rows to change, if not all."""
@@ -166,6 +189,9 @@ TIMELINE: Mapping[str, tuple[str, str]] = {
     "reconciled": ("reconciled", '{"sids": ["SM1", "SM2"]}'),
     "doubled": ("doubled", '{"step": 1}'),
     "paused": ("paused", "{}"),
+    "paused for a reply": ("paused", '{"because": "replied"}'),
+    "replied late": ("replied_late", "{}"),
+    "corrected": ("kind_corrected", '{"was": "reaction"}'),
     "resumed": ("resumed", "{}"),
 }
 """The kinds and details of timeline notes."""

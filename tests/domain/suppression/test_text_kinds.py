@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from domain.suppression.keywords import read
 from domain.suppression.opt_out_intent import Intent, read_intent
-from domain.suppression.text_kinds import TextKind, kind_of
+from domain.suppression.text_kinds import Writer, marks_of, reaction_in, writer_of
 from tests.domain.suppression.intent.corpora import MACHINES, WRITERS, rows
 
 OURS = "Hi Deja, still looking for work? Reply STOP to opt out"
@@ -55,25 +55,25 @@ PEOPLE = (
 @pytest.mark.parametrize("quotes", QUOTES)
 def test_reaction_to_stop_opts_nobody_out_and_needs_no_review(reaction: str, quotes: str) -> None:
     body = reaction.format(quotes.format(OURS))
-    assert kind_of(body) is TextKind.REACTION
+    assert writer_of(body) is Writer.REACTION
     assert read(body).intent is None
     assert read(body).keyword is None
 
 
 @pytest.mark.parametrize("thing", ["an image", "a movie", "a voice message", "an attachment"])
 def test_reaction_to_a_picture_is_recognized(thing: str) -> None:
-    assert kind_of(f"Loved {thing}") is TextKind.REACTION
+    assert writer_of(f"Loved {thing}") is Writer.REACTION
 
 
 @pytest.mark.parametrize("body", AUTO_REPLIES)
 def test_auto_reply_has_no_intent(body: str) -> None:
-    assert kind_of(body) is TextKind.AUTO_REPLY
+    assert writer_of(body) is Writer.AUTO_REPLY
     assert read_intent(body) is None
 
 
 @pytest.mark.parametrize("body", PEOPLE)
 def test_text_that_resembles_an_auto_reply_is_human(body: str) -> None:
-    assert kind_of(body) in {TextKind.HUMAN, TextKind.UNCLEAR}
+    assert writer_of(body) in {Writer.HUMAN, Writer.UNCLEAR}
 
 
 def test_clear_request_in_an_auto_reply_is_for_review() -> None:
@@ -83,8 +83,8 @@ def test_clear_request_in_an_auto_reply_is_for_review() -> None:
 def test_human_training_texts_are_no_reactions_or_auto_replies() -> None:
     labeled = [row for paths in WRITERS.values() for path in paths for row in rows(path)]
     people = [body for label, body in labeled if label not in {"reaction", "auto_reply"}]
-    persons = {TextKind.HUMAN, TextKind.IMPERSONAL, TextKind.UNCLEAR}
-    assert [body for body in people if kind_of(body) not in persons] == []
+    persons = {Writer.HUMAN, Writer.IMPERSONAL, Writer.UNCLEAR}
+    assert [body for body in people if writer_of(body) not in persons] == []
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_human_training_texts_are_no_reactions_or_auto_replies() -> None:
     ],
 )
 def test_text_with_a_mark_of_a_machine_opts_nobody_out(body: str) -> None:
-    assert kind_of(body) is not TextKind.HUMAN
+    assert writer_of(body) is not Writer.HUMAN
     assert read_intent(body) is not Intent.OPT_OUT
 
 
@@ -105,7 +105,7 @@ def test_text_with_a_mark_of_a_machine_opts_nobody_out(body: str) -> None:
     "body", ["Please remove this number from your list", "I moved. Take me off.", "stop. now. ok?"]
 )
 def test_text_without_such_a_mark_is_human(body: str) -> None:
-    assert kind_of(body) is TextKind.HUMAN
+    assert writer_of(body) is Writer.HUMAN
 
 
 def test_labeled_machine_texts_opt_nobody_out() -> None:
@@ -143,6 +143,43 @@ def test_reaction_to_a_keyword_is_no_keyword(reaction: str, keyword: str) -> Non
     assert read(reaction.format(f"\u201c{keyword}\u201d")).keyword is None
 
 
+@pytest.mark.parametrize(
+    ("body", "ours", "is_ours"),
+    [
+        ("Liked \u201cWe\u2019ll  call\nyou\u201d", "We'll call you", True),
+        ('Liked "Hi Ann, are you still..."', "Hi Ann, are you still looking for work?", True),
+        ('Liked "Hi Ann, are you still', "Hi Ann, are you still looking for work?", True),
+        ('Liked "Hi..."', "Hi Ann, are you still looking for work?", False),
+        ('Liked "Sent from your Twilio trial account - Hi Ann, free?"', "Hi Ann, free?", True),
+        ('Liked "See you"', "See you at five", False),
+        ('Liked "\U0001f44d"', "\U0001f44d", True),
+        ('Liked "..."', "Hi Ann", False),
+        ("Liked an image", "Hi Ann", False),
+    ],
+)
+def test_reaction_is_about_the_text_it_quotes(body: str, ours: str, *, is_ours: bool) -> None:
+    reaction = reaction_in(body)
+    assert reaction is not None
+    assert reaction.is_about(ours) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("bodies", "marks"),
+    [
+        (['Liked "Hi"', 'Laughed at "Hi"'], "\U0001f44d\U0001f602"),
+        (['Loved "Hi"', 'Liked "Hi"', 'Removed a heart from "Hi"'], "\U0001f44d"),
+        (['Reacted \U0001f525 to "Hi"', 'Removed \U0001f525 from "Hi"'], ""),
+        (['Removed a like from "Hi"'], ""),
+        (["Le gust\u00f3 \u00abHi\u00bb"], "\U0001f44d"),
+        (["Hat \u201eHi\u201c mit \u201eGef\u00e4llt mir\u201c markiert"], "\U0001f44d"),
+    ],
+)
+def test_marks_are_those_that_were_not_taken_back(bodies: list[str], marks: str) -> None:
+    read_ones = [one for body in bodies if (one := reaction_in(body)) is not None]
+    assert len(read_ones) == len(bodies)
+    assert "".join(marks_of(read_ones)) == marks
+
+
 @given(st.text(max_size=200))
 def test_no_text_breaks_it(body: str) -> None:
-    assert kind_of(body) in TextKind
+    assert writer_of(body) in Writer

@@ -85,6 +85,31 @@ async def test_funnel_follows_a_sequence_to_its_end(kit: SendingKit) -> None:
     }
 
 
+async def test_late_reply_is_a_figure_of_its_own_and_a_filter(kit: SendingKit) -> None:
+    sequence = await kit.sequence("Only one", reply_window_seconds=0)
+    late, silent, prompt = [await kit.enroll(sequence) for _ in range(3)]
+    for one in (late, silent, prompt):
+        await kit.send(one)
+    await kit.text_back(prompt)
+    for one in (late, silent):
+        await kit.run_close(one)
+    await kit.text_back(late)
+    overview = await kit.services.overview.get(sequence.id)
+    assert (overview.reply_rate, overview.replied_late) == (1 / 3, 1)
+    tab = await kit.services.enrollment_list.page(
+        sequence.id, ListFilter(replied_late=True), count=True
+    )
+    assert [one.enrollment_id for one in tab.page.items] == [late]
+    assert tab.matching is not None
+    assert tab.matching.number == 1
+    assert tab.counts[EnrollmentStatus.FINISHED_NO_RESPONSE] == 2
+    [line] = tab.page.items
+    assert line.replied_late_at is not None
+    detail = await kit.services.enrollment_detail.get(late)
+    assert detail.replied_late_at == line.replied_late_at
+    assert "replied_late" in [entry.kind for entry in detail.timeline]
+
+
 async def test_reply_counts_at_the_last_step_sent_before_it(kit: SendingKit) -> None:
     sequence = await kit.sequence(on_reply="continue")
     enrollment_id = await kit.enroll(sequence)

@@ -27,7 +27,6 @@ from storage.platform.locks import lock_numbers
 from tests.kits.conversations import (
     ACTIVE,
     CONTINUE,
-    NO_RESPONSE,
     OPTED_OUT,
     RESPONDED,
     Sent,
@@ -300,12 +299,15 @@ async def test_a_remembered_reply_during_the_last_call_ends_it_by_the_report(tal
     assert (state.doing, state.status) == ("ended", RESPONDED)
 
 
-async def test_a_reply_after_a_final_status_changes_only_the_conversation(talk: Talk) -> None:
-    """Final statuses never change."""
-    person = await talk.texted(2, reply_window_seconds=0)
-    await talk.ledger.close_enrollment(person.enrollment_id)
+async def test_a_reply_after_a_final_status_leaves_it(talk: Talk) -> None:
+    """Final statuses never change; see also ``test_text_kinds``, "Late"."""
+    person = await talk.texted()
+    await talk.run(
+        "UPDATE enrollments SET status = 'finished_stopped', activity = NULL, ended_at = now()"
+        " WHERE id = :id",
+        id=person.enrollment_id,
+    )
     before = await talk.row(person)
-    assert before.status == NO_RESPONSE
     await talk.text(person)
     await talk.text(person, "STOP")
     assert await talk.row(person) == before

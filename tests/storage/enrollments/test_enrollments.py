@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
-from storage.enrollments import enrollments
+from storage.enrollments import enrollments, replies
 from storage.enrollments.enrollments import Ending
 from storage.enrollments.waiting_steps import RescheduledStep
 from storage.platform.database import Transaction
@@ -60,7 +60,9 @@ TRANSITIONS: dict[str, Write] = {
     "hold": lambda tx, one: enrollments.hold(tx, one, HeldReason.SENDER_ON_HOLD, at=NOW),
     "hold_restored": lambda tx, one: enrollments.hold_restored(tx, one, ["SM1"], at=NOW),
     "release": lambda tx, one: enrollments.release(tx, one, probing=True),
-    "record_replies": lambda tx, one: enrollments.record_replies(tx, {one: NOW}),
+    "record_replies": lambda tx, one: replies.record_replies(tx, {one: NOW}),
+    "pause_for_replies": lambda tx, one: replies.pause_for_replies(tx, {one: NOW}),
+    "record_late": lambda tx, one: replies.record_late(tx, {one: NOW}),
     "end": lambda tx, one: enrollments.end(
         tx, [one], EnrollmentStatus.FINISHED_STOPPED, signal="mark_finished"
     ),
@@ -482,7 +484,7 @@ async def test_inbound_text_is_recorded_for_the_active_enrollments_of_its_number
     await world.set(final, contact_id=(await world.row(active)).contact_id)
 
     for at in (LATER, NOW):
-        await world.run(enrollments.RECORD_INBOUND, phones=[row.phone], moments=[at])
+        await world.run(replies.RECORD_INBOUND, phones=[row.phone], moments=[at])
 
     moments = [(await world.row(one)).last_message_at for one in (active, other, final)]
     assert moments == [LATER, None, None]
@@ -492,7 +494,7 @@ async def test_first_reply_is_the_one_remembered(world: Rows) -> None:
     one = await world.active()
 
     for at in (NOW, LATER):
-        await world.write(enrollments.record_replies, {one: at})
+        await world.write(replies.record_replies, {one: at})
 
     assert (await world.row(one)).replied_at == NOW
 

@@ -1,0 +1,59 @@
+"""Correcting what a text was taken for, over the API."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import httpx
+
+from domain.messaging.inbound import InboundText
+from domain.statuses.messaging import TextKind
+from services.factory import Services
+from storage.messaging import text_kinds
+from storage.platform.database import Database
+
+DRIVING = "I'm driving with Driving Focus turned on. I'll see your message when I get there."
+
+
+async def received(services: Services, database: Database, body: str) -> UUID:
+    sid = "SM" + uuid4().hex
+    await services.inbound.receive(
+        InboundText(
+            sid=sid,
+            phone="+12125550199",
+            to="+14155550100",
+            messaging_service_sid=None,
+            body=body,
+            media_urls=(),
+            opt_out_type=None,
+            occurred_at=datetime.now(UTC),
+        )
+    )
+    async with database.transaction() as tx:
+        sql = "SELECT id FROM messages WHERE provider_sid = :sid"
+        message_id = await tx.value(UUID, sql, sid=sid)
+        assert message_id is not None
+        assert await text_kinds.get(tx, message_id) is not None
+    return message_id
+
+
+async def test_automatic_reply_is_corrected_once(
+    member: httpx.AsyncClient, services: Services, database: Database
+) -> None:
+    path = f"/api/messages/{await received(services, database, DRIVING)}/kind"
+    answer = await member.post(path, json={"kind": "human"})
+    assert answer.status_code == 200
+    text = answer.json()
+    assert (text["kind"], text["is_reply"], text["about_message_id"]) == ("human", True, None)
+    assert (await member.post(path, json={"kind": "human"})).json() == text
+    refused = await member.post(path, json={"kind": TextKind.AUTO_REPLY})
+    assert (refused.status_code, refused.json()["code"]) == (409, "only_to_human")
+
+
+async def test_viewer_cannot_correct_a_text(
+    viewer: httpx.AsyncClient, member: httpx.AsyncClient, services: Services, database: Database
+) -> None:
+    path = f"/api/messages/{await received(services, database, DRIVING)}/kind"
+    assert (await viewer.post(path, json={"kind": "human"})).status_code == 403
+    unknown = await member.post(f"/api/messages/{uuid4()}/kind", json={"kind": "human"})
+    assert unknown.status_code == 404
+    assert (await member.post(path, json={"kind": "robot"})).status_code == 422
