@@ -77,8 +77,10 @@ def read(body: str, opt_out_type: str | None = None) -> Reading:
 
 def _ordinary(body: str) -> Reading:
     intent = read_intent(body)
-    may_be_reply = intent is not Intent.OPT_OUT
     machine = machine_of(body) if len(body) <= LONGEST_READ else None
+    if machine is Writer.AUTO_REPLY and intent is not None:
+        machine = None  # a request is a person's until somebody has read it
+    may_be_reply = intent is not Intent.OPT_OUT
     kind = _KINDS.get(machine, TextKind.HUMAN)
     reaction = reaction_in(body) if kind is TextKind.REACTION else None
     return Reading(None, may_be_reply, intent, kind, reaction)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from domain.platform.folding import folded
 from domain.suppression.opt_out_model import FILE, parsed
 from domain.suppression.pattern_files import Phrases, loaded, whole_words
-from domain.suppression.text_kinds import Writer, writer_of
+from domain.suppression.text_kinds import Writer, machine_of, writer_of
 
 LONGEST_READ = 1600
 """Characters of the longest text that is read: the longest a provider delivers (Twilio, 21617)."""
@@ -97,7 +97,7 @@ def read_intent(
     writer = writer or writer_of(body)
     if writer is Writer.REACTION:
         return None
-    if writer is Writer.AUTO_REPLY:
+    if writer is Writer.AUTO_REPLY and machine_of(body) is not None:
         return Intent.UNSURE if is_clear else None
     may_opt_out = writer is Writer.HUMAN or (writer is Writer.IMPERSONAL and is_bare)
     if may_opt_out and likely >= _certainty(body, clauses, is_alone=is_alone, is_clear=is_clear):

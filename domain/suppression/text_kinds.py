@@ -58,13 +58,13 @@ class Reaction:
         if not quoted or not sent:
             return False
         return (
-            quoted == sent
+            quoted in {sent, _TRIAL + sent}
             or (self.is_cut and len(quoted) >= _LEAST_CUT and sent.startswith(quoted))
             or (len(quoted) >= _LEAST_PART and quoted in sent)
-            or (len(sent) >= _LEAST_CUT and quoted.endswith(sent))
         )
 
 
+_TRIAL = alphanumerics("Sent from your Twilio trial account - ")
 _LEAST_CUT = 8
 _LEAST_PART = 20
 """Characters that tell a text by its beginning, or by any part of it."""
@@ -88,13 +88,20 @@ def writer_of(body: str) -> Writer:
 
 
 def machine_of(body: str) -> Writer | None:
-    """Do the first half of ``writer_of``: a reaction, an automatic answer, or (None) neither."""
-    return _machine(_plain(body))
+    """Tell a reaction or an automatic answer for sure; None if a person may have written it.
+
+    Anything beyond a phone's own phrases that an automatic answer does not say makes it a person's.
+    """
+    text = _plain(body)
+    found = _machine(text)
+    is_doubtful = found is Writer.AUTO_REPLY and not _CANNED.fullmatch(text)
+    return None if is_doubtful and _ANSWER.search(text) else found
 
 
 def _machine(text: str) -> Writer | None:
-    if _REACTION.fullmatch(text):
-        return Writer.REACTION
+    if found := _REACTION.fullmatch(text):
+        is_told_by_somebody = _quoted(found) is None and _BY_SOMEBODY.match(text)
+        return None if is_told_by_somebody else Writer.REACTION
     is_automatic = _CANNED.fullmatch(text) or _AUTO_REPLY.search(text)
     return Writer.AUTO_REPLY if is_automatic else None
 
@@ -105,9 +112,7 @@ def reaction_in(body: str) -> Reaction | None:
     found = _REACTION.fullmatch(text)
     if found is None:
         return None
-    # What it is about is the only part of a pattern that keeps a quotation.
-    quotes = [one for one in found.groups() if one and one[0] in _OPENING]
-    quoted = max(quotes, key=len, default=None)
+    quoted = _quoted(found)
     told = text if quoted is None else text.replace(quoted, " ")
     return Reaction(
         quoted=quoted,
@@ -115,6 +120,12 @@ def reaction_in(body: str) -> Reaction | None:
         mark=_mark(told),
         is_removal=bool(_REMOVAL.search(told)),
     )
+
+
+def _quoted(found: re.Match[str]) -> str | None:
+    """Return what a reaction quotes: the only part of a pattern that keeps a quotation."""
+    quotes = [one for one in found.groups() if one and one[0] in _OPENING]
+    return max(quotes, key=len, default=None)
 
 
 def marks_of(reactions: Iterable[Reaction]) -> list[str]:
@@ -152,6 +163,9 @@ _CUT = re.compile(
     "(?:\\.\\.+|\u2026)[\\W_]*$|[^\"\u201c\u201d\u00bb\u203a'\u2018\u2019\u300d\u300f]$"
 )
 _EMOJI = re.compile("[\u203c\u2049\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+_BY_SOMEBODY = re.compile(
+    "(\\w+ )+(liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted to) "
+)
 _ANY_MARK = "\U0001f4ac"
 _QUOTE = re.compile(
     '["\u201c-\u201f\u00ab\u00bb\u2039\u203a\u2033\u300a-\u300f]'
@@ -164,8 +178,11 @@ _CARELESS = re.compile(
     r"|[Yy]oure|[Dd]oesnt)\b"
 )
 _FILE = loaded("machine_marks.toml")
-_REACTION, _AUTO_REPLY, _CANNED, _REMOVAL, _MARK, _PERSON = (
+_REACTION, _AUTO_REPLY, _CANNED, _ANSWER, _REMOVAL, _MARK, _PERSON = (
     any_of(_FILE.patterns(name))
-    for name in ("reactions", "auto_replies", "canned", "removals", "marks", "personal")
+    for name in (
+        *("reactions", "auto_replies", "canned", "answers", "removals"),
+        *("marks", "personal"),
+    )
 )
 _TAPBACKS = [(mark, any_of([words])) for mark, words in _FILE.table("tapbacks").items()]

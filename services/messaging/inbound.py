@@ -13,7 +13,8 @@ from domain.messaging.inbound import InboundText
 from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import OptOutSource, TextMeaning
 from domain.suppression.keywords import Reading, read
-from domain.suppression.opt_out_intent import Intent
+from domain.suppression.opt_out_intent import Intent, read_intent
+from domain.suppression.text_kinds import Writer
 from services.messaging import replies
 from services.platform.group_commit import GroupCommit, GroupLimits
 from services.suppression.erasure import recall
@@ -280,7 +281,7 @@ async def _take_effect(
     await replies.take_effect(tx, answered, opted_out=await suppress(tx, facts))
     opt_ins = [one for one in received if one.meaning is TextMeaning.OPT_IN and not one.is_reply]
     await opt_in(tx, [OptInText(one.text.phone, one.sender_id, one.at, one.id) for one in opt_ins])
-    unsure = [one for one in received if readings[one.text.sid].intent is Intent.UNSURE]
+    unsure = [one for one in received if _is_unsure(one, readings[one.text.sid])]
     await reviews.add(tx, [one.id for one in unsure])
     return texts
 
@@ -310,10 +311,21 @@ def _kind(reading: Reading, ours: Sequence[SentText]) -> tuple[TextKind, UUID | 
     reaction = reading.reaction
     if reaction is None:
         return reading.kind, None
-    for sent in ours:
+    candidates = ours[:1] if reaction.quoted is None else ours
+    for sent in candidates:
         if sent.has_media if reaction.quoted is None else reaction.is_about(sent.body):
             return TextKind.REACTION, sent.id
     return TextKind.HUMAN, None
+
+
+def _is_unsure(received: ReceivedText, reading: Reading) -> bool:
+    """Whether a person has to read if a text asks for no more texts.
+
+    What looks like a reaction, but is about none of our texts, may quote the person's own request.
+    """
+    if reading.reaction is not None and received.kind is TextKind.HUMAN:
+        return read_intent(received.text.body, writer=Writer.UNCLEAR) is not None
+    return reading.intent is Intent.UNSURE
 
 
 def _opt_out_of(received: ReceivedText) -> Evidence | None:

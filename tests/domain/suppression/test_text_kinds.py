@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.statuses.messaging import TextKind
 from domain.suppression.keywords import read
 from domain.suppression.opt_out_intent import Intent, read_intent
 from domain.suppression.text_kinds import Writer, marks_of, reaction_in, writer_of
@@ -183,3 +184,33 @@ def test_marks_are_those_that_were_not_taken_back(bodies: list[str], marks: str)
 @given(st.text(max_size=200))
 def test_no_text_breaks_it(body: str) -> None:
     assert writer_of(body) in Writer
+
+
+ASKING_OR_ANSWERING = (
+    "I'm out of the office till Tuesday, please stop contacting me",
+    "I'm driving right now and I can't reply. Stop texting me!!",
+    "This is an automated message and I never signed up. Stop texting me",
+    "We got your text. Stop texting us.",
+    "Auto reply: STOP",
+    "Yes I'm interested! I'm out of the office until Monday, can you call me then?",
+    "OOO until Friday but yes let's talk Monday",
+    "I'm driving right now so I'll call you in 10",
+    "Hola, estoy fuera de la oficina pero me interesa mucho",
+    "We got your text and we want the job, call us",
+    "Really loved the video",
+    "My wife loved the photo",
+    "My boss questioned your message",
+    '?? "Are you free Tuesday at 3pm for a quick call?"',
+)
+
+
+@pytest.mark.parametrize("body", ASKING_OR_ANSWERING)
+def test_person_who_asks_or_answers_is_no_machine(body: str) -> None:
+    reading = read(body)
+    assert reading.kind is TextKind.HUMAN
+    assert reading.may_be_reply
+
+
+@pytest.mark.parametrize("body", ASKING_OR_ANSWERING[:4])
+def test_request_among_words_of_a_machine_is_for_a_person_to_read(body: str) -> None:
+    assert read(body).intent is Intent.UNSURE

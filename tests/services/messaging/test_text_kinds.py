@@ -233,12 +233,35 @@ async def test_human_text_stays_human(talk: Talk) -> None:
 
 async def test_corrected_automatic_reply_that_may_opt_out_is_for_review(talk: Talk) -> None:
     person = await talk.texted()
-    await talk.text(person, "Auto-reply: please do not text me again")
+    await talk.text(person, "Message blocking is active.")
     [text] = await talk.received(person.phone)
     assert text.kind == "auto_reply"
     await correct(talk, text.id)
     [review] = (await Reviews(talk.database).find()).items
     assert review.message_id == text.id
+
+
+async def test_request_among_words_of_a_machine_is_a_reply_and_for_review(talk: Talk) -> None:
+    person = await talk.texted()
+    await talk.text(person, "I'm out of the office till Tuesday, please stop contacting me")
+    [text] = await talk.received(person.phone)
+    assert (text.kind, text.is_reply) == ("human", True)
+    assert (await talk.row(person)).status == "finished_responded"
+    [review] = (await Reviews(talk.database).find()).items
+    assert review.message_id == text.id
+
+
+async def test_quoted_request_that_is_not_ours_is_a_reply_and_for_review(talk: Talk) -> None:
+    person = await talk.texted()
+    await talk.text(person, '\U0001f44e "stop texting me"')
+    assert (await talk.row(person)).status == "finished_responded"
+    assert len((await Reviews(talk.database).find()).items) == 1
+
+
+async def test_words_on_a_picture_are_a_reply_unless_the_last_text_has_one(talk: Talk) -> None:
+    person = await talk.texted()
+    await talk.text(person, "Loved an image")
+    assert (await talk.row(person)).status == "finished_responded"
 
 
 # Late
