@@ -20,7 +20,6 @@ import psycopg
 import pytest
 import pytest_socket
 import uvloop
-from argon2 import PasswordHasher
 from psycopg import sql
 from sqlalchemy.ext.asyncio import create_async_engine
 from xdist.remote import Producer
@@ -40,7 +39,7 @@ from standalone.temporal import TemporalServer
 from storage.platform import database
 from storage.schema import METADATA
 from tests.fakes import Machine
-from tests.kits.fork_server import fork_server
+from tests.kits.fork_server import QUICK_HASHER, fork_server
 from tests.kits.programs import Start, alembic, starting
 
 # No test database outlives the test run, so nothing has to reach the disk.
@@ -172,10 +171,9 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_hashes() -> Iterator[None]:
-    """Make password hashing fast: a real hash takes a third of a second."""
-    quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    """Make password hashing fast."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "PasswordHasher", quick)
+        patch.setattr(passwords, "PasswordHasher", QUICK_HASHER)
         yield
 
 

@@ -27,6 +27,9 @@ from standalone.processes import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 
+QUICK_HASHER = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+"""Makes hashers of passwords for tests: a real hash takes a third of a second."""
+
 _PRELOADED = (
     *("worker", "api.app", "uvicorn", "simulator.app", "manage", "alembic.config"),
     *("storage.schema", "tests.chaos.sabotage"),
@@ -175,9 +178,7 @@ def main() -> None:
     """Fork a program, or tell an exit code, for each line of JSON, until the input ends."""
     for name in _PRELOADED:
         import_module(name)
-    # A real hash takes a third of a second.
-    quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    passwords.PasswordHasher = quick  # type: ignore[attr-defined, assignment]
+    passwords.PasswordHasher = QUICK_HASHER  # type: ignore[attr-defined, assignment]
     gc.freeze()
     codes: dict[int, int] = {}
 
