@@ -1,4 +1,4 @@
-"""What kind of line a contact's number is."""
+"""What kind of line a contact's number is, and what a field of contacts holds."""
 
 from enum import StrEnum
 
@@ -18,3 +18,13 @@ class LineType(StrEnum):
     UAN = "uan"
     PAGER = "pager"
     UNKNOWN = "unknown"
+
+
+class FieldType(StrEnum):
+    """What a field of contacts holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    BOOLEAN = "boolean"
+    URL = "url"

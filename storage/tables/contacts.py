@@ -1,4 +1,4 @@
-"""The tables of contacts and groups."""
+"""The tables of contacts, their fields, and groups."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, Column, Computed, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.contacts import LineType
-from storage.tables.columns import code, moment, one_of, reference
+from domain.statuses.contacts import FieldType, LineType
+from storage.tables.columns import code, json, moment, one_of, reference
 
 
 class FormerPhone(SQLModel, table=True):
@@ -22,8 +22,25 @@ class FormerPhone(SQLModel, table=True):
 E164 = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
 
 
+class ContactField(SQLModel, table=True):
+    """A workspace's own fact about contacts: what ``contacts.fields`` may hold under ``key``."""
+
+    __tablename__: ClassVar[Any] = "contact_fields"
+    __table_args__ = (UniqueConstraint("key"), one_of("type", FieldType))
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    key: str
+    label: str
+    type: FieldType = Field(sa_type=code(FieldType))
+    created_at: datetime = moment(default_now=True)
+
+
 class Contact(SQLModel, table=True):
-    """A person with one phone number."""
+    """A person with one phone number.
+
+    ``external_id`` is the person's id in a program that syncs contacts. ``fields`` holds values by
+    the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``owner_id`` is whose
+    inbox their replies belong to; null: everybody's.
+    """
 
     __tablename__: ClassVar[Any] = "contacts"
     __table_args__ = (
@@ -32,6 +49,15 @@ class Contact(SQLModel, table=True):
         one_of("line_type", LineType),
         Index("ix_contacts_name", "search_name", "id"),
         Index("ix_contacts_created", "created_at", "id"),
+        Index("uq_contacts_external_id", "external_id", unique=True),
+        Index("ix_contacts_updated", "updated_at", "id"),
+        Index("ix_contacts_owner", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),
+        Index(
+            "ix_contacts_fields",
+            "fields",
+            postgresql_using="gin",
+            postgresql_ops={"fields": "jsonb_path_ops"},
+        ),
         Index(
             "ix_contacts_search_name_trgm",
             "search_name",
@@ -51,6 +77,9 @@ class Contact(SQLModel, table=True):
     phone: str
     time_zone: str | None = None
     line_type: LineType | None = Field(default=None, sa_type=code(LineType))
+    external_id: str | None = None
+    fields: dict[str, Any] = json("{}")
+    owner_id: UUID | None = reference("users.id", nullable=True)
     created_at: datetime = moment(default_now=True)
     updated_at: datetime = moment(default_now=True)
     search_name: str = Field(

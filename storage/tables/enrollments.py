@@ -22,7 +22,9 @@ class Enrollment(SQLModel, table=True):
     ``paused_at`` is since when this enrollment alone is paused; what was left of its delay then is
     left when it goes on. ``paused_reason`` counts only while it is paused: the release before does
     not clear it; null for a person. ``replied_late_at`` is when the contact first replied to one
-    that ended without a response. ``blocked``: it waits for a person, its sequence or its sender.
+    that ended without a response. ``variables`` are what texts say besides the contact's fields, by
+    name; ``missing_fields`` the names whose lack holds it. ``blocked``: it waits for a person, its
+    sequence or its sender.
     """
 
     __tablename__: ClassVar[Any] = "enrollments"
@@ -96,6 +98,8 @@ class Enrollment(SQLModel, table=True):
     last_message_at: datetime | None = moment(nullable=True)
     paused_at: datetime | None = moment(nullable=True)
     paused_reason: PauseReason | None = Field(default=None, sa_type=code(PauseReason))
+    variables: dict[str, Any] = json("{}")
+    missing_fields: list[str] = json("[]")
     probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     # What is in an index must not change whenever a text goes: PostgreSQL would write to them all.
     blocked: bool = computed("coalesce(activity IN ('paused', 'held'), false)")
