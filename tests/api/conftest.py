@@ -146,7 +146,7 @@ def make_services(
         database,
         cast("EnrollmentClient", temporal or FakeTemporal()),
         cast("Gateway", gateway or FakeGateway()),
-        ServiceConfig(SendingRules()),
+        ServiceConfig(SendingRules(), public_base_url="https://segue.test"),
     )
 
 
