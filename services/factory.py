@@ -44,6 +44,7 @@ from services.maintenance.health import Availability, Health
 from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Sweep
 from services.maintenance.workspace import WorkspaceSettings
+from services.messaging.attachments import Attachments
 from services.messaging.backfill import Backfill
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
@@ -222,6 +223,7 @@ class Services:
         self.suppressions = Suppressions(database, default_region=region)
 
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)
+        self.attachments = Attachments(database, gateway)
         self.conversations = Conversations(database)
         self.holds = Holds(database, rules, self.finishing)
         self.inbound = Inbound(pools.webhooks)

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
 from domain.platform.names import clean, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
-from domain.sequences.pictures import OwnPictures, check_media_urls
+from domain.sequences.pictures import OwnPictures
 from domain.sequences.segments import measure
-from domain.sequences.texts import check_body
+from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.platform import audit
@@ -333,7 +333,8 @@ def _check_step(
     path = f"steps.{position - 1}"
     with problems.collect():
         check_body(draft.body, field=f"{path}.body", has_media=bool(draft.media_urls))
-    check_media_urls(draft.media_urls, ours, field=f"{path}.media_urls", problems=problems)
+    with problems.collect():
+        check_media(draft.media_urls, ours, field=f"{path}.media_urls")
     step = StepRecord(
         position, draft.body, draft.media_urls, None, None, None, measure(draft.body).count
     )

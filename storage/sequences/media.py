@@ -53,13 +53,14 @@ async def keep(tx: Transaction, urls: Collection[str]) -> set[str]:
     Returns:
         Those of the addresses that are pictures of ours.
     """
-    if not urls:
+    named = sorted({one for one in urls if one.isascii() and one.isprintable()})
+    if not named:
         return set()
     sql = """
         WITH named AS (SELECT id FROM media WHERE url = ANY(:urls) ORDER BY id FOR UPDATE)
         UPDATE media m SET checked_at = now() FROM named WHERE m.id = named.id RETURNING m.url
     """
-    return set(await tx.column(sql, urls=sorted(set(urls))))
+    return set(await tx.column(sql, urls=named))
 
 
 async def content(tx: Transaction, token: str, url_end: str) -> tuple[bytes, str] | None:

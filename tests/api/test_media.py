@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 import services.sequences.pictures as uploads
+from api.examples import DRAFT
 from domain.sequences.pictures import MAX_PICTURE_BYTES
+from services.sequences.pictures import Pictures
 from tests.api.conftest import Connect
 from tests.kits import pictures
 from tests.kits.pictures import SECRET
@@ -136,6 +140,32 @@ async def test_same_file_again_is_the_same_picture(
     assert again.headers["location"] == first.headers["location"]
     assert other.json()["url"] != first.json()["url"]
     assert problem(reused) == (409, "idempotency_key_reused", [])
+
+
+async def test_steps_name_pictures_that_are_here(
+    member: httpx.AsyncClient, there: dict[str, str], app: FastAPI
+) -> None:
+    """On one machine this site is at plain HTTP, where no other picture is taken from."""
+    here = (await send(member, pictures.plain())).json()["url"]
+    local = Pictures(app.state.services.database, public_base_url="http://localhost:8000")
+    user_id = UUID((await member.get("/api/me")).json()["id"])
+    plain = (await local.add(pictures.plain("red"), user_id)).url
+    gone = here.replace(".png", "x.png")
+    urls = [here, plain, gone, "http://localhost:8000/media/x.png", "https://example.com/a.png"]
+    step = {"body": "Look", "delay_seconds": 0}
+
+    refused = await member.patch(
+        f"/api/sequences/{there[DRAFT]}", json={"steps": [{**step, "media_urls": urls}]}
+    )
+    taken = await member.patch(
+        f"/api/sequences/{there[DRAFT]}", json={"steps": [{**step, "media_urls": urls[:2]}]}
+    )
+
+    assert [(one["field"], one["code"]) for one in refused.json()["errors"]] == [
+        ("steps.0.media_urls.2", "unknown_picture"),
+        ("steps.0.media_urls.3", "bad_media_url"),
+    ]
+    assert taken.json()["steps"][0]["media_urls"] == urls[:2]
 
 
 async def test_too_many_uploads_in_an_hour_are_refused(
