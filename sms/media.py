@@ -52,8 +52,8 @@ class MediaSource:
         with session.get(url, auth=ours, allow_redirects=False, stream=True) as answer:
             if not answer.is_redirect:
                 return self._read(answer)
-            there = urljoin(url, answer.headers["location"])
-        if not _is_storage(there):
+            there = _storage(url, answer.headers["location"])
+        if there is None:
             return None
         with session.get(there, allow_redirects=False, stream=True) as answer:
             return self._read(answer)
@@ -82,12 +82,14 @@ def is_account_media(url: str, base_url: str, account_sid: str) -> bool:
     )
 
 
-def _is_storage(url: str) -> bool:
+def _storage(url: str, location: str) -> str | None:
+    """Return where a redirect leads; None if not into Twilio's storage."""
     try:
-        parts = urlsplit(url)
+        there = urljoin(url, location)
+        parts = urlsplit(there)
         is_plain = parts.scheme == "https" and parts.port is None and parts.username is None
     except ValueError:
-        return False
+        return None
     host, folder = _FORMER_STORAGE
     in_folder = parts.hostname == host and parts.path.startswith(folder) and ".." not in parts.path
-    return is_plain and (parts.hostname in _STORAGE or in_folder)
+    return there if is_plain and (parts.hostname in _STORAGE or in_folder) else None
