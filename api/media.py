@@ -109,9 +109,12 @@ async def show_thumbnail(token: str, request: Request, services: ServicesDep) ->
 def _served(request: Request, found: ServedPicture | None) -> Response:
     if found is None:
         return Response("There is no picture here.\n", 404, media_type="text/plain")
-    # The address itself would do, but would then be told to whoever sees an answer.
     tag = f'"{hashlib.sha256(found.content).hexdigest()[:32]}"'
-    headers = {"Cache-Control": _FOR_EVER, "ETag": tag}
+    headers = {
+        "Cache-Control": _FOR_EVER,
+        "ETag": tag,
+        "Cross-Origin-Resource-Policy": "cross-origin",  # public, whoever's page shows it
+    }
     asked = request.headers.get("if-none-match", "")
     if asked.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in asked.split(",")}:
         return Response(status_code=304, headers=headers)
