@@ -20,7 +20,7 @@ STORED = "https://mms.twiliocdn.com/AC0/file?Expires=1"
 
 
 @dataclass
-class Answer:
+class Scripted:
     status_code: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -38,28 +38,28 @@ class Answer:
 class Line:
     """A session that answers from a script and records who was asked, and with what password."""
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, Scripted]
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def get(
         self, url: str, *, auth: object = None, allow_redirects: bool, stream: bool
-    ) -> AbstractContextManager[Answer]:
+    ) -> AbstractContextManager[Scripted]:
         assert (allow_redirects, stream) == (False, True)
         self.asked.append((url, auth))
         return nullcontext(self.answers[url])
 
 
-def fetch(answers: Mapping[str, Answer], url: str = URL) -> tuple[Attachment | None, list[Any]]:
+def fetch(answers: Mapping[str, Scripted], url: str = URL) -> tuple[Attachment | None, list[Any]]:
     line = Line(answers)
     return SOURCE.fetch(cast("Session", line), url), line.asked
 
 
-def to(location: str) -> Answer:
-    return Answer(307, {"location": location})
+def to(location: str) -> Scripted:
+    return Scripted(307, {"location": location})
 
 
 def test_storage_of_the_provider_is_asked_without_the_password() -> None:
-    found, asked = fetch({URL: to(STORED), STORED: Answer(200, {"content-type": "x/y"}, b"abc")})
+    found, asked = fetch({URL: to(STORED), STORED: Scripted(200, {"content-type": "x/y"}, b"abc")})
 
     assert found == Attachment(b"abc", "x/y")
     assert asked == [(URL, (SOURCE.account_sid, "secret")), (STORED, None)]
@@ -113,9 +113,9 @@ def test_only_the_accounts_files_are_asked_for(url: str) -> None:
 
 def test_file_that_is_gone_or_too_large_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media, "MAX_ATTACHMENT_BYTES", 10)
-    assert fetch({URL: Answer(404)})[0] is None
-    assert fetch({URL: Answer(200, body=b"x" * 11)})[0] is None
-    assert fetch({URL: Answer(200, body=b"x" * 10)})[0] is not None
+    assert fetch({URL: Scripted(404)})[0] is None
+    assert fetch({URL: Scripted(200, body=b"x" * 11)})[0] is None
+    assert fetch({URL: Scripted(200, body=b"x" * 10)})[0] is not None
     for status in (401, 429, 500):
         with pytest.raises(ProviderUnavailableError):
-            fetch({URL: Answer(status)})
+            fetch({URL: Scripted(status)})
