@@ -33,6 +33,9 @@ _REFUSED = 503
 _OFTEN = frozenset({"/healthz", "/readyz", PREFIX})
 """Requested every few seconds, or with every page: a line each would bury the others."""
 
+_SECRET = re.compile(r"/media/\{")
+"""Routes whose path is all that one needs to see a picture."""
+
 
 class RequestLog:
     """Gives each request an id, answers with it, and logs the result.
@@ -109,7 +112,8 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     if route in _WEBHOOKS:
         metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], _result(status)).observe(seconds)
     # As it was sent, percent signs included, so that no path can forge a line.
-    path = scope.get("raw_path", b"").decode("ascii", "replace") if route != _NO_ROUTE else route
+    is_shown = route != _NO_ROUTE and not _SECRET.match(route)
+    path = scope.get("raw_path", b"").decode("ascii", "replace") if is_shown else route
     _logger.log(
         logging.DEBUG if route in _OFTEN else logging.INFO,
         "%s %s %d",

@@ -44,6 +44,7 @@ from services.maintenance.health import Availability, Health
 from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Sweep
 from services.maintenance.workspace import WorkspaceSettings
+from services.messaging.attachments import Attachments
 from services.messaging.backfill import Backfill
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
@@ -58,6 +59,7 @@ from services.platform.audit import Audit
 from services.platform.idempotency import Idempotency
 from services.platform.outbox import Outbox
 from services.sequences.duplicating import Duplicating
+from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
 from services.suppression.erasure import Erasure
 from services.suppression.reviews import Reviews
@@ -80,6 +82,7 @@ class ServiceConfig:
         default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
         live_query: Time limit of one page's workflow queries together.
         workflows_url: Where Temporal's Web UI shows workflows, followed by their id.
+        public_base_url: Where the provider fetches pictures.
     """
 
     rules: SendingRules
@@ -89,6 +92,7 @@ class ServiceConfig:
     access: AccessRules = field(default_factory=AccessRules)
     events: EventRules = field(default_factory=EventRules)
     jobs_kept: timedelta = timedelta(days=30)
+    public_base_url: str = "https://segue.invalid"
 
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
@@ -110,6 +114,7 @@ class ServiceConfig:
                 give_up=settings.event_give_up, allow_local=settings.event_endpoints_allow_local
             ),
             settings.jobs_kept,
+            settings.public_base_url or cls.public_base_url,
         )
 
 
@@ -185,7 +190,10 @@ class Services:
         self.event_endpoints = EventEndpoints(database, config.events)
 
         self.duplicating = Duplicating(database)
-        self.sequences = Sequences(database, workspace_zone=zone)
+        self.pictures = Pictures(database, public_base_url=config.public_base_url)
+        self.sequences = Sequences(
+            database, workspace_zone=zone, public_base_url=config.public_base_url
+        )
         self.sequence_list = SequenceList(database, self.sequences)
 
         self.contacts = Contacts(
@@ -215,6 +223,7 @@ class Services:
         self.suppressions = Suppressions(database, default_region=region)
 
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)
+        self.attachments = Attachments(database, gateway)
         self.conversations = Conversations(database)
         self.holds = Holds(database, rules, self.finishing)
         self.inbound = Inbound(pools.webhooks)

@@ -14,7 +14,8 @@ A transaction takes what it needs of this list from the top down, and nothing ab
 6. **senders**: rows, to put one on hold or claim a probe.
 7. **enrollments**: rows, by id. Whoever locks several does so in one statement ordered by id, and
    whoever needs more than one locks all of them at once (``lock_enrollments_of``).
-8. events and the outbox.
+8. **pictures**: rows, by id, for whoever puts them into a text; pruning passes locked ones over.
+9. events and the outbox.
 
 Messages and attempts are changed under their number's lock alone, at any time; whoever changes some
 without it skips those that are locked, or takes a single one. Work that is shared out (``jobs``,
