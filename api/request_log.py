@@ -27,6 +27,9 @@ CLIENT_GONE = 499
 ended: counted apart from refused and failed ones."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TYPED = frozenset({"external_id"})
+"""Parameters of paths that hold what another program calls a person, maybe an email address."""
+
 _NO_ROUTE = "(none)"
 _WEBHOOKS = {"/webhooks/twilio/inbound": "inbound", "/webhooks/twilio/status": "status"}
 _REFUSED = 503
@@ -109,7 +112,9 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     if route in _WEBHOOKS:
         metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], _result(status)).observe(seconds)
     # As it was sent, percent signs included, so that no path can forge a line.
-    path = scope.get("raw_path", b"").decode("ascii", "replace") if route != _NO_ROUTE else route
+    path = scope.get("raw_path", b"").decode("ascii", "replace")
+    if route == _NO_ROUTE or _TYPED & scope.get("path_params", {}).keys():
+        path = route
     _logger.log(
         logging.DEBUG if route in _OFTEN else logging.INFO,
         "%s %s %d",
@@ -153,5 +158,6 @@ def route_of(scope: Scope) -> str:
     own: str | None = getattr(scope.get("route"), "path_format", None)
     if own is None:
         return _NO_ROUTE
-    prefix = scope["path"].split("/")[: -own.count("/")]
+    values = "".join(str(one) for one in scope.get("path_params", {}).values())
+    prefix = scope["path"].split("/")[: -own.count("/") - values.count("/")]
     return "/".join(prefix) + own
