@@ -17,6 +17,7 @@ from api import (
     enrollments,
     event_webhooks,
     exports,
+    fields,
     groups,
     health,
     imports,
@@ -146,6 +147,7 @@ def create_app(
     for part in (
         exports,  # before what takes an id in the same place
         contacts,
+        fields,
         groups,
         senders,
         sequences,

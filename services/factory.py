@@ -19,6 +19,7 @@ from services.access.set_up_links import SetUpLinks
 from services.access.tokens import Tokens
 from services.access.users import Users
 from services.contacts.contacts import Contacts
+from services.contacts.fields import Fields
 from services.contacts.groups import Groups
 from services.enrollments.archiving import Archiving
 from services.enrollments.enrolling import Enrolling
@@ -199,6 +200,7 @@ class Services:
         self.contacts = Contacts(
             database, CONTACT_HOOKS, default_region=region, workspace_zone=zone
         )
+        self.fields = Fields(database)
         self.groups = Groups(database, default_region=region)
 
         self.finishing = Finishing(database, rules)
@@ -233,10 +235,14 @@ class Services:
         self.unknown_numbers = UnknownNumbers(database)
 
         self.bulk_actions = BulkActions(database, self.holds)
-        self.exporting = Exporting(database)
-        self.importing = Importing(database, default_region=region)
+        self.exporting = Exporting(database, default_region=region)
+        self.importing = Importing(database, self.contacts.merging, default_region=region)
         self.enroll_previews = EnrollPreviews(
-            database, self.enrolling, self.importing, default_region=region
+            database,
+            self.enrolling,
+            self.importing,
+            self.contacts.merging,
+            default_region=region,
         )
         self.opt_out_import = OptOutImport(database, self.suppressions, default_region=region)
         handlers = EnrollmentHandlers(

@@ -260,12 +260,12 @@ async def page(
         is_rare = fits * fits <= limit * total
         window = 0 if is_rare else 4 * limit * total // fits
     else:
-        looks_up = wanted.group or wanted.enrolled_by or wanted.outcome or order.may_be_empty
+        looks_up = wanted.group or wanted.fields or wanted.enrolled_by or wanted.outcome
         # Both have an index of their own.
         window = (
             0
             if wanted.enrollment or wanted.replied_late
-            else max(_LOOKED_UP if looks_up else _WALKED, 20 * limit)
+            else max(_LOOKED_UP if looks_up or order.may_be_empty else _WALKED, 20 * limit)
         )
     if window:
         found = await _read(tx, walk(order, wanted, window, limit, total), order)
