@@ -43,10 +43,12 @@ class ContactHooks:
     Attributes:
         numbers_assigned: Called with numbers that a contact has from now on.
         clock_changed: Called with a contact and its clocks before and from now on.
+        data_changed: Called with contacts whose names or fields were changed.
     """
 
     numbers_assigned: Callable[[Transaction, Collection[str]], Awaitable[None]]
     clock_changed: Callable[[Transaction, UUID, ContactClock, ContactClock], Awaitable[None]]
+    data_changed: Callable[[Transaction, Collection[UUID]], Awaitable[None]]
 
 
 class Contacts:
@@ -118,6 +120,7 @@ class Contacts:
             if values:
                 changed = ",".join(sorted(values))
                 await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
+                await self._hooks.data_changed(tx, [contact_id])
             after = await _details(tx, contact_id)
             await self._hooks.clock_changed(tx, contact_id, before, _clock(after, zone))
             return after

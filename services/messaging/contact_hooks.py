@@ -1,7 +1,10 @@
-"""What follows when a contact's number or clock changes: old texts, opt-outs and waiting steps."""
+"""What follows when a contact changes: old texts, opt-outs, waiting steps and missing data."""
 
 from services.contacts.contacts import ContactHooks
 from services.enrollments.rescheduling import contact_moved
 from services.messaging.unknown_numbers import made_known
+from storage.enrollments.waking import data_changed
 
-CONTACT_HOOKS = ContactHooks(numbers_assigned=made_known, clock_changed=contact_moved)
+CONTACT_HOOKS = ContactHooks(
+    numbers_assigned=made_known, clock_changed=contact_moved, data_changed=data_changed
+)
