@@ -44,7 +44,7 @@ class SkipCode(StrEnum):
     ALL_STEPS_PAST = "all_steps_past"
 
 
-class Named(NamedTuple):
+class ContactAsked(NamedTuple):
     """A contact to enroll, as a request names one.
 
     Attributes:
@@ -117,16 +117,14 @@ class Enrolling:
         user_id: UUID,
         *,
         contact_ids: Many[UUID] | None = None,
-        contacts: Many[Named] | None = None,
+        contacts: Many[ContactAsked] | None = None,
         group_id: UUID | None = None,
         within: Transaction | None = None,
-        limited: bool = True,
     ) -> EnrollResult:
         """Enroll 1 to 10,000 contacts, or a group's members, into a sequence's current version.
 
         All in one transaction: the caller's, or one of its own. Suppressed numbers and landlines
-        get a row with a final status and no workflow. Duplicate ``contact_ids`` count once. A job
-        passes ``limited=False``: it has counted its contacts against the user's limit already.
+        get a row with a final status and no workflow. Duplicate ``contact_ids`` count once.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -139,19 +137,27 @@ class Enrolling:
         async with self._database.within(within) as tx:
             if group_id is not None:
                 found = await _members(tx, group_id)
-                asked = [Chosen(candidate.contact_id) for candidate in found]
+                members = [Chosen(candidate.contact_id) for candidate in found]
+                answer = await self._enroll(tx, sequence_id, user_id, members, found)
             else:
-                if contacts is None:
-                    asked = [Chosen(one) for one in distinct(contact_ids or ())]
-                else:
-                    asked = await chosen(tx, sequence_id, contacts)
-                ids = [one.contact_id for one in asked if one.contact_id is not None]
-                found = await rows.contacts_by_id(tx, ids)
-            answer = await self._enroll(tx, sequence_id, user_id, asked, found)
-            if limited:
-                # Last: others who enroll for the same user wait from here until the commit.
-                await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
+                asked = await chosen(tx, sequence_id, contact_ids, contacts)
+                answer = await self.enroll_chosen(tx, sequence_id, user_id, asked)
+            # Last: others who enroll for the same user wait from here until the commit.
+            await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
         return answer
+
+    async def enroll_chosen(
+        self, tx: Transaction, sequence_id: UUID, user_id: UUID, asked: Many[Chosen]
+    ) -> EnrollResult:
+        """Enroll contacts whose number is checked and counted against the user's limit already.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        ids = [one.contact_id for one in asked if one.contact_id is not None]
+        found = await rows.contacts_by_id(tx, ids)
+        return await self._enroll(tx, sequence_id, user_id, asked, found)
 
     async def predict(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
@@ -278,8 +284,15 @@ def check_one_way(*ways: object) -> None:
         )
 
 
-async def chosen(tx: Transaction, sequence_id: UUID, contacts: Many[Named]) -> list[Chosen]:
-    """Find contacts by what a request says of them, in its order, and check their variables.
+async def chosen(
+    tx: Transaction,
+    sequence_id: UUID,
+    contact_ids: Many[UUID] | None,
+    contacts: Many[ContactAsked] | None,
+) -> list[Chosen]:
+    """Find contacts as a request names them, in one of two ways, in its order.
+
+    Their variables are checked by the texts of the sequence.
 
     Raises:
         NotFoundError: There is no such sequence.
@@ -287,6 +300,8 @@ async def chosen(tx: Transaction, sequence_id: UUID, contacts: Many[Named]) -> l
         InvalidRequestError: The first rows that are wrong, as ``contacts.N``: ``one_of_two``,
             ``duplicate_contact``, or as ``checked_variables``.
     """
+    if contacts is None:
+        return [Chosen(one) for one in distinct(contact_ids or ())]
     _check_count("contacts", len(contacts))
     sequence = required(
         await sequences.find(tx, sequence_id, counted=False), "sequence", sequence_id

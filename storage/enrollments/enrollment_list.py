@@ -282,10 +282,10 @@ async def page(
         window = 0 if is_rare else 4 * limit * total // fits
     else:
         looks_up = wanted.group or wanted.enrolled_by or wanted.outcome or order.may_be_empty
-        # Both have an index of their own.
+        # Each has an index of its own.
         window = (
             0
-            if wanted.enrollment or wanted.replied_late
+            if wanted.enrollment or wanted.replied_late or wanted.held_reason
             else max(_LOOKED_UP if looks_up else _WALKED, 20 * limit)
         )
     if window:

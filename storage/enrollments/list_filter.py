@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, Select, TextClause, select, true
 from sqlmodel import col
 
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, StepOutcome
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
 from storage.contacts.contacts import matches
 from storage.enrollments import step_outcomes
 from storage.enrollments.enrollment_counts import Cell, counted
@@ -26,6 +26,7 @@ class ListFilter:
     Attributes:
         step: The step last sent is any of these.
         held: Only held ones.
+        held_reason: Only those held for any of these.
         replied_late: Only those whose contact replied after they ended without a response.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
@@ -36,6 +37,7 @@ class ListFilter:
     enrolled_by: Many[UUID] = ()
     status: Many[EnrollmentStatus] = ()
     held: bool = False
+    held_reason: Many[HeldReason] = ()
     group: Many[UUID] = ()
     search: str = ""
     enrollment: Many[UUID] = ()
@@ -60,9 +62,9 @@ def narrowed(cells: Many[Cell], wanted: ListFilter) -> Many[Cell]:
 def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
     """Count what matches a filter of statuses, steps and holds alone; None for any other."""
     more = wanted.enrolled_by or wanted.group or wanted.search or wanted.enrollment
-    return (
-        None if more or wanted.outcome or wanted.replied_late else counted(narrowed(cells, wanted))
-    )
+    if more or wanted.outcome or wanted.replied_late or wanted.held_reason:
+        return None
+    return counted(narrowed(cells, wanted))
 
 
 def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
@@ -76,6 +78,9 @@ def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
         found.append(col(Enrollment.status).in_(wanted.status))
     if wanted.held:
         found.append(col(Enrollment.activity) == EnrollmentPhase.HELD)
+    if wanted.held_reason:
+        found.append(col(Enrollment.blocked))
+        found.append(col(Enrollment.held_reason).in_(wanted.held_reason))
     if wanted.replied_late:
         found.append(col(Enrollment.replied_late_at).is_not(None))
     if wanted.enrollment:

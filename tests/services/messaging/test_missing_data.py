@@ -16,7 +16,7 @@ import pytest
 from domain.platform.errors import ConflictError, InvalidRequestError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason
-from services.enrollments.enrolling import Named
+from services.enrollments.enrolling import ContactAsked
 from services.messaging.holds import Decision
 from storage.enrollments.waking import data_changed
 from storage.platform.locks import lock_numbers
@@ -111,7 +111,9 @@ async def test_variables_are_set_removed_and_checked(kit: SendingKit) -> None:
     enrolled = await kit.services.enrolling.enroll(
         sequence.id,
         kit.world.user_id,
-        contacts=[Named(contact, variables={"job": "Cook", "city": " ", "start": "2026-12-01"})],
+        contacts=[
+            ContactAsked(contact, variables={"job": "Cook", "city": " ", "start": "2026-12-01"})
+        ],
     )
     enrollment = enrolled.enrolled[0].id
     assert (await kit.row(enrollment)).variables == {"job": "Cook", "start": "2026-12-01"}
