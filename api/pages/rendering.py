@@ -19,7 +19,7 @@ from api.pages.assets import Assets
 from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
 from domain.platform.phones import readable
-from domain.sequences.texts import is_media_url
+from domain.sequences.texts import is_media_url, said
 from domain.statuses.access import Role
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus
 
@@ -145,6 +145,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         iso=times.iso,
         count="{:,}".format,
         phone=readable,
+        said=said,
     )
     return environment
 

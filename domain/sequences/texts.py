@@ -112,8 +112,8 @@ def merge_values(
 
 def keys_in(*bodies: str) -> tuple[str, ...]:
     """List the keys of fields and variables that texts name, in order, each once."""
-    found = (name for body in bodies for name, _, _ in _merge_fields(body))
-    return tuple(dict.fromkeys(name for name in found if name not in MERGE_FIELDS))
+    found = dict.fromkeys(name for body in bodies for name, _, _ in _merge_fields(body))
+    return tuple(one for one in found if _KEY.fullmatch(one) and not own_name_meant(one))
 
 
 def missing(
@@ -133,6 +133,11 @@ def missing(
     if not needed and lacking and not has_media and not render(body, values).strip():
         needed = lacking
     return tuple(dict.fromkeys(needed))
+
+
+def said(value: Value) -> str:
+    """Write a value as a text says it that asks for no format."""
+    return _written(value, "")
 
 
 def render(body: str, values: Mapping[str, Value | None]) -> str:

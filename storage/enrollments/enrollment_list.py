@@ -200,6 +200,7 @@ class Outlook:
         contacts: Their distinct contacts.
         paused: Active ones that a person has paused.
         unknown: Held ones whose last text may have been sent; see ``outcome_unknown``.
+        missing: Held ones whose next text says what nobody has filled in.
         texts: Texts of the active ones' steps that have not been sent yet.
     """
 
@@ -209,6 +210,7 @@ class Outlook:
     paused: int
     held: int
     unknown: int
+    missing: int
     texts: int
 
 
@@ -345,6 +347,7 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
         func.count().filter(col(Enrollment.paused_at).is_not(None)),
         func.count().filter(held),
         func.count().filter(held, col(Enrollment.held_reason) == HeldReason.OUTCOME_UNKNOWN),
+        func.count().filter(held, col(Enrollment.held_reason) == HeldReason.MISSING_DATA),
         func.coalesce(func.sum(to_come).filter(active), 0),
     ).select_from(Enrollment)
     return Outlook(*(await tx.execute(matching(query, sequence_id, wanted))).one())

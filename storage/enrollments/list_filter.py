@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, TextClause, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, TextClause, and_, select, true
 from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
@@ -79,8 +79,8 @@ def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
     if wanted.held:
         found.append(col(Enrollment.activity) == EnrollmentPhase.HELD)
     if wanted.held_reason:
-        found.append(col(Enrollment.blocked))
-        found.append(col(Enrollment.held_reason).in_(wanted.held_reason))
+        why = col(Enrollment.held_reason).in_(wanted.held_reason)
+        found.append(and_(col(Enrollment.blocked), why))
     if wanted.replied_late:
         found.append(col(Enrollment.replied_late_at).is_not(None))
     if wanted.enrollment:
