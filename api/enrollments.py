@@ -1,7 +1,7 @@
 """Routes of enrollments: enrolling, the Contacts tab, one enrollment, batch actions."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
@@ -14,6 +14,7 @@ from api.schemas.enrollments import (
     ContactsPage,
     ContactsQuery,
     Enrollment,
+    EnrollmentChange,
     EnrollResult,
     Finishing,
     FinishResults,
@@ -46,9 +47,9 @@ CONTACTS_CURSORS = Cursors(
 
 @router.post(
     "/sequences/{sequence_id}/enrollments",
-    status_code=202,
     name="enrol",  # the operation's id, which clients are generated from
-    response_model=EnrollResult | Job,
+    response_model=EnrollResult,
+    responses={202: {"model": Job, "description": "With `Prefer: respond-async`."}},
     dependencies=[Sends],
 )
 async def enroll(
@@ -61,6 +62,11 @@ async def enroll(
 ) -> Response:
     """Enroll contacts, or all members of a group, into the current version of the steps.
 
+    `contacts` gives each contact `variables`, which its texts say before the contact's field of the
+    same key; without a fallback, a text that lacks one waits (`held_reason: missing_data`) until it
+    is filled in. 422 `unused_variable` names a variable that no text of the sequence says,
+    `duplicate_contact` a row whose contact an earlier row has; nobody is enrolled then.
+
     Suppressed numbers and known landlines are listed under `enrolled` with a final status. Skipped:
     `already_active`, `unknown_contact`, `all_steps_past`. 409 `sequence_not_active` for a draft or
     an archived sequence; a paused one accepts contacts, who wait. 429 `too_many_requests` if one
@@ -70,10 +76,12 @@ async def enroll(
     whatever the size of a group; `Location` is its address. Its results are `enrolled`, with the
     enrollment, or one of the codes above.
     """
-    whom: dict[str, Any] = body.model_dump()
+    whom = body.whom()
     if prefers_async(prefer or ()):
         job = await once.answer_within(
-            lambda tx: services.jobs.start_enrolling(sequence_id, user.id, **whom, within=tx)
+            lambda tx: services.jobs.start_enrolling(sequence_id, user.id, **whom, within=tx),
+            status=202,
+            model=Job,
         )
         answer = accepted(job)
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
@@ -106,6 +114,20 @@ async def list_contacts(
 @router.get("/enrollments/{enrollment_id}")
 async def get_enrollment(enrollment_id: UUID, services: ServicesDep) -> Enrollment:
     """Return one enrollment: its state, its next steps and why then, its timeline."""
+    return Enrollment.model_validate(await services.enrollment_detail.get(enrollment_id))
+
+
+@router.patch("/enrollments/{enrollment_id}", dependencies=[Sends])
+async def change_enrollment(
+    enrollment_id: UUID, body: EnrollmentChange, services: ServicesDep, user: CurrentUser
+) -> Enrollment:
+    """Change variables of an active enrollment: the others stay, null removes one.
+
+    Texts that start from now on say them. If it is held for missing data that is there now, it goes
+    on by itself. 409 `already_final` once it has ended, 422 `unused_variable` for one that no text
+    of its version says.
+    """
+    await services.variables.change(enrollment_id, body.variables, user.id)
     return Enrollment.model_validate(await services.enrollment_detail.get(enrollment_id))
 
 

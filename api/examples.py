@@ -106,6 +106,7 @@ EXAMPLES: Mapping[str, Example] = {
     "sequences.archive_sequence": Example(body={"finish_active": True}),
     # Enrollments
     "enrollments.enrol": Example(body={"contact_ids": [OTHER_CONTACT]}),
+    "enrollments.change_enrollment": Example(body={"variables": {"job_title": None}}),
     "enrollments.list_contacts": Example(
         query={"outcome": "sent", "outcome_step": 1, "sort": "last_message_at", "live": True}
     ),

@@ -89,19 +89,27 @@ class Once:
 
         return await self._answer(run, repeatable=repeatable)
 
-    async def answer_within(self, work: Callable[[Transaction], Awaitable[object]]) -> JSONResponse:
+    async def answer_within(
+        self,
+        work: Callable[[Transaction], Awaitable[object]],
+        *,
+        status: int | None = None,
+        model: type[BaseModel] | None = None,
+    ) -> JSONResponse:
         """Do the work and store its answer in one transaction; else as ``answer``.
 
         For work that does harm if done twice. If a process dies, the repeated request is answered
-        if the work was committed, and done if it was not.
+        if the work was committed, and done if it was not. ``status`` and ``model`` are the
+        answer's, where they are not the route's.
         """
+        status = status or self._status
 
         async def run(claim: Claim | None) -> JSONResponse:
             async with self.idempotency.transaction() as tx:
-                body = self._body(await work(tx))
+                body = self._body(await work(tx), model)
                 if claim is not None:
-                    await self.idempotency.finish_in(tx, claim, self._status, body)
-            return JSONResponse(body, self._status)
+                    await self.idempotency.finish_in(tx, claim, status, body)
+            return JSONResponse(body, status)
 
         return await self._answer(run, repeatable=True)
 
@@ -149,9 +157,9 @@ class Once:
     def _status(self) -> int:
         return self.route.status_code or 200
 
-    def _body(self, result: object) -> dict[str, Any]:
-        """Write a result as the route's model."""
-        adapter = _adapter(self.route.response_model)
+    def _body(self, result: object, model: type[BaseModel] | None = None) -> dict[str, Any]:
+        """Write a result as a model, by default the route's."""
+        adapter = _adapter(model or self.route.response_model)
         body: dict[str, Any] = adapter.dump_python(
             adapter.validate_python(result, from_attributes=True), mode="json"
         )

@@ -31,6 +31,7 @@ from services.enrollments.pausing import Pausing
 from services.enrollments.pickers import Pickers
 from services.enrollments.previews import Previews
 from services.enrollments.sequence_list import SequenceList
+from services.enrollments.variables import Variables
 from services.enrollments.waking import Waking
 from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EventEndpoints
@@ -216,6 +217,7 @@ class Services:
         )
         self.overview = SequenceOverview(database, workspace_zone=zone)
         self.pausing = Pausing(database, rules)
+        self.variables = Variables(database)
         self.pickers = Pickers(database)
         self.previews = Previews(database)
 

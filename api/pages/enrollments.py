@@ -4,17 +4,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.dependencies import Sends, reaches
 from api.pages.labels import LABELS
-from api.pages.page import PageDep
+from api.pages.page import Page, PageDep, PageEvent
 from api.pages.times import Clock
+from domain.sequences.texts import MERGE_FIELDS
+from domain.statuses.access import Role
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason, PauseReason
 from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import TextMeaning
+from services.access.users import ForbiddenError
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.enrollments.step_plan import Reason, StepAhead
 from services.messaging.holds import Decision
@@ -22,6 +27,7 @@ from services.messaging.holds import Decision
 router = APIRouter()
 
 _TEXTS_MOST = 50
+_VARIABLE = "variables."
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,42 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
     )
 
 
+@router.get("/enrollments/{enrollment_id}/missing", dependencies=[Sends])
+async def ask_missing(page: PageDep, enrollment_id: UUID) -> Response:
+    """Ask for what an enrollment's next text is missing.
+
+    Raises:
+        ForbiddenError: The user is a viewer; ``GET`` alone would let them in.
+    """
+    if not reaches(page.user.role, Role.MEMBER):
+        raise ForbiddenError(Role.MEMBER)
+    return await _ask_missing(page, enrollment_id, {})
+
+
+@router.post("/enrollments/{enrollment_id}/missing", dependencies=[Sends])
+async def fill_in(page: PageDep, enrollment_id: UUID) -> Response:
+    """Fill in what an enrollment's next text is missing, for this enrollment alone."""
+    form = await page.request.form()
+    typed = {
+        name.removeprefix(_VARIABLE): value
+        for name, value in form.items()
+        if name.startswith(_VARIABLE) and isinstance(value, str)
+    }
+    given = {key: value for key, value in typed.items() if value.strip()}
+    with page.refusing():
+        await page.services.variables.change(enrollment_id, given, page.user.id)
+        return page.done("Saved. The text goes on by itself.", event=PageEvent.PEOPLE_CHANGED)
+    return await _ask_missing(page, enrollment_id, typed)
+
+
+async def _ask_missing(page: Page, enrollment_id: UUID, typed: Mapping[str, str]) -> Response:
+    details = await page.services.enrollment_detail.get(enrollment_id)
+    missing = [key for key in details.missing_fields if key not in MERGE_FIELDS]
+    keys = list(dict.fromkeys((*missing, *typed)))
+    values = {key: typed.get(key, "") for key in keys}
+    return page.part("enrollments/_missing.html", one=details, keys=keys, values=values)
+
+
 def _reasons(clock: Clock, details: EnrollmentDetails, step: StepAhead) -> str:
     """Say why a step goes out when it does, in the workspace's way of writing times."""
     zone = _zone(details)
@@ -119,10 +161,12 @@ def _told(clock: Clock, details: EnrollmentDetails) -> Iterator[Told]:
         yield Told(entry, _sentence(entry, clock, zone), SHAPES.get(entry.kind, _OTHER))
 
 
-def _blocked(because: str) -> str:
+def _blocked(detail: Mapping[str, Any]) -> str:
+    because = str(detail.get("because"))
     if because == "paused":
         return "Stood still, as it was paused"
-    return f"Held: {LABELS.held[HeldReason(because)].why}"
+    missing = f": {', '.join(detail['missing'])}" if "missing" in detail else ""
+    return f"Held: {LABELS.held[HeldReason(because)].why}{missing}"
 
 
 def _received(entry: TimelineEntry) -> str:
@@ -171,7 +215,7 @@ def _sentence(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
         case "waits":
             return f"Waited, {LABELS.waits.get(str(entry.detail.get('because')), 'until later')}"
         case "blocked":
-            return _blocked(str(entry.detail.get("because")))
+            return _blocked(entry.detail)
         case "released":
             return f"Released{who}, {LABELS.releases[Decision(entry.detail['decision'])]}"
         case "paused" if entry.detail.get("because") == PauseReason.REPLIED:

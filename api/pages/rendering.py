@@ -20,7 +20,7 @@ from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
 from domain.platform.phones import readable
 from domain.sequences.pictures import KINDS, MAX_PICTURE_BYTES, PATH, thumbnail_of
-from domain.sequences.texts import MAX_MEDIA, is_media_url
+from domain.sequences.texts import MAX_MEDIA, is_media_url, said
 from domain.statuses.access import Role
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus
 from settings import ApiSettings
@@ -162,6 +162,7 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
         count="{:,}".format,
         phone=readable,
         thumbnail=thumbnail,
+        said=said,
     )
     return environment
 

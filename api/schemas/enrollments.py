@@ -4,11 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from api.paging import FieldsQuery, PageQuery, Search
 from api.schemas.base import ListedUser, Listing, Named, Schema
 from api.schemas.sequences import TextBody
+from domain.contacts.fields import KEY_PATTERN
+from domain.enrollments.variables import MAX_VARIABLES
 from domain.statuses.enrollments import (
     EnrollmentPhase,
     EnrollmentStatus,
@@ -18,7 +20,7 @@ from domain.statuses.enrollments import (
 )
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
-from services.enrollments.enrolling import SkipCode
+from services.enrollments.enrolling import ContactAsked, SkipCode
 from services.messaging.holds import Decision
 from storage.enrollments.list_filter import ListFilter
 from workflows import client as workflow_client
@@ -32,13 +34,63 @@ class _Selected(Schema):
     """1 to 10,000; duplicates count once."""
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+_VALUE = {"anyOf": [{"type": one} for one in ("string", "number", "boolean", "null")]}
+
+Variables = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MAX_VARIABLES,
+            "propertyNames": {"pattern": f"^{KEY_PATTERN}$"},
+            "additionalProperties": _VALUE,
+            "examples": [{"job_title": "Line cook", "start_date": "2026-12-01"}],
+        }
+    ),
+]
+"""Variables by key, as requests give them; ``domain.enrollments.variables`` checks them."""
+
+AskedExternalId = Annotated[
+    str | None,
+    Field(default=None, exclude_if=_is_none, description="If it was asked for by this."),
+]
+
+
+class ContactToEnroll(Schema):
+    """A contact to enroll: `id` or `external_id`."""
+
+    id: UUID | None = None
+    external_id: str | None = Field(default=None, max_length=200)
+    variables: Variables = Field(default_factory=dict)
+    """What texts of this enrollment say: text, numbers, booleans; dates as `2026-12-01`."""
+
+
 class NewEnrollments(Schema):
-    """Whom to enroll: exactly one of the two."""
+    """Whom to enroll: exactly one of the three."""
 
     contact_ids: list[UUID] | None = Field(default=None, max_length=_IDS_MOST)
     """1 to 10,000 contacts; duplicates count once."""
+    contacts: list[ContactToEnroll] | None = Field(default=None, max_length=_IDS_MOST)
+    """1 to 10,000 contacts, each once, with variables of their own."""
     group_id: UUID | None = None
     """All its members; more than 10,000 only with `Prefer: respond-async`."""
+
+    def whom(self) -> dict[str, Any]:
+        """Hand it to the use cases."""
+        named = None
+        if self.contacts is not None:
+            named = [ContactAsked(one.id, one.external_id, one.variables) for one in self.contacts]
+        return {"contact_ids": self.contact_ids, "contacts": named, "group_id": self.group_id}
+
+
+class EnrollmentChange(Schema):
+    """What to change of an enrollment."""
+
+    variables: Variables = Field(description="Those to set; null removes one, others stay.")
 
 
 class EnrolledContact(Schema):
@@ -47,13 +99,15 @@ class EnrolledContact(Schema):
     id: UUID = Field(description="Of the enrollment.")
     contact_id: UUID
     status: EnrollmentStatus
+    external_id: AskedExternalId
 
 
 class SkippedContact(Schema):
     """A contact who was not enrolled."""
 
-    contact_id: UUID
+    contact_id: UUID | None = Field(description="Null if nobody has the external id.")
     code: SkipCode
+    external_id: AskedExternalId
 
 
 class EnrollResult(Schema):
@@ -75,6 +129,8 @@ class EnrollmentFilter(FieldsQuery):
     group: list[UUID] = Field(default_factory=list, max_length=50)
     """Members of any of these groups."""
     held: bool = Field(default=False, description="Only those that are held.")
+    held_reason: list[HeldReason] = Field(default_factory=list, max_length=50)
+    """Only those that are held for any of these reasons."""
     replied_late: bool = False
     """Only those whose contact replied after they finished without a response."""
     enrollment: list[UUID] = Field(default_factory=list, max_length=200)
@@ -147,6 +203,10 @@ _PAUSED = (
     "Why it is paused alone: a person paused it, or its contact replied under the policy `pause`;"
     " null if it is not, or only its sequence is paused."
 )
+_MISSING = (
+    "With `missing_data`: the fields or variables that the next text says, which are blank and have"
+    " no fallback there."
+)
 _LATE = "When the contact first replied after it finished without a response."
 _ERROR = (
     "Why it failed or is held. Of an active one that is not held: why its text was not delivered,"
@@ -180,6 +240,7 @@ class Line(Schema):
     status_label: str
     activity: EnrollmentPhase | None = Field(description="What an active one is doing.")
     held_reason: HeldReason | None
+    missing_fields: list[str] = Field(description=_MISSING)
     paused_reason: PauseReason | None = Field(description=_PAUSED)
     step: int = Field(description=_STEP)
     step_count: int
@@ -260,6 +321,10 @@ class Enrollment(Schema):
     status_label: str
     activity: EnrollmentPhase | None
     held_reason: HeldReason | None
+    missing_fields: list[str] = Field(description=_MISSING)
+    variables: dict[str, str | int | float | bool] = Field(
+        description="What its texts say before the contact's field of the same key."
+    )
     error: Fault | None = Field(description=_ERROR)
     step: int = Field(description=_STEP)
     step_count: int

@@ -8,6 +8,7 @@ from math import isnan
 
 from domain.platform import names
 from domain.platform.errors import InvalidFieldError
+from domain.sequences.texts import own_name_meant
 from domain.statuses.contacts import FieldType
 
 MAX_FIELDS = 50
@@ -47,7 +48,8 @@ def check_key(key: str, *, field: str, taken: Mapping[str, object]) -> str:
     """Let through a key of a field or variable.
 
     Raises:
-        InvalidFieldError: ``invalid_key``, or ``reserved_key`` if ``taken`` has it.
+        InvalidFieldError: ``invalid_key``, or ``reserved_key`` if ``taken`` has it, or a text that
+            names it could be meant to name the contact.
     """
     if not _KEY.fullmatch(key):
         raise InvalidFieldError(
@@ -56,7 +58,7 @@ def check_key(key: str, *, field: str, taken: Mapping[str, object]) -> str:
             f"at most {KEY_LENGTH} characters",
             code="invalid_key",
         )
-    if key in taken:
+    if key in taken or own_name_meant(key):
         raise InvalidFieldError(
             field, f"{key!r} has a meaning of its own; choose another key", code="reserved_key"
         )

@@ -26,6 +26,7 @@ class StepFacts:
         last_outcome: What is known about the latest attempt at this text.
         suppressed: The number opted out (everywhere, or from this sender).
         window: When texts may go; None for any time.
+        missing: What the step's text would say but nobody has filled in; see ``texts.missing``.
     """
 
     status: EnrollmentStatus
@@ -48,6 +49,7 @@ class StepFacts:
     sender_on_hold: bool
     clock: ContactClock
     window: SendWindow | None
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,10 @@ class Paused:
 
 @dataclass(frozen=True)
 class Held:
-    """A person must decide, or the sender must come off hold."""
+    """A person must decide, the sender must come off hold, or ``missing`` must be filled in."""
 
     reason: HeldReason
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision 
     """What keeps a due text from going this minute."""
     if facts.inbound_pending:
         return Later(now + INBOUND_WAIT, "inbound")
+    if facts.missing:  # before the window, so that it can be filled in before that opens
+        return Held(HeldReason.MISSING_DATA, facts.missing)
     slot = next_slot(now, facts.window, facts.clock)
     if slot.at > now:
         return Later(slot.at, "window")

@@ -2,14 +2,25 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from domain.platform.errors import InvalidFieldError, Problems
 from domain.sequences.pictures import OwnPictures, is_ours
 
 MERGE_FIELDS = ("first_name", "last_name", "full_name", "phone")
-"""Names that may stand in ``{{name}}`` or ``{{name|fallback}}``."""
+"""A contact's own names that may stand in ``{{name}}`` or ``{{name|fallback}}``.
+
+Every other name is the key of a field of contacts or of a variable of the enrollment.
+"""
+
+DATE_FORMATS = ("long", "weekday", "short", "numeric", "iso")
+"""What may stand in ``{{name:format}}``; a date without one is written ``long``."""
+
+Value = str | int | float | bool
+"""What a field or variable holds; a text like ``2026-12-01`` is a date."""
 
 MAX_CHARACTERS = 1600
 """Longest text the provider takes (Twilio, error 21617)."""
@@ -29,6 +40,8 @@ _GAP = "\0"  # check_body lets none through
 _GAPS = re.compile(rf"([ \t]*(?:{_GAP}[ \t]*)+)([,;][ \t]*)?")
 _LONGEST_CLUSTER = 32
 _JOINER = "\N{ZERO WIDTH JOINER}"
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")  # as those of domain.contacts.fields
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _KNOWN = ", ".join(f"{{{{{name}}}}}" for name in MERGE_FIELDS)
 
 
@@ -37,7 +50,7 @@ def check_body(body: str, *, field: str, has_media: bool = False) -> None:
 
     Raises:
         InvalidFieldError: With code ``empty_body``, ``body_too_long``, ``unknown_merge_field``,
-            ``bad_merge_field`` or ``bad_character``.
+            ``unknown_format``, ``bad_merge_field`` or ``bad_character``.
     """
     if _GAP in body:
         raise InvalidFieldError(
@@ -104,9 +117,34 @@ def check_media(urls: Sequence[str], ours: OwnPictures = NO_PICTURES, *, field: 
     problems.raise_any()
 
 
-def merge_values(first_name: str, last_name: str, phone: str) -> dict[str, str]:
-    """Give a contact's values for ``MERGE_FIELDS``."""
+def own_name_meant(name: str) -> str | None:
+    """Find which of ``MERGE_FIELDS`` a name is or could be a misspelling of; None for no such.
+
+    Names that differ in a letter, in two that changed places, in case, blanks or underscores are
+    taken for one, but for those with digits: ``phone2``. ``name`` is taken for ``full_name``.
+    """
+    letters = re.sub(r"[\W_]", "", name.lower())
+    if not letters.isalpha():
+        return None
+    if letters == "name":
+        return "full_name"
+    for own in MERGE_FIELDS:
+        if _is_near(letters, own.replace("_", "")):
+            return own
+    return None
+
+
+def merge_values(
+    first_name: str,
+    last_name: str,
+    phone: str,
+    fields: Mapping[str, Value],
+    variables: Mapping[str, Value],
+) -> dict[str, Value]:
+    """Give the values of merge fields: a variable goes before the contact's field of its key."""
     return {
+        **fields,
+        **variables,
         "first_name": first_name,
         "last_name": last_name,
         "full_name": f"{first_name} {last_name}".strip(),
@@ -114,35 +152,118 @@ def merge_values(first_name: str, last_name: str, phone: str) -> dict[str, str]:
     }
 
 
-def render(body: str, values: Mapping[str, str | None]) -> str:
+def keys_in(*bodies: str) -> tuple[str, ...]:
+    """List the keys of fields and variables that texts name, in order, each once."""
+    found = dict.fromkeys(name for body in bodies for name, _, _ in _merge_fields(body))
+    return tuple(one for one in found if _KEY.fullmatch(one) and not own_name_meant(one))
+
+
+def missing(
+    body: str, values: Mapping[str, Value | None], *, has_media: bool = False
+) -> tuple[str, ...]:
+    """List the names without which a text cannot go, in order, each once; mostly none.
+
+    Those are keys of fields and variables with neither value nor fallback. A contact's own name may
+    be left out, unless nothing at all would be left to send.
+    """
+    lacking = [
+        name
+        for name, _, fallback in _merge_fields(body)
+        if not fallback and not _written(values.get(name), "")
+    ]
+    needed = [name for name in lacking if name not in MERGE_FIELDS]
+    if not needed and lacking and not has_media and not render(body, values).strip():
+        needed = lacking
+    return tuple(dict.fromkeys(needed))
+
+
+def said(value: Value) -> str:
+    """Write a value as a text says it that asks for no format."""
+    return _written(value, "")
+
+
+def render(body: str, values: Mapping[str, Value | None]) -> str:
     """Fill in a text that ``check_body`` let through for one contact, cut to ``MAX_CHARACTERS``.
 
-    Values, by the names of ``MERGE_FIELDS``, go in literally: what looks like a merge field inside
-    one stays as it is, control characters and line breaks become blanks. A field with neither value
-    nor fallback leaves nothing behind: ``Hi {{first_name}}, ok`` becomes ``Hi, ok``.
+    Values, by name, go in literally: what looks like a merge field inside one stays as it is,
+    control characters and line breaks become blanks. Dates are written as the merge field asks,
+    numbers without an exponent, booleans ``yes`` and ``no``. A field with neither value nor
+    fallback leaves nothing behind: ``Hi {{first_name}}, ok`` becomes ``Hi, ok``.
     """
 
     def fill(match: re.Match[str]) -> str:
-        value = _literal(values.get(match[1].strip()) or "")
-        return value or (match[2] or "").strip() or _GAP
+        name, shape, fallback = _parts(match)
+        return _written(values.get(name), shape) or fallback or _GAP
 
     filled = _FIELD.sub(fill, body.replace(_GAP, ""))
     return _cut(_GAPS.sub(_close, filled) if _GAP in filled else filled)
 
 
+def _merge_fields(body: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the name, format and fallback of each merge field; the latter two may be empty."""
+    return map(_parts, _FIELD.finditer(body))
+
+
+def _parts(match: re.Match[str]) -> tuple[str, str, str]:
+    name, _, shape = match[1].partition(":")
+    return name.strip(), shape.strip(), (match[2] or "").strip()
+
+
+def _written(value: Value | None, shape: str) -> str:
+    """Write a value as a text says it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int() | float():
+            return format(Decimal(repr(value)), "f")
+        case str():
+            return _dated(_literal(value), shape)
+
+
+def _dated(text: str, shape: str) -> str:
+    """Write a date in words, anything else as it is."""
+    if not _DATE.fullmatch(text):
+        return text
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return text
+    match shape:
+        case "weekday":
+            return f"{day:%A, %B} {day.day}"
+        case "short":
+            return f"{day:%b} {day.day}"
+        case "numeric":
+            return f"{day.month}/{day.day}/{day.year}"
+        case "iso":
+            return text
+        case _:
+            return f"{day:%B} {day.day}, {day.year}"
+
+
 def _check_fields(body: str, field: str) -> None:
-    for match in _FIELD.finditer(body):
-        name = match[1].strip()
+    for name, _, _ in _merge_fields(body):
         if not name:
             raise InvalidFieldError(
                 field,
-                f"has a merge field without a name; use one of {_KNOWN}",
+                f"has a merge field without a name; use one of {_KNOWN}, or the key of a field or"
+                " variable",
                 code="bad_merge_field",
             )
-        if name not in MERGE_FIELDS:
+        meant = None if name in MERGE_FIELDS else own_name_meant(name)
+        if meant is not None:
             raise InvalidFieldError(
                 field,
-                f"has the unknown merge field {{{{{name}}}}}; use one of {_KNOWN}",
+                f"has the unknown merge field {{{{{name}}}}}; write {{{{{meant}}}}}",
+                code="unknown_merge_field",
+            )
+        if not _KEY.fullmatch(name):
+            raise InvalidFieldError(
+                field,
+                f"has the unknown merge field {{{{{name}}}}}; use one of {_KNOWN}, or the key of a"
+                " field or variable: small letters, digits and _, a letter first",
                 code="unknown_merge_field",
             )
     rest = _FIELD.sub(" ", body)
@@ -153,6 +274,26 @@ def _check_fields(body: str, field: str) -> None:
             "{{first_name|there}}, without braces inside",
             code="bad_merge_field",
         )
+    for match in _FIELD.finditer(body):
+        if ":" in match[1] and _parts(match)[1] not in DATE_FORMATS:
+            raise InvalidFieldError(
+                field,
+                f"asks for an unknown format in {match[0]}; use one of {', '.join(DATE_FORMATS)}",
+                code="unknown_format",
+            )
+
+
+def _is_near(one: str, other: str) -> bool:
+    """Whether two words differ by at most one letter, or by two neighbors that changed places."""
+    if len(one) == len(other):
+        apart = [at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+        return len(apart) < 2 or (
+            apart == [apart[0], apart[0] + 1]
+            and one[apart[0]] == other[apart[1]]
+            and one[apart[1]] == other[apart[0]]
+        )
+    longer, shorter = sorted((one, other), key=len, reverse=True)
+    return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))
 
 
 def _literal(value: str) -> str:

@@ -105,8 +105,12 @@ class PauseReason(StrEnum):
 
 
 class HeldReason(StrEnum):
-    """Why an active enrollment is held: a person must act, or its sender must work again."""
+    """Why an active enrollment is held.
+
+    A person must act, its sender must work again, or what its next text says must be filled in.
+    """
 
     OUTCOME_UNKNOWN = "outcome_unknown"
     SENDER_ON_HOLD = "sender_on_hold"
     DESTINATION_NOT_ALLOWED = "destination_not_allowed"
+    MISSING_DATA = "missing_data"

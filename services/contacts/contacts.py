@@ -135,6 +135,7 @@ class Contacts:
                 await contacts.remember_phone(tx, contact_id, row.phone)
                 await self._hooks.numbers_assigned(tx, [changed["phone"]])
             await note_changes(tx, changed={contact_id: changed_names(row, changed)})
+            await self._hooks.data_changed(tx, [contact_id])
             after = await _details(tx, contact_id)
             clocks = [clock(one.time_zone, one.phone, zone) for one in (row, after)]
             await self._hooks.clocks_changed(tx, {contact_id: (clocks[0], clocks[1])})

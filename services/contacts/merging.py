@@ -38,6 +38,7 @@ class ContactHooks:
         erased_numbers: Tells which numbers were erased contacts' and are known by their hashes.
         numbers_assigned: Called with numbers that contacts have from now on.
         clocks_changed: Called with the clocks of contacts before and from now on.
+        data_changed: Called with contacts whose values were changed.
     """
 
     erased_numbers: Callable[[Transaction, Collection[str]], Awaitable[Collection[str]]]
@@ -45,6 +46,7 @@ class ContactHooks:
     clocks_changed: Callable[
         [Transaction, Mapping[UUID, tuple[ContactClock, ContactClock]]], Awaitable[None]
     ]
+    data_changed: Callable[[Transaction, Collection[UUID]], Awaitable[None]]
 
 
 class Outcome(StrEnum):
@@ -213,6 +215,7 @@ class Merging:
                 for before, changed in plan.changed.values()
             },
         )
+        await self._hooks.data_changed(tx, [before.id for before, _ in plan.changed.values()])
         if clocks:
             await self._hooks.clocks_changed(tx, clocks)
 

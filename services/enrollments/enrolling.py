@@ -1,15 +1,19 @@
 """Enrolling contacts into a sequence, thousands in one call."""
 
 import asyncio
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from domain.platform.errors import ConflictError, InvalidFieldError, required
+from domain.enrollments.variables import checked_variables
+from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
 from domain.platform.phones import zones_prefix
+from domain.sequences.texts import Value, keys_in
 from domain.sequences.timing import ContactClock, next_slot, step_due
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
@@ -21,12 +25,14 @@ from storage.enrollments import enrollments
 from storage.enrollments.enrolling import Candidate, NewRow, SequenceSnapshot, Start
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
+from storage.sequences import sequences
 
 MAX_CONTACTS = 10_000
 
 _HOUR = timedelta(hours=1)
 
 _CLOCKS_AT_ONCE = 100
+_WRONG_ROWS_MOST = 100
 _OPEN = frozenset({SequenceState.ACTIVE, SequenceState.PAUSED})
 
 
@@ -38,24 +44,55 @@ class SkipCode(StrEnum):
     ALL_STEPS_PAST = "all_steps_past"
 
 
+class ContactAsked(NamedTuple):
+    """A contact to enroll, as a request names one.
+
+    Attributes:
+        id: This or ``external_id``, not both.
+        variables: By key, not checked yet; None stands for nothing.
+    """
+
+    id: UUID | None = None
+    external_id: str | None = None
+    variables: Mapping[str, object] = MappingProxyType({})
+
+
+class Chosen(NamedTuple):
+    """A contact to enroll.
+
+    Attributes:
+        contact_id: None if nobody has the external id.
+        external_id: If the request named the contact by it.
+    """
+
+    contact_id: UUID | None
+    external_id: str | None = None
+    variables: Mapping[str, Value] = MappingProxyType({})
+
+
 class Enrolled(NamedTuple):
     """A contact who was enrolled; an omitted one has a final status."""
 
     id: UUID
     contact_id: UUID
     status: EnrollmentStatus
+    external_id: str | None = None
 
 
 class Skipped(NamedTuple):
-    """A contact who was not enrolled, and why."""
+    """A contact who was not enrolled, and why; without a ``contact_id`` by an unknown id."""
 
-    contact_id: UUID
+    contact_id: UUID | None
     code: SkipCode
+    external_id: str | None = None
 
 
 @dataclass(frozen=True)
 class EnrollResult:
-    """The result of enrolling; every contact asked for is in one of the two, in the order asked."""
+    """The result of enrolling; every contact asked for is in one of the two, in the order asked.
+
+    Those asked for by their external id name it.
+    """
 
     enrolled: Many[Enrolled]
     skipped: Many[Skipped]
@@ -80,38 +117,47 @@ class Enrolling:
         user_id: UUID,
         *,
         contact_ids: Many[UUID] | None = None,
+        contacts: Many[ContactAsked] | None = None,
         group_id: UUID | None = None,
         within: Transaction | None = None,
-        limited: bool = True,
     ) -> EnrollResult:
         """Enroll 1 to 10,000 contacts, or a group's members, into a sequence's current version.
 
         All in one transaction: the caller's, or one of its own. Suppressed numbers and landlines
-        get a row with a final status and no workflow. Duplicate ids count once. A job passes
-        ``limited=False``: it has counted its contacts against the user's limit already.
+        get a row with a final status and no workflow. Duplicate ``contact_ids`` count once.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_not_active``: it is a draft or archived.
-            InvalidFieldError: Not exactly one of the two, too many contacts or none.
+            InvalidFieldError: Not exactly one of the three, too many contacts or none.
+            InvalidRequestError: See ``chosen``.
             TooManyRequestsError: The user enrolled too many in this hour; nobody was enrolled.
         """
-        if (contact_ids is None) == (group_id is None):
-            raise InvalidFieldError(
-                "contact_ids", "give either contact_ids or group_id", code="one_of_two"
-            )
+        check_one_way(contact_ids, contacts, group_id)
         async with self._database.within(within) as tx:
             if group_id is not None:
                 found = await _members(tx, group_id)
-                asked = [candidate.contact_id for candidate in found]
+                members = [Chosen(candidate.contact_id) for candidate in found]
+                answer = await self._enroll(tx, sequence_id, user_id, members, found)
             else:
-                asked = distinct(contact_ids or ())
-                found = await rows.contacts_by_id(tx, asked)
-            answer = await self._enroll(tx, sequence_id, user_id, asked, found)
-            if limited:
-                # Last: others who enroll for the same user wait from here until the commit.
-                await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
+                asked = await chosen(tx, sequence_id, contact_ids, contacts)
+                answer = await self.enroll_chosen(tx, sequence_id, user_id, asked)
+            # Last: others who enroll for the same user wait from here until the commit.
+            await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
         return answer
+
+    async def enroll_chosen(
+        self, tx: Transaction, sequence_id: UUID, user_id: UUID, asked: Many[Chosen]
+    ) -> EnrollResult:
+        """Enroll contacts whose number is checked and counted against the user's limit already.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+        """
+        ids = [one.contact_id for one in asked if one.contact_id is not None]
+        found = await rows.contacts_by_id(tx, ids)
+        return await self._enroll(tx, sequence_id, user_id, asked, found)
 
     async def predict(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
@@ -126,7 +172,7 @@ class Enrolling:
         """
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
         sequence = await open_sequence(tx, sequence_id)
-        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks)
+        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks, {})
         phones = {one.contact_id: one.phone for one in found}
         blocked = await rows.suppressed_numbers(tx, list(phones.values()), sequence.sender_id)
         foreseen: dict[UUID, EnrollmentStatus | SkipCode] = dict(skipped)
@@ -157,13 +203,14 @@ class Enrolling:
         tx: Transaction,
         sequence_id: UUID,
         user_id: UUID,
-        asked: Many[UUID],
+        asked: Many[Chosen],
         found: Many[Candidate],
     ) -> EnrollResult:
         # Before the lock: computing the zones of ten thousand numbers abroad takes a second.
         clocks = await _clocks(found, await workspace.zone(tx, self._zone))
         sequence = await open_sequence(tx, sequence_id)
-        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks)
+        variables = {one.contact_id: one.variables for one in asked if one.contact_id is not None}
+        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks, variables)
         written = await enrollments.enroll(tx, sequence_id, sequence, new, user_id)
         if written:
             await audit.record(
@@ -223,6 +270,72 @@ async def open_sequence(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot:
     return sequence
 
 
+def check_one_way(*ways: object) -> None:
+    """Check that exactly one way to say whom to enroll is taken.
+
+    Raises:
+        InvalidFieldError: ``one_of_two``.
+    """
+    if sum(way is not None for way in ways) != 1:
+        raise InvalidFieldError(
+            "contact_ids",
+            "give exactly one of contact_ids, contacts and group_id",
+            code="one_of_two",
+        )
+
+
+async def chosen(
+    tx: Transaction,
+    sequence_id: UUID,
+    contact_ids: Many[UUID] | None,
+    contacts: Many[ContactAsked] | None,
+) -> list[Chosen]:
+    """Find contacts as a request names them, in one of two ways, in its order.
+
+    Their variables are checked by the texts of the sequence.
+
+    Raises:
+        NotFoundError: There is no such sequence.
+        InvalidFieldError: ``contact_count``: too many contacts or none.
+        InvalidRequestError: The first rows that are wrong, as ``contacts.N``: ``one_of_two``,
+            ``duplicate_contact``, or as ``checked_variables``.
+    """
+    if contacts is None:
+        return [Chosen(one) for one in distinct(contact_ids or ())]
+    _check_count("contacts", len(contacts))
+    sequence = required(
+        await sequences.find(tx, sequence_id, counted=False), "sequence", sequence_id
+    )
+    used = keys_in(*(step.body for step in sequence.steps))
+    external = [one.external_id for one in contacts if one.external_id is not None]
+    known = await rows.ids_by_external_id(tx, external) if external else {}
+    problems = Problems()
+    found: list[Chosen] = []
+    first: dict[UUID | str, int] = {}
+    for index, one in enumerate(contacts):
+        if index - len(found) == _WRONG_ROWS_MOST:
+            break
+        path = f"contacts.{index}"
+        if (one.id is None) == (one.external_id is None):
+            problems.add(path, "must have either id or external_id", code="one_of_two")
+            continue
+        contact_id = one.id if one.id is not None else known.get(one.external_id or "")
+        earlier = first.setdefault(contact_id or one.external_id or "", index)
+        if earlier != index:
+            problems.add(
+                path,
+                f"is the contact of contacts.{earlier}; give each contact once",
+                code="duplicate_contact",
+            )
+            continue
+        with problems.collect():
+            given = checked_variables(one.variables, field=f"{path}.variables", used=used)
+            values = {key: value for key, value in given.items() if value is not None}
+            found.append(Chosen(contact_id, one.external_id, values))
+    problems.raise_any()
+    return found
+
+
 def distinct(contact_ids: Many[UUID]) -> list[UUID]:
     """Leave out duplicates.
 
@@ -230,13 +343,15 @@ def distinct(contact_ids: Many[UUID]) -> list[UUID]:
         InvalidFieldError: ``contact_count``: too many contacts or none.
     """
     asked = list(dict.fromkeys(contact_ids))
-    if not 1 <= len(asked) <= MAX_CONTACTS:
-        raise InvalidFieldError(
-            "contact_ids",
-            f"has {len(asked)} contacts; give 1 to {MAX_CONTACTS}",
-            code="contact_count",
-        )
+    _check_count("contact_ids", len(asked))
     return asked
+
+
+def _check_count(field: str, count: int) -> None:
+    if not 1 <= count <= MAX_CONTACTS:
+        raise InvalidFieldError(
+            field, f"has {count} contacts; give 1 to {MAX_CONTACTS}", code="contact_count"
+        )
 
 
 async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
@@ -262,6 +377,7 @@ async def _decide(
     sequence: SequenceSnapshot,
     found: Many[Candidate],
     clocks: dict[UUID, ContactClock],
+    variables: Mapping[UUID, Mapping[str, Value]],
 ) -> tuple[list[NewRow], dict[UUID, SkipCode]]:
     """Build the rows to insert, and tell why other contacts are skipped."""
     ids = [candidate.contact_id for candidate in found]
@@ -286,7 +402,8 @@ async def _decide(
             if start is None:
                 skipped[contact_id] = SkipCode.ALL_STEPS_PAST
             else:
-                new.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, start))
+                own = variables.get(contact_id, {})
+                new.append(NewRow(uuid4(), contact_id, EnrollmentStatus.ACTIVE, start, own))
     return new, skipped
 
 
@@ -300,17 +417,18 @@ def _start(sequence: SequenceSnapshot, clock: ContactClock) -> Start | None:
 
 
 def _answer(
-    asked: Many[UUID], new: Many[NewRow], written: set[UUID], skipped: dict[UUID, SkipCode]
+    asked: Many[Chosen], new: Many[NewRow], written: set[UUID], skipped: dict[UUID, SkipCode]
 ) -> EnrollResult:
-    by_contact = {row.contact_id: row for row in new}
+    by_contact: dict[UUID | None, NewRow] = {row.contact_id: row for row in new}
+    reasons: dict[UUID | None, SkipCode] = dict(skipped.items())
     enrolled: list[Enrolled] = []
     left_out: list[Skipped] = []
-    for contact_id in asked:
+    for contact_id, external_id, _ in asked:
         row = by_contact.get(contact_id)
         if row is not None and row.id in written:
-            enrolled.append(Enrolled(row.id, contact_id, row.status))
+            enrolled.append(Enrolled(row.id, row.contact_id, row.status, external_id))
             continue
         # Another request enrolled them between our read and our insert.
         lost = SkipCode.ALREADY_ACTIVE if row is not None else SkipCode.UNKNOWN_CONTACT
-        left_out.append(Skipped(contact_id, skipped.get(contact_id, lost)))
+        left_out.append(Skipped(contact_id, reasons.get(contact_id, lost), external_id))
     return EnrollResult(enrolled, left_out)

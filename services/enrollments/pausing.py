@@ -8,7 +8,7 @@ from domain.platform.rules import SendingRules
 from domain.sequences.timing import next_slot
 from services.enrollments.selection import EnrollmentResult, ResultCode, checked
 from services.platform import audit
-from storage.enrollments import enrollments, waiting_steps
+from storage.enrollments import pauses, waiting_steps
 from storage.enrollments.waiting_steps import RescheduledStep, WaitingStep
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
@@ -36,7 +36,7 @@ class Pausing:
             results = {one: _pausable(found.get(one)) for one in enrollment_ids}
             chosen = [one for one, result in results.items() if result == "paused"]
             if chosen:
-                await enrollments.pause(tx, chosen, user_id)
+                await pauses.pause(tx, chosen, user_id)
                 await audit.record(tx, "enrollment.pause", "enrollment", chosen, user_id=user_id)
         return [EnrollmentResult(one, results[one]) for one in enrollment_ids]
 
@@ -54,7 +54,7 @@ class Pausing:
             results = {one: _resumable(found.get(one)) for one in enrollment_ids}
             chosen = [one for one, result in results.items() if result == "resumed"]
             if chosen:
-                await enrollments.resume(tx, [_moved(found[one], zone) for one in chosen], user_id)
+                await pauses.resume(tx, [_moved(found[one], zone) for one in chosen], user_id)
                 await audit.record(tx, "enrollment.resume", "enrollment", chosen, user_id=user_id)
         return [EnrollmentResult(one, results[one]) for one in enrollment_ids]
 

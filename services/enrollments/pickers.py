@@ -49,6 +49,11 @@ class Pickers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def contact_fields(self) -> dict[str, str]:
+        """Read the labels of contacts' fields by key, by label."""
+        async with self._database.transaction() as tx:
+            return await pickers.contact_fields(tx)
+
     async def contacts(
         self, search: str = "", *, sequence_id: UUID | None = None, limit: int = CONTACTS_MOST
     ) -> list[PickedContact]:

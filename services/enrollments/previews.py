@@ -6,17 +6,22 @@ from uuid import UUID
 
 from domain.platform.errors import required
 from domain.sequences.segments import Segments, measure
-from domain.sequences.texts import check_body, merge_values, render
+from domain.sequences.texts import Value, check_body, merge_values, missing, render
 from storage.contacts import contacts
+from storage.enrollments import variables
 from storage.platform.database import Database
 
 
 @dataclass(frozen=True)
 class TextPreview:
-    """A text as it would arrive, merge fields filled in, and its size."""
+    """A text as it would arrive, merge fields filled in, and its size.
+
+    ``missing`` are the names that it cannot go without; see ``texts.missing``.
+    """
 
     text: str
     segments: Segments
+    missing: tuple[str, ...]
 
 
 class Previews:
@@ -37,10 +42,12 @@ class Previews:
             NotFoundError: There is no such contact.
         """
         check_body(body, field="body", has_media=bool(media_urls))
-        values: dict[str, str] = {}
+        values: dict[str, Value] = {}
         if contact_id is not None:
             async with self._database.transaction() as tx:
                 contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
-            values = merge_values(contact.first_name, contact.last_name, contact.phone)
+                fields = await variables.fields_of(tx, contact_id)
+            name = contact.first_name, contact.last_name
+            values = merge_values(*name, contact.phone, fields, {})
         text = render(body, values)
-        return TextPreview(text, measure(text))
+        return TextPreview(text, measure(text), missing(body, values, has_media=bool(media_urls)))

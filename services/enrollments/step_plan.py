@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.enrollments.faults import Fault
-from domain.sequences.texts import merge_values, render
+from domain.sequences.texts import render
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, step_due
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason, PauseReason
 from domain.statuses.sequences import SequenceState
@@ -18,6 +18,7 @@ _HELD_WORDS = {
     HeldReason.OUTCOME_UNKNOWN: "waits until a person says whether the last text was sent",
     HeldReason.SENDER_ON_HOLD: "waits until the sender is off hold",
     HeldReason.DESTINATION_NOT_ALLOWED: "waits until a person releases it",
+    HeldReason.MISSING_DATA: "waits until what its text says is filled in",
 }
 
 
@@ -35,7 +36,8 @@ class Reason:
             ``date``: ``local``. ``zone``: ``zone``, ``zones`` (all that the contact may be in).
             ``window``, ``spacing``, ``retry``, ``later``: ``from`` and ``to``; ``window`` also
             ``zones``, ``spacing`` also ``seconds``, ``retry`` also ``error_code``. ``held``:
-            ``held_reason``, ``held_code``. ``sender_on_hold``: ``since``, ``held_code``.
+            ``held_reason``, ``held_code``, ``missing_fields``. ``sender_on_hold``: ``since``,
+            ``held_code``.
             ``enrollment_paused``: ``since``, ``left_seconds``. ``after_others``: ``step``, the
             previous one.
     """
@@ -116,7 +118,7 @@ def _ahead(
     *,
     estimated: bool,
 ) -> StepAhead:
-    text = render(step.body, merge_values(facts.first_name, facts.last_name, facts.phone))
+    text = render(step.body, facts.values)
     return StepAhead(step.position, step.body, text, step.media_urls, at, estimated, reasons)
 
 
@@ -124,7 +126,11 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
     """List what must happen before any time counts."""
     reasons: list[Reason] = []
     if facts.activity is EnrollmentPhase.HELD and facts.held_reason is not None:
-        detail = {"held_reason": facts.held_reason.value, "held_code": facts.held_code}
+        detail = {
+            "held_reason": facts.held_reason.value,
+            "held_code": facts.held_code,
+            "missing_fields": list(facts.missing_fields),
+        }
         reasons.append(Reason("held", _HELD_WORDS[facts.held_reason], detail))
     elif facts.sender_held_at is not None:
         detail = {"since": facts.sender_held_at.isoformat(), "held_code": facts.sender_hold_code}

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from storage.enrollments import enrollments, waking
+from storage.enrollments import enrollments, variables, waking
 from storage.platform import wakes
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import wait_for_sender
@@ -87,6 +87,10 @@ async def _go_on(tx: Transaction, wake: Wake) -> int:
             is_full = len(woken) == waking.PAGE
             await wakes.go_on_from(tx, wake, {"after": str(woken[-1])} if is_full else None)
             return len(woken)
+        case WakeKind.DATA_FILLED:
+            woken_at_once = await variables.release_filled(tx, wake.subject_id)
+            await wakes.go_on_from(tx, wake, None)
+            return woken_at_once
         case WakeKind.REPLY_WINDOW | WakeKind.SEND_WINDOW:
             walked = await waking.walk(tx, wake.subject_id, wake.place)
             is_reply = wake.kind is WakeKind.REPLY_WINDOW

@@ -7,12 +7,12 @@ from functools import partial
 from uuid import UUID
 
 from domain.statuses.jobs import JobKind
-from services.enrollments.enrolling import Enrolling
+from services.enrollments.enrolling import Chosen, Enrolling
 from services.enrollments.finishing import Finishing
 from services.enrollments.pausing import Pausing
 from services.enrollments.selection import EnrollmentResult
 from services.jobs.bulk_actions import BulkActions
-from services.jobs.jobs import Handler
+from services.jobs.jobs import VARIABLES, Handler
 from services.messaging.holds import Decision, Holds
 from storage.jobs.jobs import JobDetails, OpenRow, RowResult
 from storage.platform.database import Transaction
@@ -42,14 +42,10 @@ class EnrollmentHandlers:
     async def _enroll(
         self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
     ) -> list[RowResult]:
-        positions = _positions(rows)
-        answer = await self.enrolling.enroll(
-            UUID(job.params["sequence_id"]),
-            job.user_id,
-            contact_ids=list(positions),
-            within=tx,
-            limited=False,
-        )
+        positions: dict[UUID | None, int] = {row.subject_id: row.position for row in rows}
+        asked = [Chosen(row.subject_id, variables=row.detail.get(VARIABLES, {})) for row in rows]
+        sequence_id = UUID(job.params["sequence_id"])
+        answer = await self.enrolling.enroll_chosen(tx, sequence_id, job.user_id, asked)
         return [
             RowResult(
                 positions[one.contact_id],

@@ -20,7 +20,15 @@ from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
 from services.contacts.groups import require_group
-from services.enrollments.enrolling import distinct, limit_enrolling, open_sequence
+from services.enrollments.enrolling import (
+    Chosen,
+    ContactAsked,
+    SkipCode,
+    check_one_way,
+    chosen,
+    limit_enrolling,
+    open_sequence,
+)
 from services.enrollments.enrollment_list import cleaned
 from services.enrollments.finishing import Finishing
 from services.messaging.holds import Decision
@@ -42,6 +50,9 @@ TRIES_MOST = 10
 
 ENROLL_INTO = "enrol_into"
 """The parameter of an import: the sequence that its contacts are enrolled into afterwards."""
+
+VARIABLES = "variables"
+"""What the detail of a row holds until it is enrolled: the variables, by key."""
 
 _LAST_TEXTS_AT_ONCE = 500
 
@@ -117,6 +128,7 @@ class Jobs:
         user_id: UUID,
         *,
         contact_ids: Many[UUID] | None = None,
+        contacts: Many[ContactAsked] | None = None,
         group_id: UUID | None = None,
         import_id: UUID | None = None,
         within: Transaction | None = None,
@@ -126,29 +138,28 @@ class Jobs:
         Raises:
             NotFoundError: There is no such sequence or import.
             ConflictError: ``sequence_not_active``, ``import_not_done``.
-            InvalidFieldError: Not exactly one of the three, too many contacts or none.
+            InvalidFieldError: Not exactly one of the four, too many contacts or none.
+            InvalidRequestError: See ``enrolling.chosen``.
             TooManyRequestsError: The user enrolled too many in this hour.
         """
-        if sum(one is not None for one in (contact_ids, group_id, import_id)) != 1:
-            raise InvalidFieldError(
-                "contact_ids", "give either contact_ids or group_id", code="one_of_two"
-            )
+        check_one_way(contact_ids, contacts, group_id, import_id)
         params = {"sequence_id": str(sequence_id)}
         async with self._database.within(within) as tx:
             await open_sequence(tx, sequence_id)
             if group_id is not None:
                 await require_group(tx, group_id)
                 params["group_id"] = str(group_id)
-                chosen = jobs.members_of(group_id)
+                selected = jobs.members_of(group_id)
             elif import_id is not None:
                 await _require_import(tx, import_id)
                 params["import_id"] = str(import_id)
-                chosen = jobs.imported_by(import_id)
+                selected = jobs.imported_by(import_id)
             job_id = await jobs.create(tx, JobKind.ENROLL, user_id, params)
-            if contact_ids is not None:
-                await jobs.add_subjects(tx, job_id, distinct(contact_ids))
+            if contact_ids is None and contacts is None:
+                await jobs.add_selected(tx, job_id, selected)
             else:
-                await jobs.add_selected(tx, job_id, chosen)
+                asked = await chosen(tx, sequence_id, contact_ids, contacts)
+                await jobs.add_rows(tx, job_id, _rows_of(asked))
             job = await start(tx, job_id, user_id)
             if not job.total and import_id is not None:
                 raise InvalidFieldError(
@@ -335,6 +346,19 @@ class Jobs:
                 return
             await jobs.note_error(tx, job_id, error)
             await jobs.set_state(tx, job_id, JobState.FAILED)
+
+
+def _rows_of(asked: Many[Chosen]) -> list[RowResult]:
+    """Give a job's rows; those of nobody have their result already."""
+    rows: list[RowResult] = []
+    for position, (contact_id, external_id, variables) in enumerate(asked, start=1):
+        if contact_id is None:
+            who = {"external_id": external_id}
+            rows.append(RowResult(position, SkipCode.UNKNOWN_CONTACT.value, who))
+        else:
+            detail = {VARIABLES: variables} if variables else {}
+            rows.append(RowResult(position, None, detail, contact_id))
+    return rows
 
 
 async def _require(tx: Transaction, job_id: UUID, *, lock: bool = False) -> JobDetails:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from domain.platform.errors import InvalidFieldError
-from domain.sequences.texts import merge_values, render
+from domain.sequences.texts import merge_values, missing, render
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import Direction, MessageStatus
 from storage.messaging.recipients import Recipient
@@ -28,15 +28,25 @@ def message(
     """Build the row of a text to a contact, its merge fields filled in.
 
     Raises:
-        InvalidFieldError: ``empty_body``: nothing is left where a name is missing.
+        InvalidFieldError: ``empty_body``: nothing is left where a name is missing;
+            ``missing_data``: it says a field or variable that is blank.
     """
-    text = render(body, merge_values(recipient.first_name, recipient.last_name, recipient.phone))
+    to, name = recipient, (recipient.first_name, recipient.last_name)
+    values = merge_values(*name, to.phone, to.fields, to.variables)
+    text = render(body, values)
     if not text.strip():
         raise InvalidFieldError(
             "body",
             "leaves nothing to send where a name is missing; give a fallback, like"
             " {{first_name|there}}",
             code="empty_body",
+        )
+    if blank := missing(body, values):
+        raise InvalidFieldError(
+            "body",
+            f"says {{{{{blank[0]}}}}}, which is blank for a contact; check its spelling, fill it"
+            f" in, or give a fallback, like {{{{{blank[0]}|something}}}}",
+            code="missing_data",
         )
     return {
         "id": message_id or uuid4(),

@@ -20,7 +20,7 @@ from domain.messaging.ports import (
 )
 from domain.platform.provider_errors import explain
 from domain.platform.rules import EARLY_TOLERANCE, SendingRules
-from domain.sequences.texts import merge_values, render
+from domain.sequences.texts import render
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, Need
@@ -173,7 +173,7 @@ class Sending:
 
         In a transaction of its own: who holds a sender's row must not wait for a number.
         """
-        if not isinstance(decision, deciding.Held) or not _is_probe_due(row):
+        if decision != deciding.Held(HeldReason.SENDER_ON_HOLD) or not _is_probe_due(row):
             return False
         async with self._pools.decisions.transaction() as tx:
             return await self._claim_probe(tx, row)
@@ -210,8 +210,9 @@ class Sending:
                 await enrollments.wait_for_sequence(tx, row.id, at=row.read_at)
                 return _state(row, EnrollmentPhase.PAUSED)
             case deciding.Held():
-                await enrollments.hold(tx, row.id, decision.reason, at=row.read_at)
-                return _state(row, EnrollmentPhase.HELD, held_reason=decision.reason)
+                reason, missing = decision.reason, decision.missing
+                await enrollments.hold(tx, row.id, reason, at=row.read_at, missing=missing)
+                return _state(row, EnrollmentPhase.HELD, held_reason=reason)
             case deciding.Reconcile():
                 return await self._question(tx, row)
             case deciding.LookUp():
@@ -220,7 +221,7 @@ class Sending:
     async def _go(
         self, tx: Transaction, row: StepRow, decision: deciding.Go, deadline: Deadline
     ) -> SendRequest:
-        body = render(row.body or "", merge_values(row.first_name, row.last_name, row.phone))
+        body = render(row.body or "", row.values)
         attempt_id = await sending.open_attempt_at_step(
             tx, row, body=body, call_before=self._rules.call_before
         )

@@ -1,14 +1,17 @@
 """What decides whether contacts can be enrolled: one statement for thousands of them."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 from sqlmodel import col
 
+from domain.sequences.texts import Value
 from domain.sequences.timing import SendWindow
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
@@ -68,12 +71,14 @@ class NewRow(NamedTuple):
     Attributes:
         status: ``active``, or the final status that it is born with.
         start: Shared by all that start alike; None if born final.
+        variables: By key.
     """
 
     id: UUID
     contact_id: UUID
     status: EnrollmentStatus
     start: Start | None = None
+    variables: Mapping[str, Value] = MappingProxyType({})
 
 
 async def contacts_by_id(
@@ -82,6 +87,12 @@ async def contacts_by_id(
     """Read contacts in no order; unknown ids are left out. ``lock`` keeps them from changing."""
     query = _candidates(lock=lock).where(col(Contact.id) == func.any(list(contact_ids)))
     return await tx.rows(Candidate, query)
+
+
+async def ids_by_external_id(tx: Transaction, external_ids: Many[str]) -> dict[str, UUID]:
+    """Read the contacts who have these external ids; unknown ones are left out."""
+    sql = "SELECT external_id, id FROM contacts WHERE external_id = ANY(CAST(:ids AS text[]))"
+    return {row.external_id: row.id for row in await tx.run(sql, ids=external_ids)}
 
 
 async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:

@@ -12,10 +12,16 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.platform.names import Named
+from domain.sequences.texts import Value, merge_values
 from domain.sequences.timing import SendWindow
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus, TextKind
 from domain.statuses.sequences import SequenceKind, SequenceState
-from storage.enrollments.enrollment_list import CONTACT_COLUMNS, PAUSED_REASON, EnrollmentOfContact
+from storage.enrollments.enrollment_list import (
+    CONTACT_COLUMNS,
+    MISSING_FIELDS,
+    PAUSED_REASON,
+    EnrollmentOfContact,
+)
 from storage.enrollments.step_outcomes import failing_code
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
@@ -31,7 +37,10 @@ _AFTERWARDS = timedelta(seconds=5)
 
 @dataclass(frozen=True, kw_only=True)
 class EnrollmentFacts(EnrollmentOfContact):
-    """An enrollment's row, and what is needed of its sequence, sender, contact and users."""
+    """An enrollment's row, and what is needed of its sequence, sender, contact and users.
+
+    ``fields`` are the contact's.
+    """
 
     sequence_id: UUID
     sequence_name: str
@@ -53,6 +62,15 @@ class EnrollmentFacts(EnrollmentOfContact):
     paused_at: datetime | None
     due_at: datetime | None
     reply_until: datetime | None
+    fields: Mapping[str, Value]
+    variables: Mapping[str, Value]
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """The values of merge fields."""
+        return merge_values(
+            self.first_name, self.last_name, self.phone, self.fields, self.variables
+        )
 
     @property
     def sender(self) -> Named:
@@ -132,6 +150,8 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         Enrollment,
         **CONTACT_COLUMNS,
         paused_reason=PAUSED_REASON,
+        missing_fields=MISSING_FIELDS,
+        fields=col(Contact.fields),
         sequence_name=col(Sequence.name),
         sequence_state=col(Sequence.state),
         kind=col(Sequence.kind),

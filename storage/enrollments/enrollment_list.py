@@ -7,7 +7,20 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, Uuid, bindparam, case, column, func, select, table, true
+from sqlalchemy import (
+    Integer,
+    Select,
+    Uuid,
+    bindparam,
+    case,
+    column,
+    func,
+    literal,
+    select,
+    table,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col
 
 from domain.contacts.names import ContactName, full_name
@@ -63,6 +76,12 @@ PAUSED_REASON = case(
 )
 """Why an enrollment alone is paused, if it is."""
 
+MISSING_FIELDS = case(
+    (col(Enrollment.held_reason) == HeldReason.MISSING_DATA, col(Enrollment.missing_fields)),
+    else_=literal([], JSONB()),
+)
+"""The names whose lack holds an enrollment; none if something else does."""
+
 COUNTED = 10_000
 """Up to this many enrollments that match a filter are counted exactly."""
 
@@ -110,7 +129,8 @@ class EnrollmentRow:
 class EnrollmentOfContact(EnrollmentRow):
     """An enrollment with its contact, and what went wrong.
 
-    ``failing_code``: see ``storage.enrollments.step_outcomes.failing_code``.
+    ``missing_fields`` are the names whose lack holds it, ``failing_code`` is as
+    ``storage.enrollments.step_outcomes.failing_code`` says.
     """
 
     contact_id: UUID
@@ -120,6 +140,7 @@ class EnrollmentOfContact(EnrollmentRow):
     time_zone: str | None
     held_reason: HeldReason | None
     held_code: int | None
+    missing_fields: tuple[str, ...]
     paused_reason: PauseReason | None
     error_code: int | None
     last_message_at: datetime | None
@@ -179,6 +200,7 @@ class Outlook:
         contacts: Their distinct contacts.
         paused: Active ones that a person has paused.
         unknown: Held ones whose last text may have been sent; see ``outcome_unknown``.
+        missing: Held ones whose next text says what nobody has filled in.
         texts: Texts of the active ones' steps that have not been sent yet.
     """
 
@@ -188,6 +210,7 @@ class Outlook:
     paused: int
     held: int
     unknown: int
+    missing: int
     texts: int
 
 
@@ -261,10 +284,10 @@ async def page(
         window = 0 if is_rare else 4 * limit * total // fits
     else:
         looks_up = wanted.group or wanted.fields or wanted.enrolled_by or wanted.outcome
-        # Both have an index of their own.
+        # Each has an index of its own.
         window = (
             0
-            if wanted.enrollment or wanted.replied_late
+            if wanted.enrollment or wanted.replied_late or wanted.held_reason
             else max(_LOOKED_UP if looks_up or order.may_be_empty else _WALKED, 20 * limit)
         )
     if window:
@@ -324,6 +347,7 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
         func.count().filter(col(Enrollment.paused_at).is_not(None)),
         func.count().filter(held),
         func.count().filter(held, col(Enrollment.held_reason) == HeldReason.OUTCOME_UNKNOWN),
+        func.count().filter(held, col(Enrollment.held_reason) == HeldReason.MISSING_DATA),
         func.coalesce(func.sum(to_come).filter(active), 0),
     ).select_from(Enrollment)
     return Outlook(*(await tx.execute(matching(query, sequence_id, wanted))).one())
@@ -355,6 +379,7 @@ def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[An
                 enrolled_by_id=col(Enrollment.enrolled_by),
                 enrolled_by_name=col(User.name),
                 paused_reason=PAUSED_REASON,
+                missing_fields=MISSING_FIELDS,
                 failing_code=step_outcomes.failing_code(),
                 sort_key=row.c.sort_key,
                 **{one.name: row.c[one.name] for one in counts},

@@ -1,11 +1,11 @@
 """The enrollment's row: every statement that writes it, each a named transition with its guard.
 
-No module but this and ``replies`` inserts, updates or deletes enrollments. Their life::
+Only this module, ``pauses``, ``replies`` and ``variables`` write enrollments. Their life::
 
     enroll        -> waiting, or final at once
     START         -> sending
     record_sent   -> waiting for the next step, or awaiting_reply after the last
-    schedule, retry_step, resume, release -> waiting
+    schedule, retry_step, resume, release, release_filled -> waiting
     pause, pause_for_replies, wait_for_sequence -> paused
     hold, hold_step, hold_restored        -> held
     end           -> a final status, which never changes
@@ -25,13 +25,13 @@ from typing import Any
 from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
-from domain.statuses.enrollments import EnrollmentStatus, HeldReason, PauseReason
+from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from storage.enrollments import timeline
 from storage.enrollments.enrolling import NewRow, SequenceSnapshot, Start
 from storage.enrollments.waiting_steps import RescheduledStep
 from storage.event_webhooks import events
 from storage.platform import outbox
-from storage.platform.database import Transaction
+from storage.platform.database import Transaction, as_json
 from storage.platform.outbox import Signal
 from storage.tables.sent import ANYTHING_DELIVERED, ANYTHING_SENT, LAST_SENT_AT, LAST_STEP_SENT
 
@@ -59,13 +59,14 @@ async def reconsider(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
 _ENROLL = """
     INSERT INTO enrollments (
         id, sequence_id, version_id, contact_id, enrolled_by, enrolled_at, status, activity,
-        ended_at, position, step, step_count, due_at, next_send_at
+        ended_at, position, step, step_count, due_at, next_send_at, variables
     )
     SELECT
         born.id, :sequence_id, :version_id, born.contact_id, :user_id, :enrolled_at, born.status,
         CASE WHEN born.status = 'active' THEN 'waiting' END,
         CASE WHEN born.status <> 'active' THEN CAST(:enrolled_at AS timestamptz) END,
-        coalesce(first.position, 1), 0, :step_count, first.due_at, first.next_send_at
+        coalesce(first.position, 1), 0, :step_count, first.due_at, first.next_send_at,
+        coalesce(CAST(:variables AS jsonb) -> CAST(born.contact_id AS text), '{}')
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:contact_ids AS uuid[]), CAST(:statuses AS text[]),
         CAST(:starts AS integer[])
@@ -109,6 +110,7 @@ async def enroll(
         contact_ids=[row.contact_id for row in rows],
         statuses=[row.status for row in rows],
         starts=[numbers.get(row.start) for row in rows],
+        variables={str(row.contact_id): row.variables for row in rows if row.variables},
         positions=[start.position for start in starts],
         due=[start.due_at for start in starts],
         next=[start.next_send_at for start in starts],
@@ -305,79 +307,26 @@ async def set_reply_window(tx: Transaction, enrollment_ids: Sequence[UUID]) -> i
     return len(changed)
 
 
-_MOMENTS = "unnest(CAST(:ids AS uuid[]), CAST(:due AS timestamptz[]), CAST(:next AS timestamptz[]))"
+MOMENTS = "unnest(CAST(:ids AS uuid[]), CAST(:due AS timestamptz[]), CAST(:next AS timestamptz[]))"
+"""SQL: the moments of steps as rows, ``(id, due, next_at)``."""
 
 _RESCHEDULE = f"""
     UPDATE enrollments e SET due_at = m.due, next_send_at = m.next_at
-    FROM {_MOMENTS} AS m(id, due, next_at)
+    FROM {MOMENTS} AS m(id, due, next_at)
     WHERE e.id = m.id AND e.status = 'active' AND e.activity = 'waiting'
     RETURNING e.id
 """  # noqa: S608 - built from constants
 
 
-def _moments(steps: Sequence[RescheduledStep]) -> dict[str, Any]:
+def moments(steps: Sequence[RescheduledStep]) -> dict[str, Any]:
+    """Give the values of ``MOMENTS``."""
     ids, due = [one.id for one in steps], [one.due_at for one in steps]
     return {"ids": ids, "due": due, "next": [one.next_send_at for one in steps]}
 
 
 async def reschedule(tx: Transaction, steps: Sequence[RescheduledStep]) -> None:
     """Change when the next steps of locked enrollments that wait are due."""
-    await reconsider(tx, await _write(tx, _RESCHEDULE, **_moments(steps)))
-
-
-# Paused alone
-
-PAUSE = """
-    UPDATE enrollments SET paused_at = coalesce(paused_at, clock_timestamp()),
-        paused_reason = :reason, replied_at = coalesce(enrollments.replied_at, asked.replied),
-        activity = CASE WHEN stays THEN activity ELSE 'paused' END,
-        held_reason = CASE WHEN stays THEN held_reason END,
-        held_code = CASE WHEN stays THEN held_code END,
-        next_send_at = CASE WHEN activity = 'sending' THEN next_send_at END,
-        probing = false
-    FROM (
-        SELECT id AS chosen, came.replied, activity = 'sending'
-            OR held_reason IN ('outcome_unknown', 'destination_not_allowed') AS stays
-        FROM enrollments JOIN unnest(
-            CAST(:ids AS uuid[]), CAST(:replied AS timestamptz[])
-        ) AS came(id, replied) USING (id)
-        WHERE status = 'active' AND position <= step_count AND (
-            paused_at IS NULL
-            OR (CAST(:reason AS text) = 'replied' AND paused_reason IS DISTINCT FROM 'replied')
-        )
-    ) AS asked
-    WHERE id = chosen
-    RETURNING id
-"""
-"""SQL: pause locked enrollments that have steps left, at a reply or not; returns those changed."""
-
-_RESUME = f"""
-    UPDATE enrollments e SET paused_at = NULL, paused_reason = NULL, due_at = m.due,
-        next_send_at = CASE WHEN activity = 'paused' THEN m.next_at ELSE next_send_at END,
-        activity = CASE WHEN activity = 'paused' THEN 'waiting' ELSE activity END
-    FROM {_MOMENTS} AS m(id, due, next_at)
-    WHERE e.id = m.id AND e.status = 'active' AND e.paused_at IS NOT NULL
-    RETURNING e.id
-"""  # noqa: S608 - built from constants
-
-
-async def pause(tx: Transaction, enrollment_ids: Sequence[UUID], user_id: UUID) -> None:
-    """Pause locked enrollments that have steps left and are not paused yet.
-
-    A text that is under way goes on, and one that only a person can decide about stays held.
-    """
-    asked = {"ids": enrollment_ids, "replied": [None] * len(enrollment_ids)}
-    paused = await _write(tx, PAUSE, **asked, reason=PauseReason.BY_HAND)
-    await timeline.note(tx, paused, "paused", user_id=user_id)
-    await events.enrollments_paused(tx, paused)
-
-
-async def resume(tx: Transaction, steps: Sequence[RescheduledStep], user_id: UUID) -> None:
-    """Let locked enrollments go on that were paused; what is under way or held stays so."""
-    resumed = await _write(tx, _RESUME, **_moments(steps))
-    await timeline.note(tx, resumed, "resumed", user_id=user_id)
-    await events.enrollments_resumed(tx, resumed)
-    await reconsider(tx, resumed)
+    await reconsider(tx, await _write(tx, _RESCHEDULE, **moments(steps)))
 
 
 # Blocked by a sequence, a sender or an open question
@@ -387,19 +336,23 @@ _BLOCK = """
         activity = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'paused' ELSE 'held' END,
         held_reason = CAST(:reason AS varchar),
         held_code = CASE WHEN e.held_reason = CAST(:reason AS varchar) THEN e.held_code END,
-        next_send_at = NULL, probing = false
+        missing_fields = :missing, next_send_at = NULL, probing = false
     FROM (
-        SELECT id, activity, held_reason FROM enrollments
+        SELECT id, activity, held_reason, missing_fields FROM enrollments
         WHERE id = :id AND status = 'active' FOR NO KEY UPDATE
     ) was
     WHERE e.id = was.id
-    RETURNING (was.activity, was.held_reason) IS DISTINCT FROM (e.activity, e.held_reason)
+    RETURNING (was.activity, was.held_reason, was.missing_fields)
+        IS DISTINCT FROM (e.activity, e.held_reason, e.missing_fields)
 """
 
 
-async def _block(tx: Transaction, enrollment_id: UUID, reason: HeldReason | None) -> bool | None:
+async def _block(
+    tx: Transaction, enrollment_id: UUID, reason: HeldReason | None, missing: Sequence[str] = ()
+) -> bool | None:
     """Block an active enrollment; return whether that is news, None if the enrollment is final."""
-    return await tx.value(bool, _BLOCK, id=enrollment_id, reason=reason)
+    asked = {"id": enrollment_id, "reason": reason, "missing": as_json(missing)}
+    return await tx.value(bool, _BLOCK, **asked)
 
 
 async def wait_for_sequence(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
@@ -408,10 +361,24 @@ async def wait_for_sequence(tx: Transaction, enrollment_id: UUID, *, at: datetim
         await timeline.note(tx, [enrollment_id], "blocked", at=at, because="paused")
 
 
-async def hold(tx: Transaction, enrollment_id: UUID, reason: HeldReason, *, at: datetime) -> None:
-    """Hold an active enrollment; one held for this reason before keeps the provider's code."""
-    if await _block(tx, enrollment_id, reason):
-        await timeline.note(tx, [enrollment_id], "blocked", at=at, because=reason.value)
+async def hold(
+    tx: Transaction,
+    enrollment_id: UUID,
+    reason: HeldReason,
+    *,
+    at: datetime,
+    missing: Sequence[str] = (),
+) -> None:
+    """Hold an active enrollment; one held for this reason before keeps the provider's code.
+
+    ``missing`` are the names that its next text cannot go without.
+    """
+    if await _block(tx, enrollment_id, reason, missing):
+        why: dict[str, Any] = {
+            "because": reason.value,
+            **({"missing": list(missing)} if missing else {}),
+        }
+        await timeline.note(tx, [enrollment_id], "blocked", at=at, **why)
         await events.enrollment_held(tx, enrollment_id)
 
 
@@ -430,13 +397,14 @@ UNBLOCKED = """(
 )"""
 """SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold."""
 
-_GO_ON = """
+GO_ON = """
     UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
         next_send_at = clock_timestamp(), probing = e.probing OR {probing}
 """
+"""SQL: an enrollment ``e`` that is blocked, or held, goes on; a guard follows."""
 
 _RELEASE = f"""
-    {_GO_ON.format(probing=":probing")}
+    {GO_ON.format(probing=":probing")}
     WHERE id = :id AND status = 'active'
     AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
     RETURNING id
@@ -450,7 +418,7 @@ _RELEASE_NEXT = f"""
         AND e.id > coalesce(CAST(:after AS uuid), '{UUID(int=0)}')
         ORDER BY e.id LIMIT :limit FOR NO KEY UPDATE OF e
     )
-    {_GO_ON.format(probing="false")}
+    {GO_ON.format(probing="false")}
     FROM locked WHERE e.id = locked.id RETURNING e.id
 """  # noqa: S608 - built from constants
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, TextClause, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, TextClause, and_, select, true
 from sqlmodel import col
 
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, StepOutcome
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
 from storage.contacts.contacts import has_values, matches
 from storage.enrollments import step_outcomes
 from storage.enrollments.enrollment_counts import Cell, counted
@@ -26,6 +26,7 @@ class ListFilter:
     Attributes:
         step: The step last sent is any of these.
         held: Only held ones.
+        held_reason: Only those held for any of these.
         replied_late: Only those whose contact replied after they ended without a response.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
@@ -37,6 +38,7 @@ class ListFilter:
     enrolled_by: Many[UUID] = ()
     status: Many[EnrollmentStatus] = ()
     held: bool = False
+    held_reason: Many[HeldReason] = ()
     group: Many[UUID] = ()
     search: str = ""
     enrollment: Many[UUID] = ()
@@ -63,7 +65,7 @@ def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
     """Count what matches a filter of statuses, steps and holds alone; None for any other."""
     more = (
         *(wanted.enrolled_by, wanted.group, wanted.search, wanted.enrollment, wanted.outcome),
-        *(wanted.replied_late, wanted.fields),
+        *(wanted.replied_late, wanted.held_reason, wanted.fields),
     )
     return None if any(more) else counted(narrowed(cells, wanted))
 
@@ -79,6 +81,9 @@ def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
         found.append(col(Enrollment.status).in_(wanted.status))
     if wanted.held:
         found.append(col(Enrollment.activity) == EnrollmentPhase.HELD)
+    if wanted.held_reason:
+        why = col(Enrollment.held_reason).in_(wanted.held_reason)
+        found.append(and_(col(Enrollment.blocked), why))
     if wanted.replied_late:
         found.append(col(Enrollment.replied_late_at).is_not(None))
     if wanted.enrollment:

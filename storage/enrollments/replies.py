@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.statuses.enrollments import PauseReason
 from storage.enrollments import timeline
-from storage.enrollments.enrollments import PAUSE
+from storage.enrollments.pauses import PAUSE
 from storage.event_webhooks import events
 from storage.platform.database import Transaction
 

@@ -4,13 +4,16 @@ Each page is a transaction that locks the wake, lets some enrollments go on and 
 next page begins. Repeating one does no harm: a workflow that is woken looks at its row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from storage.enrollments.enrollments import UNBLOCKED, reconsider
+from storage.enrollments.variables import LESS_IS_MISSING
+from storage.platform import wakes
 from storage.platform.database import Transaction
+from storage.platform.wakes import WakeKind
 
 PAGE = 250
 """Most enrollments that one transaction locks or reads: a tenth of a second."""
@@ -27,14 +30,33 @@ async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
     return await tx.column(sql, sender_id=sender_id)
 
 
+async def data_changed(tx: Transaction, contact_ids: Collection[UUID]) -> None:
+    """Ask for enrollments of contacts to go on that wait for what is filled in now.
+
+    Call it after contacts or variables were changed, while whoever decides about them waits.
+    """
+    sql = f"""
+        SELECT DISTINCT c.id FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+        WHERE e.contact_id = ANY(:ids) AND e.status = 'active' AND {LESS_IS_MISSING}
+    """  # noqa: S608 - built from constants
+    filled = await tx.column(sql, ids=list(contact_ids)) if contact_ids else ()
+    if filled:
+        await wakes.add(tx, WakeKind.DATA_FILLED, filled)
+
+
 async def add_forgotten(tx: Transaction) -> None:
-    """Add the wakes that are missing: of sequences with blocked enrollments that may go on."""
+    """Add the wakes that are missing: for blocked enrollments that may go on."""
     sql = f"""
         INSERT INTO wakes (kind, subject_id)
         SELECT DISTINCT 'unblocked', e.sequence_id FROM enrollments e
         JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
         WHERE e.blocked AND {UNBLOCKED}
         AND NOT EXISTS (SELECT FROM wakes w WHERE w.subject_id IN (q.id, n.id))
+        UNION
+        SELECT 'data_filled', e.contact_id FROM enrollments e
+        JOIN contacts c ON c.id = e.contact_id
+        WHERE e.blocked AND {LESS_IS_MISSING}
+        AND NOT EXISTS (SELECT FROM wakes w WHERE w.subject_id = c.id)
     """  # noqa: S608 - built from constants
     await tx.run(sql)
 

@@ -88,7 +88,9 @@ _BY_ID = {
         " 'ended_at', e.ended_at, 'ended_by', e.ended_by"
     ),
     EventType.ENROLLMENT_HELD: _of_enrollments(
-        "'reason', e.held_reason, 'error_code', e.held_code, 'step', e.position"
+        "'reason', e.held_reason, 'error_code', e.held_code, 'step', e.position,"
+        " 'missing_fields',"
+        " CASE WHEN e.held_reason = 'missing_data' THEN e.missing_fields ELSE '[]' END"
     ),
     EventType.ENROLLMENT_PAUSED: _of_enrollments(
         "'reason', coalesce(e.paused_reason, 'by_hand'), 'step', e.position,"

@@ -111,15 +111,17 @@ async def create(
     return row.scalar_one()
 
 
-async def add_subjects(tx: Transaction, job_id: UUID, subject_ids: Many[UUID]) -> None:
-    """Insert a row for each of these, in this order, and count them."""
+async def add_rows(tx: Transaction, job_id: UUID, rows: Many[RowResult]) -> None:
+    """Insert rows and count them, those with a ``code`` as done."""
     sql = """
-        INSERT INTO job_rows (job_id, position, subject_id)
-        SELECT :job_id, one.position, one.id
-        FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS one(id, position)
+        INSERT INTO job_rows (job_id, position, subject_id, code, detail)
+        SELECT :job_id, one.position, one.subject_id, one.code, one.detail
+        FROM jsonb_to_recordset(:rows)
+            AS one(position integer, code text, detail jsonb, subject_id uuid)
     """
-    await tx.run(sql, job_id=job_id, ids=subject_ids)
+    await tx.run(sql, job_id=job_id, rows=as_json([vars(one) for one in rows]))
     await _count(tx, job_id)
+    await _count_done(tx, job_id, sum(one.code is not None for one in rows))
 
 
 async def add_selected(tx: Transaction, job_id: UUID, ids: Select[UUID]) -> None:

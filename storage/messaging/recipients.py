@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
+from domain.sequences.texts import Value
 from domain.statuses.contacts import LineType
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, made
@@ -22,7 +23,12 @@ from storage.tables.suppression import Suppression
 
 @dataclass(frozen=True)
 class Recipient:
-    """A contact to text through a sender; ``opted_out``, for everyone or for this sender."""
+    """A contact to text through a sender.
+
+    Attributes:
+        opted_out: For everyone or for this sender.
+        variables: Of the enrollment that it is texted from, if any.
+    """
 
     contact_id: UUID
     first_name: str
@@ -32,6 +38,8 @@ class Recipient:
     sender_id: UUID
     sender_name: str
     opted_out: bool
+    fields: Mapping[str, Value]
+    variables: Mapping[str, Value] = field(default_factory=dict)
 
 
 async def of_enrollments(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UUID, Recipient]:
@@ -41,7 +49,7 @@ async def of_enrollments(tx: Transaction, enrollment_ids: Many[UUID]) -> dict[UU
     """
     query = (
         _recipients()
-        .add_columns(col(Enrollment.id).label("enrollment_id"))
+        .add_columns(col(Enrollment.id).label("enrollment_id"), col(Enrollment.variables))
         .select_from(Enrollment)
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from domain.messaging.attempts import LastAttempt
 from domain.messaging.deciding import OneOffFacts, StepFacts
+from domain.sequences.texts import Value, merge_values, missing
 from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
@@ -53,7 +54,7 @@ _LOAD_STEP = f"""
     SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass AS pass_number,
         e.due_at, e.next_send_at, e.reply_until, e.last_sent_at, e.probing,
         e.contact_id, e.activity AS phase, e.paused_at IS NOT NULL AS paused,
-        c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
+        c.phone, c.first_name, c.last_name, c.time_zone, c.line_type, c.fields, e.variables,
         q.state AS sequence_state, q.send_window AS window, q.sender_id,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at,
@@ -114,7 +115,8 @@ _LOAD_MESSAGE = f"""
 class StepRow(StepFacts):
     """An enrollment with all that bears on its next step, and all that its text is made of.
 
-    ``read_at`` is now, by the clock that dates attempts and texts: a worker's own may be wrong.
+    ``values`` are those of the text's merge fields. ``read_at`` is now, by the clock that dates
+    attempts and texts: a worker's own may be wrong.
     """
 
     id: UUID
@@ -125,8 +127,7 @@ class StepRow(StepFacts):
     next_send_at: datetime | None
     contact_id: UUID
     phone: str
-    first_name: str
-    last_name: str
+    values: Mapping[str, Value]
     sender_id: UUID
     sender_phone: str | None
     messaging_service_sid: str | None
@@ -151,6 +152,9 @@ class MessageRow(OneOffFacts):
     sender_phone: str | None
     messaging_service_sid: str | None
     last_attempt: LastAttempt | None
+
+
+_MERGED = ("first_name", "last_name", "phone", "fields", "variables")
 
 
 async def lock_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow | None:
@@ -186,10 +190,13 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
     if row["send_at"] is not None:
         previous = row["previous_send_at"] or row["send_at"]
         gap = row["send_at"] - previous
+    values = merge_values(*(row[name] for name in _MERGED))
     return made(
         StepRow,
         row,
         gap=gap,
+        values=values,
+        missing=missing(row["body"] or "", values, has_media=bool(row["media_urls"])),
         clock=ContactClock.of(
             time_zone=row["time_zone"], phone=row["phone"], workspace=row["workspace_zone"] or zone
         ),

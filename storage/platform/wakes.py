@@ -16,6 +16,7 @@ class WakeKind(StrEnum):
     UNBLOCKED = "unblocked"  # (sequence) those that nothing blocks any more go on
     REPLY_WINDOW = "reply_window"  # (sequence) those that await a reply wait as long as it says now
     SEND_WINDOW = "send_window"  # (sequence) those that wait for their moment look again
+    DATA_FILLED = "data_filled"  # (contact) those that wait for what is filled in go on
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Wake:
 async def add(
     tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID], *, at_once: bool = True
 ) -> None:
-    """Ask for enrollments to be told of a change of senders or sequences.
+    """Ask for enrollments to be told of a change of senders, sequences or contacts.
 
     ``at_once``: begin before the change is answered; else within a second, in the background.
     """

@@ -178,10 +178,19 @@ _DELETIONS = (
         )
     )
     """,
+    """
+    WITH open AS (
+        SELECT job_id, position FROM job_rows
+        WHERE code IS NULL AND subject_id = :id AND detail <> '{}' FOR UPDATE SKIP LOCKED
+    )
+    UPDATE job_rows r SET detail = '{}' FROM open
+    WHERE (r.job_id, r.position) = (open.job_id, open.position)
+    """,
 )
 """In the order of what refers to what; enrollments and the contact come last. An answer or result
 that holds ids alone stays: it keeps a request that is sent again from being done again. Of an
-inbound text the provider's id stays for some days: it keeps the text from being fetched again."""
+inbound text the provider's id stays for some days: it keeps the text from being fetched again. A
+row that a job is acting on is left to it: its result takes the place of its detail."""
 
 
 async def delete_all(

@@ -23,8 +23,8 @@ class Enrollment(SQLModel, table=True):
     left when it goes on. ``paused_reason`` counts only while it is paused: the release before does
     not clear it; null for a person. ``replied_late_at`` is when the contact first replied to one
     that ended without a response. ``variables`` are what texts say besides the contact's fields, by
-    name; ``missing_fields`` the names whose lack holds it. ``blocked``: it waits for a person, its
-    sequence or its sender.
+    name; ``missing_fields`` the names whose lack holds it, and count only while it is held for
+    them. ``blocked``: it waits for a person, its sequence or its sender.
     """
 
     __tablename__: ClassVar[Any] = "enrollments"
@@ -198,7 +198,8 @@ class EnrollmentEvent(SQLModel, table=True):
 class Wake(SQLModel, table=True):
     """A change that enrollments are told of page by page, written with the change.
 
-    ``subject_id`` is the sender or sequence that changed, ``place`` how far the pages have come.
+    ``subject_id`` is the sender, sequence or contact that changed, ``place`` how far the pages have
+    come.
     """
 
     __tablename__: ClassVar[Any] = "wakes"

@@ -107,7 +107,7 @@ async def test_all_invalid_sequence_fields_are_named(
             sender_id,
             send_window={"mon": ["9", "20:00"]},
             steps=[
-                {"body": "Hi {{nick}}", "delay_seconds": 0},
+                {"body": "Hi {{firstname}}", "delay_seconds": 0},
                 {"body": "x" * 1601, "delay_seconds": -1},
                 {"body": "x", "send_at": "2029-12-01T09:30"},
             ],

@@ -186,7 +186,7 @@ class Desk:
     def ask_to_enroll(self, sequence_id: str, *people: Person) -> Json:
         """Enroll contacts; return the API's answer."""
         body = {"contact_ids": [person.id for person in people]}
-        answer = self.post(f"/api/sequences/{sequence_id}/enrollments", body, status=202)
+        answer = self.post(f"/api/sequences/{sequence_id}/enrollments", body)
         self._sequence_of.update((one["id"], sequence_id) for one in answer["enrolled"])
         return answer
 

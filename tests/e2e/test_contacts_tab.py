@@ -134,9 +134,7 @@ def test_contacts_are_added_to_a_group(desk: Desk, tab: Tab) -> None:
     assert [row["result"] for row in again] == ["already_member"]
     assert names_of(desk, tab, group=tab.group_id) == ["Abelard", "Frida"]
     other = desk.sequence(desk.line(), ONE, reply_window=0)
-    answer = desk.post(
-        f"/api/sequences/{other}/enrollments", {"group_id": tab.group_id}, status=202
-    )
+    answer = desk.post(f"/api/sequences/{other}/enrollments", {"group_id": tab.group_id})
     assert sorted(one["status"] for one in answer["enrolled"]) == ["active", "omitted_landline"]
 
 
@@ -194,7 +192,7 @@ def test_repeated_idempotency_key_acts_once(desk: Desk) -> None:
     key = {"Idempotency-Key": uuid4().hex}
     body = {"contact_ids": [person.id]}
     first, second = (desk.api.post(path, json=body, headers=key) for _ in range(2))
-    assert (first.status_code, second.status_code) == (202, 202)
+    assert (first.status_code, second.status_code) == (200, 200)
     assert first.json() == second.json()
     assert len(first.json()["enrolled"]) == 1
     desk.wait_for_texts(person, 1)

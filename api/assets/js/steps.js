@@ -111,6 +111,7 @@ function askFallback(button) {
   area = button.closest("[data-step]").querySelector("[data-body]");
   const known = dialog.querySelector(`data[value="${field}"]`);
   document.getElementById("merge-words").textContent = known.dataset.words;
+  document.getElementById("merge-blank").textContent = known.dataset.blank;
   const fallback = document.getElementById("merge-fallback");
   fallback.value = known.dataset.fallback;
   dialog.showModal();

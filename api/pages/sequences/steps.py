@@ -21,6 +21,7 @@ from api.paging import InQuery
 from api.schemas.sequences import as_written
 from domain.platform.errors import InvalidFieldError, SegueError
 from domain.sequences.segments import Segments
+from domain.sequences.texts import keys_in
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
 from services.enrollments.step_plan import span
@@ -29,13 +30,13 @@ from storage.sequences.sequences import SequenceRecord, StepRecord
 
 router = APIRouter()
 
-MERGE_FIELDS = (
+OWN_NAMES = (
     ("first_name", "First name", "there"),
     ("last_name", "Last name", ""),
     ("full_name", "Full name", "there"),
     ("phone", "Phone", ""),
 )
-"""Merge fields, their labels, and fallbacks for contacts without a value."""
+"""A contact's own merge fields, their labels, and fallbacks for contacts without a value."""
 
 UNITS = {"minutes": 60, "hours": 3_600, "days": 86_400}
 """Units of a delay, in seconds."""
@@ -168,6 +169,7 @@ class SeenStep:
         segments: Its size; None where it cannot be sent.
         wrong: Why it cannot be sent; follows "The text".
         has_plain: Whether plain characters could replace some that force UCS-2.
+        missing: What the contact it is shown for has not, so that the text would wait.
     """
 
     key: str
@@ -177,6 +179,7 @@ class SeenStep:
     segments: Segments | None
     wrong: str
     has_plain: bool
+    missing: tuple[str, ...]
 
 
 class ReadQuery(FormFields):
@@ -214,7 +217,8 @@ async def preview_steps(page: PageDep, sequence_id: UUID, form: InForm[StepField
     """Preview the texts as a contact would get them, with their sizes."""
     sequence = await page.services.sequences.get(sequence_id)
     seen = await _seen(page, sequence.kind, form.steps(), form.contact_id)
-    return page.part("sequences/_preview.html", seen=seen, plain=PLAIN)
+    variables = _variables(form.steps(), await page.services.pickers.contact_fields())
+    return page.part("sequences/_preview.html", seen=seen, variables=variables, plain=PLAIN)
 
 
 @router.get("/sequences/{sequence_id}/steps/people")
@@ -231,6 +235,7 @@ async def _render(
     *,
     contact_id: UUID | None = None,
 ) -> Response:
+    fields = await page.services.pickers.contact_fields()
     return await render_tab(
         page,
         sequence,
@@ -244,7 +249,8 @@ async def _render(
         is_archived=sequence.state is SequenceState.ARCHIVED,
         active=sequence.counts.get(EnrollmentStatus.ACTIVE, 0),
         units=UNITS,
-        merge_fields=MERGE_FIELDS,
+        merge_fields=_merge_fields(fields),
+        variables=_variables(steps, fields),
         plain=PLAIN,
         most=MAX_STEPS,
     )
@@ -257,17 +263,46 @@ async def _seen(
     for index, step in enumerate(steps):
         timing = step.timing(kind, page.clock, first=index == 0)
         text, segments, wrong = step.body, None, ""
+        missing: tuple[str, ...] = ()
         try:
             shown = await page.services.previews.text(
                 step.body, contact_id=contact_id, media_urls=step.media_urls
             )
             text, segments = shown.text, shown.segments
+            missing = shown.missing if contact_id is not None else ()
         except InvalidFieldError as error:
             wrong = error.reason
         outside = segments.ucs2_characters if segments else ()
         has_plain = any(char in PLAIN and char in step.body for char in outside)
-        found.append(SeenStep(step.key, timing, text, step.media_urls, segments, wrong, has_plain))
+        found.append(
+            SeenStep(step.key, timing, text, step.media_urls, segments, wrong, has_plain, missing)
+        )
     return found
+
+
+@dataclass(frozen=True)
+class MergeField:
+    """A merge field to insert; ``blank`` says what a text does without value and fallback."""
+
+    name: str
+    words: str
+    fallback: str
+    blank: str
+
+
+def _merge_fields(fields: Mapping[str, str]) -> list[MergeField]:
+    """Return the merge fields to insert: a contact's own, then ``fields``, labels by key."""
+    own = "If blank, it is left out: “Hi {{first_name}}, …” becomes “Hi, …”."
+    others = "If blank, the text waits until it is filled in."
+    return [
+        *(MergeField(*one, own) for one in OWN_NAMES),
+        *(MergeField(key, label, "", others) for key, label in fields.items()),
+    ]
+
+
+def _variables(steps: Many[WrittenStep], fields: Mapping[str, str]) -> list[str]:
+    """List the names in the texts that are no field's: variables, which enrolling gives."""
+    return [key for key in keys_in(*(step.body for step in steps)) if key not in fields]
 
 
 def _beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:

@@ -20,7 +20,9 @@ async def job(services: Services, database: Database) -> UUID:
     user = await services.users.create(email="boss@example.com", role=Role.MEMBER)
     async with database.transaction() as tx:
         job_id = await jobs.create(tx, JobKind.MARK_FINISHED, user.id, {})
-        await jobs.add_subjects(tx, job_id, [user.id, job_id])
+        await jobs.add_rows(
+            tx, job_id, [RowResult(1, None, {}, user.id), RowResult(2, None, {}, job_id)]
+        )
         await jobs.set_state(tx, job_id, JobState.RUNNING)
         await jobs.store_results(tx, job_id, [RowResult(1, "finished")])
     return job_id

@@ -14,6 +14,7 @@ from api.pages.times import Clock
 from domain.sequences.timing import DAYS
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from services.enrollments.enrollment_detail import TimelineEntry
+from services.factory import Services
 from storage.platform.database import Database
 from tests.api.conftest import FakeTemporal
 from tests.worlds import World, ongoing
@@ -80,6 +81,44 @@ async def test_filters_are_in_the_address_and_blank_ones_filter_nothing(
     assert rows(everyone.text) == ids
 
 
+async def test_missing_data_is_filled_in_from_the_list(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient, services: Services
+) -> None:
+    sequence = await world.active(steps=[ongoing("{{job_title}}, {{city}}", 0)])
+    people = f"/sequences/{sequence.id}/contacts"
+    contacts = [str(one) for one in await world.contacts(2)]
+    answer = await member.post(f"/api{people[:-9]}/enrollments", json={"contact_ids": contacts})
+    held, other = (UUID(one["id"]) for one in answer.json()["enrolled"])
+    await services.sending.decide_step(held)
+
+    page = await member.get(people, params={"held_reason": "missing_data"})
+    assert rows(page.text) == [held]
+    assert "job_title, city" in page.text
+    ask = f"/enrollments/{held}/missing"
+    assert ask in page.text
+    assert f"/enrollments/{other}/missing" not in (await member.get(people)).text
+    assert "waiting for missing data" in (await member.get(f"{people[:-9]}/figures")).text
+    assert ask not in (await viewer.get(people)).text
+    assert (await viewer.get(ask)).status_code == 403
+    dialog = (await member.get(ask, headers=HTMX)).text
+    assert re.findall(r'name="(variables\.\w+)"', dialog) == [
+        "variables.job_title",
+        "variables.city",
+    ]
+
+    wrong = {"variables.job_title": "C" * 501, "variables.city": "Rome"}
+    again = await member.post(ask, data=wrong, headers=HTMX | OWN_PAGE)
+    assert (again.status_code, 'value="Rome"' in again.text) == (422, True)
+    assert 'id="error-variables.job_title"' in again.text
+    right = {"variables.job_title": "Cook", "variables.city": "Rome"}
+    done = await member.post(ask, data=right, headers=HTMX | OWN_PAGE)
+    assert done.headers["HX-Trigger"] == "close-dialog, people-changed"
+    shown = (await member.get(f"/enrollments/{held}")).text
+    assert "<dt>job_title</dt><dd>Cook</dd>" in shown
+    assert "Held: missing data: job_title, city" in shown, "in the timeline"
+    assert rows((await member.get(people, params={"held_reason": "missing_data"})).text) == []
+
+
 async def test_htmx_gets_the_list_alone_with_fresh_counts(
     world: World, member: httpx.AsyncClient
 ) -> None:
@@ -144,6 +183,7 @@ async def test_dialog_says_what_will_not_be_sent(world: World, member: httpx.Asy
         ),
         (HeldReason.SENDER_ON_HOLD, "once the sender works again", ["retry", "finish"]),
         (HeldReason.DESTINATION_NOT_ALLOWED, "Allow it there", ["retry", "finish"]),
+        (HeldReason.MISSING_DATA, "the text goes on by itself", ["retry", "finish"]),
     ],
 )
 async def test_held_enrollment_shows_remedy_and_actions(

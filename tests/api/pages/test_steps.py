@@ -95,7 +95,7 @@ async def test_step_errors_are_shown_beside_their_step_and_input_stays(
     sequence = await world.draft()
     form = written(
         {"key": "s1", "body": "Fine", "delay": "soon"},
-        {"key": "nb", "body": "Hi {{nickname}}", "at_time": "09:30"},
+        {"key": "nb", "body": "Hi {{fristname}}", "at_time": "09:30"},
         {"key": "nc", "body": "See", "media": "https://example.com/a\nnowhere"},
     )
     refused = await member.post(path(sequence), data=form)
@@ -105,7 +105,7 @@ async def test_step_errors_are_shown_beside_their_step_and_input_stays(
         assert f'id="field-{place}" aria-invalid="true"' in refused.text
     said = words(refused.text)
     assert "The delay must be a whole number" in said
-    assert "unknown merge field {{nickname}}" in said
+    assert "unknown merge field {{fristname}}" in said
     assert "line 2 is no web address" in said
     assert 'value="soon"' in refused.text
     assert "Hi {{nickname}}</textarea>" in refused.text
@@ -202,6 +202,26 @@ async def test_the_preview_fills_texts_in_and_measures_them(
     assert "The text has braces that open or close no merge field" in said
     nobody = await member.post(f"{path(sequence)}/preview", data=form, headers=HTMX)
     assert "Hi there" in words(nobody.text)
+
+
+async def test_editor_offers_fields_and_names_variables_and_what_is_missing(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    await world.run(
+        "INSERT INTO contact_fields (id, key, label, type)"
+        " VALUES (gen_random_uuid(), 'start_date', 'Start date', 'date')"
+    )
+    sequence = await world.draft(steps=[ongoing("{{job}} from {{start_date:short}}", 0)])
+    page = (await member.get(path(sequence))).text
+    assert 'data-merge="start_date"' in page
+    assert "given when people are enrolled: job." in words(page)
+    [contact] = await world.contacts(1, fields={"start_date": "2026-12-01"})
+    form = written({"body": "{{job}} from {{start_date:short}} {{x|y}}"})
+    part = await member.post(
+        f"{path(sequence)}/preview", data={**form, "contact_id": str(contact)}, headers=HTMX
+    )
+    assert "from Dec 1 y Waits until filled in: job" in words(part.text)
+    assert "given when people are enrolled: job, x." in words(part.text)
 
 
 async def test_contacts_for_the_preview_are_found(world: World, member: httpx.AsyncClient) -> None:

@@ -67,6 +67,7 @@ FREE = StepFacts(
     sender_on_hold=False,
     clock=NEW_YORK,
     window=None,
+    missing=(),
 )
 
 
@@ -95,6 +96,7 @@ LADDER: list[Rung] = [
     ("suppressed", {"suppressed": True}, EndAs(EnrollmentStatus.OPTED_OUT)),
     ("landline", {"line_type": LineType.LANDLINE}, EndAs(EnrollmentStatus.OMITTED_LANDLINE)),
     ("inbound", {"inbound_pending": True}, Later(NOW + INBOUND_WAIT, "inbound")),
+    ("missing", {"missing": ("job",)}, Held(HeldReason.MISSING_DATA, ("job",))),
     (
         "window",
         {"window": SendWindow(dict.fromkeys(DAYS, (time(11), time(17))))},
@@ -312,6 +314,12 @@ def test_one_held_for_its_sender_goes_when_the_sender_does() -> None:
 def test_probing_decides_nothing_a_person_must() -> None:
     for reason in (HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED):
         assert decision(held_reason=reason, probing=True) == Held(reason)
+
+
+def test_one_held_for_missing_data_goes_once_it_is_filled_in() -> None:
+    assert decision(held_reason=HeldReason.MISSING_DATA) == Go(36_000)
+    still = Held(HeldReason.MISSING_DATA, ("city",))
+    assert decision(held_reason=HeldReason.MISSING_DATA, missing=("city",)) == still
 
 
 # A one-off text

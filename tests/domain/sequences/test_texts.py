@@ -4,8 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.contacts import fields
 from domain.platform.errors import InvalidFieldError
-from domain.sequences.texts import MAX_CHARACTERS, MERGE_FIELDS, check_body, render
+from domain.sequences import texts
+from domain.sequences.texts import (
+    DATE_FORMATS,
+    MAX_CHARACTERS,
+    MERGE_FIELDS,
+    Value,
+    check_body,
+    keys_in,
+    merge_values,
+    missing,
+    render,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +28,8 @@ from domain.sequences.texts import MAX_CHARACTERS, MERGE_FIELDS, check_body, ren
         "Hi {{ first_name | there }}",
         "{{first_name|}}",
         "{{full_name}} {{last_name}} {{phone}}",
+        "{{job_title}} at {{ start_date : weekday | soon }}",
+        "{{phone2}} {{a}} {{name_of_dog}} {{last_visit}}",
         "{ braces } of { any } kind | and pipes",
         "a" * 1600,
     ],
@@ -33,6 +47,16 @@ def test_valid_body_passes(body: str) -> None:
         ("Hi {{name}}", "unknown_merge_field"),
         ("Hi {{First_Name}}", "unknown_merge_field"),
         ("Hi {{first name|x}}", "unknown_merge_field"),
+        ("Hi {{firstname}}", "unknown_merge_field"),
+        ("Hi {{frist_name|x}}", "unknown_merge_field"),
+        ("Hi {{last_names}}", "unknown_merge_field"),
+        ("Call {{fone}} {{phne}}", "unknown_merge_field"),
+        ("As {{Job_Title}}", "unknown_merge_field"),
+        ("As {{job title}}", "unknown_merge_field"),
+        ("As {{2nd_job}}", "unknown_merge_field"),
+        ("On {{start_date:}}", "unknown_format"),
+        ("On {{start_date:weekly|soon}}", "unknown_format"),
+        ("On {{:weekday}}", "bad_merge_field"),
         ("Hi {{}}", "bad_merge_field"),
         ("Hi {{ | there}}", "bad_merge_field"),
         ("Hi {{first_name", "bad_merge_field"),
@@ -53,8 +77,8 @@ def test_invalid_body_is_refused(body: str, code: str) -> None:
 
 def test_unknown_merge_field_error_lists_known_ones() -> None:
     with pytest.raises(InvalidFieldError) as caught:
-        check_body("Hi {{nickname}}", field="body")
-    assert "{{nickname}}" in caught.value.reason
+        check_body("Hi {{Nickname}}", field="body")
+    assert "{{Nickname}}" in caught.value.reason
     assert all(f"{{{{{name}}}}}" in caught.value.reason for name in MERGE_FIELDS)
 
 
@@ -104,6 +128,70 @@ def test_empty_merge_field_leaves_no_gap(body: str, expected: str) -> None:
     assert render(body, {"first_name": None, "last_name": ""}) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "value", "expected"),
+    [
+        ("{{x}}", "2026-12-01", "December 1, 2026"),
+        ("{{x:long}}", "2026-12-01", "December 1, 2026"),
+        ("{{ x : weekday | soon }}", "2026-12-01", "Tuesday, December 1"),
+        ("{{x:short}}", "2026-12-01", "Dec 1"),
+        ("{{x:numeric}}", "2026-12-01", "12/1/2026"),
+        ("{{x:iso}}", "2026-12-01", "2026-12-01"),
+        ("{{x:weekday}}", "2026-02-30", "2026-02-30"),
+        ("{{x:weekday}}", "soon", "soon"),
+        ("{{x:weekday|soon}}", None, "soon"),
+        ("{{x}}", 1500, "1500"),
+        ("{{x}}", 4.5, "4.5"),
+        ("{{x}}", 0.1, "0.1"),
+        ("{{x}}", 1e-7, "0.0000001"),
+        ("{{x}}", 123456789012345, "123456789012345"),
+        ("{{x|none}}", 0, "0"),
+        ("{{x|none}}", True, "yes"),
+        ("{{x|none}}", False, "no"),
+    ],
+)
+def test_values_are_written_as_people_read_them(
+    body: str, value: Value | None, expected: str
+) -> None:
+    assert render(body, {"x": value}) == expected
+
+
+def test_variable_goes_before_the_field_of_its_key() -> None:
+    values = merge_values("Ann", "", "+1", {"job": "Cook", "city": "Rome"}, {"job": "Chef"})
+    assert render("{{full_name}}: {{job}} in {{city}}", values) == "Ann: Chef in Rome"
+
+
+@pytest.mark.parametrize(
+    ("body", "lacking"),
+    [
+        ("Hi {{first_name}}, ok", ()),
+        ("{{job}} {{city}} {{job:short}}", ("job", "city")),
+        ("{{job|a role}} in {{city|town}}", ()),
+        ("{{job| }} in {{there}}", ("job",)),
+        ("{{blank}}", ("blank",)),
+        ("{{first_name}}", ("first_name",)),
+        ("{{first_name}} {{last_name}}", ("first_name", "last_name")),
+        ("{{first_name}}{{there}}", ()),
+    ],
+)
+def test_text_is_missing_what_it_cannot_go_without(body: str, lacking: tuple[str, ...]) -> None:
+    values: dict[str, Value | None] = {"there": 0, "blank": " \n", "last_name": None}
+    assert missing(body, values) == lacking
+    assert missing(body, values, has_media=True) == tuple(
+        name for name in lacking if name not in MERGE_FIELDS
+    )
+
+
+def test_keys_and_values_are_those_of_fields() -> None:
+    assert keys_in("{{job}} {{first_name}}", "{{city|x}} {{job:iso}}") == ("job", "city")
+    assert texts._KEY.pattern == fields.KEY_PATTERN
+    assert texts.Value == fields.Value
+    for own in (*MERGE_FIELDS, "name", "firstname", "fullnam"):
+        with pytest.raises(InvalidFieldError) as caught:
+            fields.check_key(own, field="key", taken={})
+        assert caught.value.field_code == "reserved_key"
+
+
 def test_merge_values_are_inserted_literally() -> None:
     values = {"first_name": "{{last_name}}", "last_name": "\\1 \\g<0> {{phone|x}}"}
     assert render("{{first_name}} {{last_name}}", values) == (
@@ -132,22 +220,45 @@ def test_cut_splits_no_grapheme(cluster: str, shift: int) -> None:
 
 
 LITERALS = st.text(alphabet="ab ,.!\n", max_size=12)
-FIELDS = st.sampled_from([f"{{{{{name}}}}}" for name in MERGE_FIELDS])
+NAMES = (*MERGE_FIELDS, "job_title", "start_date")
+FIELDS = st.builds(
+    "{{{{{}{}{}}}}}".format,
+    st.sampled_from(NAMES),
+    st.sampled_from(["", *(f":{shape}" for shape in DATE_FORMATS)]),
+    st.sampled_from(["", "|", "|there"]),
+)
+VALUES = st.one_of(
+    st.none(),
+    st.text(max_size=9),
+    st.booleans(),
+    st.integers(-(10**15), 10**15),
+    st.floats(-1e15, 1e15),
+    st.dates().map(str),
+)
 
 
-@given(st.lists(st.one_of(LITERALS, FIELDS), max_size=12), st.text(min_size=1, max_size=9))
-def test_rendered_text_has_no_braces_or_controls(parts: list[str], value: str) -> None:
+@given(
+    st.lists(st.one_of(LITERALS, FIELDS), max_size=12),
+    st.dictionaries(st.sampled_from(NAMES), VALUES),
+)
+def test_rendered_text_has_no_braces_or_controls(
+    parts: list[str], values: dict[str, Value | None]
+) -> None:
     body = "".join(parts)
     try:
         check_body(body, field="body")
     except InvalidFieldError:
         return
-    for values in ({}, dict.fromkeys(MERGE_FIELDS, value)):
-        text = render(body, values)
-        assert "\0" not in text
-        assert len(text) <= MAX_CHARACTERS
-        if "{" not in value and "}" not in value:
-            assert "{{" not in text
+    text = render(body, values)
+    assert "\0" not in text
+    assert len(text) <= MAX_CHARACTERS
+    if not any("{" in str(value) or "}" in str(value) for value in values.values()):
+        assert "{{" not in text
+    lacking = missing(body, values)
+    assert set(lacking) <= {*keys_in(body), *MERGE_FIELDS}
+    filled: dict[str, Value | None] = {**values, **dict.fromkeys(lacking, "X")}
+    assert missing(body, filled) == ()
+    assert render(body, filled).strip() or not lacking
 
 
 @given(st.text(), st.text())
@@ -157,6 +268,6 @@ def test_check_body_handles_any_text(body: str, value: str) -> None:
 
 @given(st.lists(st.one_of(LITERALS, FIELDS), max_size=12))
 def test_merging_changes_only_the_fields(parts: list[str]) -> None:
-    values = dict.fromkeys(MERGE_FIELDS, "X")
+    values = dict.fromkeys(NAMES, "X")
     expected = "".join("X" if part.startswith("{{") else part for part in parts)
     assert render("".join(parts), values) == expected

@@ -25,7 +25,7 @@ async def test_preview_without_a_contact_uses_fallbacks(kit: SendingKit) -> None
 
 async def test_preview_of_invalid_body_is_refused(kit: SendingKit) -> None:
     with pytest.raises(InvalidFieldError):
-        await kit.services.previews.text("{{nickname}}")
+        await kit.services.previews.text("{{fistname}}")
     with pytest.raises(NotFoundError):
         await kit.services.previews.text("Hi", contact_id=uuid4())
     shown = await kit.services.previews.text("", media_urls=["https://example.com/cat.jpg"])

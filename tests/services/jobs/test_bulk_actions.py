@@ -134,7 +134,8 @@ async def test_message_to_more_than_ten_is_refused(world: World, bulk_actions: B
     ("body", "code"),
     [
         ("", "empty_body"),
-        ("Hi {{nickname}}", "unknown_merge_field"),
+        ("Hi {{firstname}}", "unknown_merge_field"),
+        ("Hi {{nickname}}", "missing_data"),
         ("x" * 1601, "body_too_long"),
         ("{{last_name}}", "empty_body"),
     ],

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
-from storage.enrollments import enrollments, replies
+from storage.enrollments import enrollments, pauses, replies, variables
 from storage.enrollments.enrollments import Ending
 from storage.enrollments.waiting_steps import RescheduledStep
 from storage.platform.database import Transaction
@@ -54,8 +54,8 @@ TRANSITIONS: dict[str, Write] = {
     "await_reply": enrollments.await_reply,
     "set_reply_window": lambda tx, one: enrollments.set_reply_window(tx, [one]),
     "reschedule": lambda tx, one: enrollments.reschedule(tx, [RescheduledStep(one, LATER, LATER)]),
-    "pause": lambda tx, one: enrollments.pause(tx, [one], uuid4()),
-    "resume": lambda tx, one: enrollments.resume(tx, [RescheduledStep(one, LATER, LATER)], uuid4()),
+    "pause": lambda tx, one: pauses.pause(tx, [one], uuid4()),
+    "resume": lambda tx, one: pauses.resume(tx, [RescheduledStep(one, LATER, LATER)], uuid4()),
     "wait_for_sequence": lambda tx, one: enrollments.wait_for_sequence(tx, one, at=NOW),
     "hold": lambda tx, one: enrollments.hold(tx, one, HeldReason.SENDER_ON_HOLD, at=NOW),
     "hold_restored": lambda tx, one: enrollments.hold_restored(tx, one, ["SM1"], at=NOW),
@@ -63,6 +63,7 @@ TRANSITIONS: dict[str, Write] = {
     "record_replies": lambda tx, one: replies.record_replies(tx, {one: NOW}),
     "pause_for_replies": lambda tx, one: replies.pause_for_replies(tx, {one: NOW}),
     "record_late": lambda tx, one: replies.record_late(tx, {one: NOW}),
+    "change": lambda tx, one: variables.change(tx, one, {"job": "Cook"}),
     "end": lambda tx, one: enrollments.end(
         tx, [one], EnrollmentStatus.FINISHED_STOPPED, signal="mark_finished"
     ),
@@ -326,7 +327,7 @@ async def test_pause_keeps_texts_under_way_and_holds_for_a_person(
     await world.hold(for_sender, HeldReason.SENDER_ON_HOLD, 30034)
     everyone = [waiting, sending, unknown, for_sender]
 
-    await world.write(enrollments.pause, everyone, world.user_id)
+    await world.write(pauses.pause, everyone, world.user_id)
 
     rows = [await world.row(one) for one in everyone]
     assert [row.activity for row in rows] == ["paused", "sending", "held", "paused"]
@@ -344,7 +345,7 @@ async def test_pause_skips_those_paused_already_and_those_with_nothing_to_send(
     all_sent = await world.active(position=4, activity="awaiting_reply")
     before = await world.everything()
 
-    await world.write(enrollments.pause, [paused, all_sent], world.user_id)
+    await world.write(pauses.pause, [paused, all_sent], world.user_id)
 
     assert await world.everything() == before
 
@@ -357,7 +358,7 @@ async def test_resume_leaves_texts_under_way_and_holds(world: Rows) -> None:
     everyone = [paused, sending, held]
 
     await world.write(
-        enrollments.resume, [RescheduledStep(one, LATER, LATER) for one in everyone], world.user_id
+        pauses.resume, [RescheduledStep(one, LATER, LATER) for one in everyone], world.user_id
     )
 
     rows = [await world.row(one) for one in everyone]
@@ -571,7 +572,7 @@ async def test_end_keeps_the_first_reply(world: Rows) -> None:
 
 async def test_erased_enrollments_leave_no_timeline(world: Rows) -> None:
     one, other = await world.active(), await world.active()
-    await world.write(enrollments.pause, [one, other], world.user_id)
+    await world.write(pauses.pause, [one, other], world.user_id)
 
     await world.write(enrollments.erase, [one])
 

@@ -1,0 +1,63 @@
+"""Changing the variables of an enrollment."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from domain.enrollments.variables import MAX_VARIABLES, checked_variables
+from domain.platform.errors import ConflictError, InvalidFieldError, required
+from domain.sequences.texts import keys_in
+from services.platform import audit
+from storage.enrollments import variables as rows
+from storage.enrollments.waking import data_changed
+from storage.platform.database import Database
+from storage.sequences.sequences import steps_of
+
+
+class Variables:
+    """Changes variables; texts that start afterwards say them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def change(
+        self, enrollment_id: UUID, variables: Mapping[str, object], user_id: UUID
+    ) -> None:
+        """Set variables of an active enrollment; None removes one, the others stay.
+
+        If it is held for missing data that is there now, it goes on by itself.
+
+        Raises:
+            NotFoundError: There is no such enrollment.
+            ConflictError: ``already_final``.
+            InvalidRequestError: See ``checked_variables``.
+            InvalidFieldError: ``too_many_variables``.
+        """
+        async with self._database.transaction() as tx:
+            row = required(await rows.lock(tx, enrollment_id), "enrollment", enrollment_id)
+            if row.status.is_final:
+                raise ConflictError(
+                    "already_final",
+                    "the enrollment has ended; enroll the contact again with these variables",
+                    status=row.status.value,
+                )
+            used = keys_in(*(step.body for step in await steps_of(tx, row.version_id)))
+            values = checked_variables(variables, field="variables", used=used)
+            after = {**row.variables, **values}
+            if sum(value is not None for value in after.values()) > MAX_VARIABLES:
+                raise InvalidFieldError(
+                    "variables",
+                    f"would be more than {MAX_VARIABLES}; remove some with null",
+                    code="too_many_variables",
+                )
+            if not values:
+                return
+            await rows.change(tx, enrollment_id, values)
+            await audit.record(
+                tx,
+                "enrollment.change",
+                "enrollment",
+                [enrollment_id],
+                user_id=user_id,
+                fields=" ".join(sorted(values)),
+            )
+            await data_changed(tx, [row.contact_id])
