@@ -49,6 +49,7 @@ from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
+from services.messaging.inbox import Inbox
 from services.messaging.senders import Senders
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
@@ -218,6 +219,7 @@ class Services:
         self.conversations = Conversations(database)
         self.holds = Holds(database, rules, self.finishing)
         self.inbound = Inbound(pools.webhooks)
+        self.inbox = Inbox(database)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
         self.sending = Sending(pools, rules)
         self.senders = Senders(database, default_region=region)

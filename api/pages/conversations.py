@@ -1,11 +1,13 @@
-"""Conversations: the list, one conversation beside it, and replying."""
+"""Conversations: the list, one conversation beside it, replying, whose it is."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -14,10 +16,13 @@ from starlette.responses import Response
 from api.dependencies import Sends
 from api.pages.addresses import Addresses, PlaceQuery, address, listed
 from api.pages.forms import FormFields, chosen_id
+from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import Cursor, Cursors, FilterQuery, Find, InQuery, Search
-from domain.statuses.messaging import TextKind
+from domain.platform.errors import InvalidFieldError
+from domain.statuses.messaging import ConversationState, TextKind
 from services.messaging.conversations import Conversation, ConversationText
+from services.messaging.inbox import ConversationChange
 from services.messaging.unknown_numbers import UnknownTexts
 from storage.messaging.conversations import ConversationFilter
 
@@ -27,27 +32,59 @@ _CURSORS = Cursors("conversations", "-created_at", {"created_at": datetime})
 _TEXT_CURSORS = Cursors("texts", "-created_at", {"created_at": datetime})
 _TEXTS = 50
 _TEXTS_MOST = 200
-_ONLY_WORDS = (
-    (ConversationFilter.ALL, "All"),
-    (ConversationFilter.UNANSWERED, "Unanswered"),
-    (ConversationFilter.OPTED_OUT, "Opted out"),
-    ("unknown", "Unknown numbers"),
-)
+
+COUNT_MOST = 99
+"""The highest number that the badge shows."""
+
+
+class Only(StrEnum):
+    """Which conversations the list shows, or the numbers that are no contact's."""
+
+    ALL = "all"
+    NEEDS_REPLY = "needs_reply"
+    OPEN = "open"
+    DONE = "done"
+    OPTED_OUT = "opted_out"
+    UNKNOWN = "unknown"
+
+
+class Inbox(StrEnum):
+    """Whose conversations the list shows, besides those of one user."""
+
+    MINE = "mine"
+    ME = "me"
+    NOBODY = "none"
+
+
+_STATES = {Only(state.value): state for state in ConversationState}
 
 
 class TalksQuery(PlaceQuery):
     """Query of the list.
 
     Attributes:
-        only: A filter of the conversations, or the numbers that are no contact's.
+        owner: Whose; None for everybody's.
         open: The contact whose conversation is shown beside the list.
         number: The first text of the number that is shown beside the list instead.
     """
 
     search: Search = ""
-    only: ConversationFilter | Literal["unknown"] = ConversationFilter.ALL
+    only: Only = Only.ALL
+    owner: Inbox | UUID | None = None
     open: UUID | None = None
     number: UUID | None = None
+
+    def wanted(self, user_id: UUID) -> ConversationFilter:
+        """Hand the filters to the use case; a user's inbox has what is nobody's too."""
+        mine = self.owner in {Inbox.MINE, Inbox.ME}
+        named = [self.owner] if isinstance(self.owner, UUID) else []
+        return ConversationFilter(
+            states=[_STATES[self.only]] if self.only in _STATES else [],
+            owners=[user_id] if mine else named,
+            nobodys=self.owner in {Inbox.MINE, Inbox.NOBODY},
+            opted_out=self.only is Only.OPTED_OUT,
+            search=self.search,
+        )
 
 
 class TextsQuery(FilterQuery):
@@ -69,11 +106,44 @@ class EarlierQuery(FilterQuery):
 
 
 class ReplyFields(FormFields):
-    """A reply; ``message_id`` keeps it from being sent twice."""
+    """A reply; ``message_id`` keeps it from being sent twice.
+
+    Attributes:
+        media: Addresses of pictures, one a line.
+        send_at: A date and time on the workspace's clock, as browsers write them; empty for now.
+    """
 
     message_id: UUID = Field(default_factory=uuid4)
     body: str = ""
     sender_id: str = ""
+    media: str = ""
+    send_at: str = ""
+
+    @property
+    def media_urls(self) -> tuple[str, ...]:
+        """The addresses without blank lines."""
+        return tuple(line.strip() for line in self.media.splitlines() if line.strip())
+
+    def moment(self, zone: str) -> datetime | None:
+        """Read when it is to go, on the clock of a zone.
+
+        Raises:
+            InvalidFieldError: It is no date and time.
+        """
+        if not self.send_at.strip():
+            return None
+        try:
+            written = datetime.fromisoformat(self.send_at.strip())
+        except ValueError:
+            raise InvalidFieldError("send_at", "is no date and time; choose one") from None
+        return written.replace(tzinfo=ZoneInfo(zone))
+
+
+class StandingFields(FormFields):
+    """What to change of a conversation: its owner, empty for nobody, or its state."""
+
+    owner_id: str | None = None
+    state: ConversationState | None = None
 
 
 @router.get("/conversations")
@@ -86,6 +156,13 @@ async def show_conversations(page: PageDep, query: InQuery[TalksQuery]) -> Respo
     if page.request.headers.get("hx-trigger") == "talk-filters":
         response.headers["HX-Replace-Url"] = Addresses(*_place(page, query)).of()
     return response
+
+
+@router.get("/conversations/count")
+async def count_conversations(page: PageDep) -> Response:
+    """Count what needs a reply in the user's inbox, for the menu."""
+    count = await page.services.inbox.count_needing_reply(page.user.id, most=COUNT_MOST + 1)
+    return page.part("conversations/_count.html", count=count, most=COUNT_MOST)
 
 
 @router.get("/conversations/unknown/{message_id}")
@@ -129,7 +206,8 @@ async def show_conversation(
     """Show a conversation beside the list; htmx gets the conversation alone."""
     query = query.model_copy(update={"open": contact_id})
     talk = await page.services.conversations.get(contact_id, limit=_TEXTS)
-    thread = {**await _reply_box(page, talk), **_thread(page, talk)}
+    standing = await _standing(page, contact_id)
+    thread = {**await _reply_box(page, talk), **_thread(page, talk), **standing}
     return await _beside(page, query, "conversations/_thread.html", thread)
 
 
@@ -154,21 +232,54 @@ async def show_earlier_texts(
     return page.part("conversations/_earlier.html", **_thread(page, talk))
 
 
+@router.get("/conversations/{contact_id}/standing")
+async def show_standing(page: PageDep, contact_id: UUID) -> Response:
+    """Show whose a conversation is and whether it is done."""
+    return page.part("conversations/_standing.html", **await _standing(page, contact_id))
+
+
+@router.post("/conversations/{contact_id}/standing")
+async def change_standing(
+    page: PageDep, contact_id: UUID, form: InForm[StandingFields]
+) -> Response:
+    """Give a contact an owner, or mark the conversation done or open."""
+    change: ConversationChange = {}
+    if form.owner_id is not None:
+        given = form.owner_id
+        change["owner_id"] = chosen_id(given, field="owner_id") if given else None
+    if form.state is not None:
+        change["state"] = form.state
+    await page.services.inbox.change(contact_id, change)
+    standing = await _standing(page, contact_id)
+    event = PageEvent.TEXTS_CHANGED
+    return page.part("conversations/_standing.html", event=event, **standing)
+
+
 @router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
 async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields]) -> Response:
-    """Text a contact; show the reply box empty, or as typed with its errors."""
-    with page.refusing():
+    """Text a contact, now or later; show the reply box empty, or as typed with its errors."""
+    lines = {f"media_urls.{index}": "media" for index in range(len(form.media_urls))}
+    with page.refusing(media_urls="media", **lines):
         await page.services.conversations.reply(
             form.message_id,
             contact_id,
             form.body,
             page.user.id,
             sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
+            media_urls=form.media_urls,
+            send_at=form.moment(page.clock.zone),
         )
     talk = await page.services.conversations.get(contact_id, limit=1)
     box = await _reply_box(page, talk, form if page.errors else None)
     event = None if page.errors else PageEvent.TEXTS_CHANGED
     return page.part("conversations/_reply.html", event=event, **box)
+
+
+@router.post("/conversations/texts/{message_id}/cancel")
+async def cancel_text(page: PageDep, message_id: UUID) -> Response:
+    """Cancel a text that waits for its time."""
+    await page.services.conversations.cancel(message_id)
+    return page.done("Text canceled.", event=PageEvent.TEXTS_CHANGED)
 
 
 @router.post("/conversations/texts/{message_id}/human")
@@ -187,18 +298,22 @@ async def _beside(page: Page, query: TalksQuery, part: str, thread: Mapping[str,
 
 
 async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
-    services, search = page.services, query.search
+    services = page.services
     find: Find[Any] = (
-        partial(services.unknown_numbers.page, search=search)
-        if query.only == "unknown"
-        else partial(services.conversations.page, search=search, only=query.only)
+        partial(services.unknown_numbers.page, search=query.search)
+        if query.only is Only.UNKNOWN
+        else partial(services.inbox.page, query.wanted(page.user.id))
     )
     path, place = _place(page, query)
     talks, addresses = await listed(path, place, _CURSORS, find)
     return {
         "query": query,
         "talks": talks,
-        "only_words": _ONLY_WORDS,
+        "only_words": LABELS.conversations.items(),
+        "owner_options": [
+            *LABELS.inboxes.items(),
+            *((str(one.id), one.name) for one in await services.inbox.owners()),
+        ],
         "address_beside": lambda **beside: _address(page, query.model_copy(update=beside)),
         "back": _back(page, query),
         "address": addresses,
@@ -223,6 +338,15 @@ def _address(page: Page, query: TalksQuery) -> str:
 def _back(page: Page, query: TalksQuery) -> str:
     """Return the address of the list with nothing beside it."""
     return _address(page, query.model_copy(update={"open": None, "number": None}))
+
+
+async def _standing(page: Page, contact_id: UUID) -> dict[str, Any]:
+    """Return what the head of a conversation shows: whose it is, and whether it is done."""
+    standing = await page.services.inbox.get(contact_id)
+    owners = await page.services.inbox.owners()
+    if standing.owner is not None and standing.owner not in owners:
+        owners = [*owners, standing.owner]  # disabled by now
+    return {"standing": standing, "owners": [(str(one.id), one.name) for one in owners]}
 
 
 def _thread(page: Page, talk: Conversation) -> dict[str, Any]:

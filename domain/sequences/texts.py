@@ -2,16 +2,19 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from domain.platform.errors import InvalidFieldError
+from domain.platform.errors import InvalidFieldError, Problems
 
 MERGE_FIELDS = ("first_name", "last_name", "full_name", "phone")
 """Names that may stand in ``{{name}}`` or ``{{name|fallback}}``."""
 
 MAX_CHARACTERS = 1600
 """Longest text the provider takes (Twilio, error 21617)."""
+
+MAX_MEDIA = 10
+"""Most pictures of one text (Twilio, Messages API, ``MediaUrl``; November 2026)."""
 
 MAX_MEDIA_URL = 2_000
 """Longest web address of a picture."""
@@ -60,6 +63,30 @@ def is_media_url(url: str) -> bool:
         return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def check_media(urls: Sequence[str], *, field: str) -> None:
+    """Let through the addresses of the pictures of one text.
+
+    Raises:
+        InvalidRequestError: ``too_many_media``; ``bad_media_url`` of each that is none.
+    """
+    problems = Problems()
+    if len(urls) > MAX_MEDIA:
+        problems.add(
+            field,
+            f"has {len(urls)} addresses; at most {MAX_MEDIA} fit one text",
+            code="too_many_media",
+        )
+    for index, url in enumerate(urls):
+        if not is_media_url(url):
+            problems.add(
+                f"{field}.{index}",
+                f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
+                " with https:// and that anyone can open",
+                code="bad_media_url",
+            )
+    problems.raise_any()
 
 
 def merge_values(first_name: str, last_name: str, phone: str) -> dict[str, str]:

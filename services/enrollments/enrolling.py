@@ -87,7 +87,8 @@ class Enrolling:
         """Enroll 1 to 10,000 contacts, or a group's members, into a sequence's current version.
 
         All in one transaction: the caller's, or one of its own. Suppressed numbers and landlines
-        get a row with a final status and no workflow. Duplicate ids count once. A job passes
+        get a row with a final status and no workflow. Whoever has no owner is the user's from now
+        on. Duplicate ids count once. A job passes
         ``limited=False``: it has counted its contacts against the user's limit already.
 
         Raises:
@@ -102,12 +103,18 @@ class Enrolling:
             )
         async with self._database.within(within) as tx:
             if group_id is not None:
+                some = await rows.ids_of_group(tx, group_id, MAX_CONTACTS)
+                unowned = await rows.lock_unowned(tx, some)
                 found = await _members(tx, group_id)
                 asked = [candidate.contact_id for candidate in found]
             else:
                 asked = distinct(contact_ids or ())
+                unowned = await rows.lock_unowned(tx, asked)
                 found = await rows.contacts_by_id(tx, asked)
             answer = await self._enroll(tx, sequence_id, user_id, asked, found)
+            new = [one.contact_id for one in answer.enrolled if one.contact_id in unowned]
+            if new:
+                await rows.own(tx, new, user_id)
             if limited:
                 # Last: others who enroll for the same user wait from here until the commit.
                 await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)

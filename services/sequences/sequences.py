@@ -12,7 +12,7 @@ from domain.platform.errors import ConflictError, InvalidFieldError, Problems, r
 from domain.platform.names import clean, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.segments import measure
-from domain.sequences.texts import MAX_MEDIA_URL, check_body, is_media_url
+from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.platform import audit
@@ -23,8 +23,6 @@ from storage.sequences.sequences import WINDOW_JSON, SequenceRecord, StepRecord
 
 MAX_NAME = 200
 MAX_STEPS = 100
-MAX_MEDIA = 10
-"""Media of one text (Twilio, Messages API, ``MediaUrl``; November 2026)."""
 MAX_DELAY = timedelta(days=365)
 MAX_AHEAD = timedelta(days=5 * 365)
 """How far ahead a date may be; a later one is a typo."""
@@ -319,7 +317,8 @@ def _check_step(
     path = f"steps.{position - 1}"
     with problems.collect():
         check_body(draft.body, field=f"{path}.body", has_media=bool(draft.media_urls))
-    _check_media(draft.media_urls, path, problems)
+    with problems.collect():
+        check_media(draft.media_urls, field=f"{path}.media_urls")
     step = StepRecord(
         position, draft.body, draft.media_urls, None, None, None, measure(draft.body).count
     )
@@ -346,23 +345,6 @@ def _check_step(
             with problems.collect():
                 step = replace(step, send_at=_send_at(draft.send_at, path))
     return step
-
-
-def _check_media(urls: Many[str], path: str, problems: Problems) -> None:
-    if len(urls) > MAX_MEDIA:
-        problems.add(
-            f"{path}.media_urls",
-            f"has {len(urls)} addresses; at most {MAX_MEDIA} fit one text",
-            code="too_many_media",
-        )
-    for index, url in enumerate(urls):
-        if not is_media_url(url):
-            problems.add(
-                f"{path}.media_urls.{index}",
-                f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
-                " with https:// and that anyone can open",
-                code="bad_media_url",
-            )
 
 
 def _delay(seconds: int | None, path: str) -> int:
