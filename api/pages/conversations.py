@@ -139,7 +139,7 @@ class ReplyFields(FormFields):
         return written.replace(tzinfo=ZoneInfo(zone))
 
 
-class StandingFields(FormFields):
+class HandlingFields(FormFields):
     """What to change of a conversation: its owner, empty for nobody, or its state."""
 
     owner_id: str | None = None
@@ -206,8 +206,8 @@ async def show_conversation(
     """Show a conversation beside the list; htmx gets the conversation alone."""
     query = query.model_copy(update={"open": contact_id})
     talk = await page.services.conversations.get(contact_id, limit=_TEXTS)
-    standing = await _standing(page, contact_id)
-    thread = {**await _reply_box(page, talk), **_thread(page, talk), **standing}
+    handling = await _handling(page, contact_id)
+    thread = {**await _reply_box(page, talk), **_thread(page, talk), **handling}
     return await _beside(page, query, "conversations/_thread.html", thread)
 
 
@@ -232,15 +232,15 @@ async def show_earlier_texts(
     return page.part("conversations/_earlier.html", **_thread(page, talk))
 
 
-@router.get("/conversations/{contact_id}/standing")
-async def show_standing(page: PageDep, contact_id: UUID) -> Response:
+@router.get("/conversations/{contact_id}/handling")
+async def show_handling(page: PageDep, contact_id: UUID) -> Response:
     """Show whose a conversation is and whether it is done."""
-    return page.part("conversations/_standing.html", **await _standing(page, contact_id))
+    return page.part("conversations/_handling.html", **await _handling(page, contact_id))
 
 
-@router.post("/conversations/{contact_id}/standing")
-async def change_standing(
-    page: PageDep, contact_id: UUID, form: InForm[StandingFields]
+@router.post("/conversations/{contact_id}/handling")
+async def change_handling(
+    page: PageDep, contact_id: UUID, form: InForm[HandlingFields]
 ) -> Response:
     """Give a contact an owner, or mark the conversation done or open."""
     change: ConversationChange = {}
@@ -250,9 +250,9 @@ async def change_standing(
     if form.state is not None:
         change["state"] = form.state
     await page.services.inbox.change(contact_id, change)
-    standing = await _standing(page, contact_id)
+    handling = await _handling(page, contact_id)
     event = PageEvent.TEXTS_CHANGED
-    return page.part("conversations/_standing.html", event=event, **standing)
+    return page.part("conversations/_handling.html", event=event, **handling)
 
 
 @router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
@@ -340,13 +340,13 @@ def _back(page: Page, query: TalksQuery) -> str:
     return _address(page, query.model_copy(update={"open": None, "number": None}))
 
 
-async def _standing(page: Page, contact_id: UUID) -> dict[str, Any]:
+async def _handling(page: Page, contact_id: UUID) -> dict[str, Any]:
     """Return what the head of a conversation shows: whose it is, and whether it is done."""
-    standing = await page.services.inbox.get(contact_id)
+    handling = await page.services.inbox.get(contact_id)
     owners = await page.services.inbox.owners()
-    if standing.owner is not None and standing.owner not in owners:
-        owners = [*owners, standing.owner]  # disabled by now
-    return {"standing": standing, "owners": [(str(one.id), one.name) for one in owners]}
+    if handling.owner is not None and handling.owner not in owners:
+        owners = [*owners, handling.owner]  # disabled by now
+    return {"handling": handling, "owners": [(str(one.id), one.name) for one in owners]}
 
 
 def _thread(page: Page, talk: Conversation) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.platform.errors import required
+from domain.platform.errors import Problems, required
 from domain.sequences.segments import Segments, measure
-from domain.sequences.texts import check_body, merge_values, render
+from domain.sequences.texts import check_body, check_media, merge_values, render
 from storage.contacts import contacts
 from storage.platform.database import Database
+from storage.sequences import sequences
+from storage.sequences.sequences import StepRecord
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,22 @@ class TextPreview:
 
     text: str
     segments: Segments
+
+
+@dataclass(frozen=True)
+class StepText:
+    """A step's text as written."""
+
+    body: str
+    media_urls: Many[str] = ()
+
+
+@dataclass(frozen=True)
+class StepPreview(TextPreview):
+    """A step's text as it would arrive; ``position`` is from 1."""
+
+    position: int
+    media_urls: Many[str]
 
 
 class Previews:
@@ -44,3 +62,35 @@ class Previews:
             values = merge_values(contact.first_name, contact.last_name, contact.phone)
         text = render(body, values)
         return TextPreview(text, measure(text))
+
+    async def steps(
+        self, sequence_id: UUID, written: Many[StepText] | None, *, contact_id: UUID | None = None
+    ) -> list[StepPreview]:
+        """Preview a sequence's steps, or others written for it, as ``text``.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            InvalidRequestError: ``unknown_contact``; all texts that cannot be sent.
+        """
+        problems = Problems()
+        async with self._database.transaction() as tx:
+            record = required(
+                await sequences.find(tx, sequence_id, counted=False), "sequence", sequence_id
+            )
+            if contact_id is not None and await contacts.get(tx, contact_id) is None:
+                problems.add(
+                    "contact_id",
+                    "names no contact; take an id from GET /api/contacts",
+                    code="unknown_contact",
+                )
+        texts: Many[StepText | StepRecord] = record.steps if written is None else written
+        for index, step in enumerate(texts):
+            with problems.collect():
+                check_media(step.media_urls, field=f"steps.{index}.media_urls")
+                check_body(step.body, field=f"steps.{index}.body", has_media=bool(step.media_urls))
+        problems.raise_any()
+        shown = []
+        for position, step in enumerate(texts, start=1):
+            one = await self.text(step.body, contact_id=contact_id, media_urls=step.media_urls)
+            shown.append(StepPreview(one.text, one.segments, position, step.media_urls))
+        return shown

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from domain.platform.errors import InvalidFieldError
-from domain.sequences.texts import check_body
+from domain.sequences.texts import check_body, check_media
 from services.contacts.groups import require_group
 from services.enrollments.selection import EnrollmentResult, ResultCode, checked
 from services.messaging import one_offs
@@ -58,7 +58,13 @@ class BulkActions:
         return [EnrollmentResult(one, results.get(one, "not_found")) for one in enrollment_ids]
 
     async def send_message(
-        self, enrollment_ids: Many[UUID], body: str, user_id: UUID, *, send_id: UUID | None = None
+        self,
+        enrollment_ids: Many[UUID],
+        body: str,
+        user_id: UUID,
+        *,
+        send_id: UUID | None = None,
+        media_urls: Many[str] = (),
     ) -> list[EnrollmentResult]:
         """Text the enrollments' contacts, at most 10, each individually and once.
 
@@ -67,11 +73,13 @@ class BulkActions:
         id from a form: with the same id a contact is texted once, however often the form is sent.
 
         Raises:
+            InvalidRequestError: Pictures that cannot be sent.
             InvalidFieldError: ``too_many_recipients``, and nothing was sent; a body that cannot be
                 sent; too many enrollments or none.
         """
         asked = checked(enrollment_ids)
-        check_body(body, field="body")
+        check_media(media_urls, field="media_urls")
+        check_body(body, field="body", has_media=bool(media_urls))
         async with self._database.transaction() as tx:
             found = await recipients.of_enrollments(tx, asked)
             contacts = {one.contact_id for one in found.values()}
@@ -97,6 +105,7 @@ class BulkActions:
                         user_id,
                         enrollment_id=enrollment_id,
                         message_id=uuid5(send_id, str(recipient.contact_id)) if send_id else None,
+                        media_urls=media_urls,
                     ),
                 )
                 results[enrollment_id] = EnrollmentResult(

@@ -191,7 +191,7 @@ async def _set_state(tx: Transaction, contact_id: UUID, state: ConversationState
 
 async def _details(tx: Transaction, contact_id: UUID) -> ConversationDetails:
     contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
-    stands = required(await conversations.standing(tx, contact_id), "contact", contact_id)
+    stands = required(await conversations.handling(tx, contact_id), "contact", contact_id)
     last = await conversations.last_text(tx, contact_id)
     return ConversationDetails(
         contact=ContactName(contact.id, contact.name, contact.phone),

@@ -439,22 +439,22 @@ async def set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) ->
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How the conversation of a contact stands besides what was said last."""
+class Handling:
+    """Whose the conversation with a contact is, and whether it is done."""
 
     owner_id: UUID | None
     owner_name: str | None
     done: bool
 
 
-async def standing(tx: Transaction, contact_id: UUID) -> Standing | None:
+async def handling(tx: Transaction, contact_id: UUID) -> Handling | None:
     """Read whose a contact's conversation is and whether it is done; None without the contact."""
     query: Select[*tuple[Any, ...]] = (
         select(col(Contact.owner_id), col(User.name).label("owner_name"), _DONE.label("done"))
         .outerjoin(User, col(User.id) == col(Contact.owner_id))
         .where(col(Contact.id) == contact_id)
     )
-    return await tx.one(Standing, query)
+    return await tx.one(Handling, query)
 
 
 async def owners(tx: Transaction) -> list[Named]:
