@@ -90,8 +90,8 @@ class ConversationText:
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether it waits for the time it was written for."""
-        return self.status is MessageStatus.SCHEDULED
+        """Whether it waits for the time it was written for; the provider knows the word too."""
+        return self.status is MessageStatus.SCHEDULED and self.send_at is not None
 
     @classmethod
     def of(cls, row: TextRow, marks: Many[str] = ()) -> "ConversationText":
