@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from api import (
     audit,
     contacts,
+    conversations,
     document,
     enrollments,
     event_webhooks,
@@ -147,6 +148,7 @@ def create_app(
     for part in (
         exports,  # before what takes an id in the same place
         contacts,
+        conversations,
         fields,
         groups,
         senders,

@@ -11,6 +11,7 @@ SENDER = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0004"
 DRAFT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0005"
 PAUSED_SEQUENCE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0007"
 ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
+SCHEDULED_MESSAGE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000f"
 OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - a token's id
 
 IDS = {
@@ -75,6 +76,7 @@ EXAMPLES: Mapping[str, Example] = {
     "contacts.erase_contact": Example(path={"contact_id": OTHER_CONTACT}),
     # Groups
     "groups.create_group": Example(body={"name": "Nurses, night shift"}),
+    "groups.change_group": Example(body={"name": "Nurses, all shifts"}),
     "groups.list_groups": Example(query={"limit": 20}),
     "groups.add_members": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "groups.remove_members": Example(body={"contact_ids": [CONTACT]}),
@@ -103,10 +105,16 @@ EXAMPLES: Mapping[str, Example] = {
     "sequences.change_sequence": Example(body={"name": "Welcome, 2027"}),
     "sequences.activate_sequence": Example(path={"sequence_id": DRAFT}),
     "sequences.resume_sequence": Example(path={"sequence_id": PAUSED_SEQUENCE}),
+    "sequences.preview_steps": Example(
+        body={"contact_id": CONTACT, "steps": [{"body": "Hi {{first_name|there}}!"}]}
+    ),
     "sequences.archive_sequence": Example(body={"finish_active": True}),
     # Enrollments
     "enrollments.enrol": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "enrollments.change_enrollment": Example(body={"variables": {"job_title": None}}),
+    "enrollments.check_enrollments": Example(body={"numbers": ["+1 415 555 0123"]}),
+    "enrollments.list_enrollments": Example(query={"contact_id": CONTACT, "status": "active"}),
+    "enrollments.release_enrollment": Example(body={"decision": "retry"}),
     "enrollments.list_contacts": Example(
         query={"outcome": "sent", "outcome_step": 1, "sort": "last_message_at", "live": True}
     ),
@@ -133,7 +141,20 @@ EXAMPLES: Mapping[str, Example] = {
     "media.upload_picture": Example(
         body={"file": "R0lGODdhAQABAIEAAP///wAAAAAAAAAAACwAAAAAAQABAAAIBAABBAQAOw=="}
     ),
-    # Texts
+    # Texts and conversations
+    "conversations.list_conversations": Example(
+        query={"state": "needs_reply", "owner": ["me", "none"], "limit": 20}
+    ),
+    "conversations.change_conversation": Example(body={"state": "done"}),
+    "conversations.list_unknown_numbers": Example(query={"search": "415", "limit": 20}),
+    "messages.list_messages": Example(query={"sort": "created_at", "limit": 20}),
+    "messages.create_message": Example(
+        body={
+            "body": "See you at nine, {{first_name|there}}",
+            "media_urls": ["https://example.com/map.png"],
+        }
+    ),
+    "messages.cancel_message": Example(path={"message_id": SCHEDULED_MESSAGE}),
     "messages.set_message_kind": Example(body={"kind": "human"}),
     # The audit log
     "audit.list_audit_entries": Example(

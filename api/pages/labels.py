@@ -44,6 +44,8 @@ class Labels(BaseModel):
     received: Mapping[TextMeaning, str]
     meanings: Mapping[TextMeaning, str]
     text_kinds: Mapping[TextKind, str]
+    conversations: Mapping[str, str]
+    inboxes: Mapping[str, str]
     ways: Mapping[str, str]
     columns: Mapping[str, str]
     previews: Mapping[Prediction, str]

@@ -29,7 +29,7 @@ SIDEBAR = (
     Entry("Sequences", "/sequences", icon="route"),
     Entry("Contacts", "/contacts", icon="users"),
     Entry("Groups", "/groups", icon="users-group"),
-    Entry("Conversations", "/conversations", icon="messages"),
+    Entry("Conversations", "/conversations", icon="messages", count="count_conversations"),
     Entry("Review", "/reviews", icon="message-question", count="count_reviews"),
     Entry("Settings", "/settings", icon="settings"),
 )

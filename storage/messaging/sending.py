@@ -35,7 +35,7 @@ _LOCK_STEP = f"""
     FOR UPDATE OF e
 """  # noqa: S608 - built from constants
 
-_LOCK_MESSAGE = f"SELECT {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
+_LOCK_MESSAGE = f"SELECT phone, {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
 
 _LOCK_ENROLLMENT_OF_MESSAGE = """
     SELECT e.id FROM messages m JOIN enrollments e ON e.id = m.enrollment_id
@@ -205,13 +205,23 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
 
 
 async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
-    """Lock a one-off text and its number, and read what bears on it."""
-    await tx.run(_LOCK_MESSAGE, id=message_id)
+    """Lock a one-off text and its number, and read what bears on it.
+
+    One that waits for its time follows its contact to another number; then that is locked too.
+
+    Raises:
+        MovedError: It goes to another number now, and somebody else has that one; try again.
+    """
+    locked = {row.phone for row in await tx.run(_LOCK_MESSAGE, id=message_id)}
     await tx.run(_LOCK_ENROLLMENT_OF_MESSAGE, id=message_id)
-    row = (await tx.run(_LOAD_MESSAGE, id=message_id)).mappings().one_or_none()
-    if row is None:  # unknown, or erased while its number was waited for
-        return None
-    return made(MessageRow, row, last_attempt=_last_attempt(row))
+    while True:
+        row = (await tx.run(_LOAD_MESSAGE, id=message_id)).mappings().one_or_none()
+        if row is None:  # unknown, or erased while its number was waited for
+            return None
+        if row["phone"] in locked:
+            return made(MessageRow, row, last_attempt=_last_attempt(row))
+        await lock_number_at_once(tx, row["phone"])
+        locked.add(row["phone"])
 
 
 def _last_attempt(row: Mapping[Any, Any]) -> LastAttempt | None:
@@ -236,7 +246,8 @@ _NEW_STEP_MESSAGE = """
 
 _REUSE_MESSAGE = """
     UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
-        error_code = NULL, next_try_at = NULL
+        error_code = NULL, next_try_at = NULL,
+        created_at = CASE WHEN send_at = next_try_at THEN now() ELSE created_at END
     WHERE id = :message_id
 """
 

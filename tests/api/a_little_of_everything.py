@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from argon2 import PasswordHasher
@@ -94,6 +94,9 @@ async def found(services: Services) -> dict[str, str]:
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
     )
     review = await _review(services, bo)
+    scheduled = await services.conversations.reply(
+        uuid4(), ann, "See you soon", owner.id, send_at=datetime.now(UTC) + timedelta(days=1)
+    )
     endpoint = await services.event_endpoints.create(
         {"url": "https://crm.example.com/events"}, owner.id
     )
@@ -114,6 +117,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.IDS["session_id"]: session.id,
         examples.IDS["suppression_id"]: suppression.id,
         examples.IDS["message_id"]: review,
+        examples.SCHEDULED_MESSAGE: scheduled,
         examples.IDS["endpoint_id"]: endpoint.details.id,
         examples.IDS["event_id"]: event.event_id,
         examples.IDS["job_id"]: job.id,

@@ -15,10 +15,11 @@ from domain.messaging.ports import Accepted
 from domain.platform.errors import ConflictError, NotFoundError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.messaging import MessageStatus, TextKind
+from domain.statuses.messaging import ConversationState, MessageStatus, TextKind
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from services.enrollments.pausing import Pausing
 from services.messaging.conversations import Conversations
+from services.messaging.inbox import Inbox
 from services.messaging.text_kinds import TextKinds
 from services.suppression.reviews import Reviews
 from storage.messaging.conversations import ConversationFilter
@@ -40,6 +41,7 @@ STOPPED = EnrollmentStatus.FINISHED_STOPPED
 LIKED = "Liked \N{LEFT DOUBLE QUOTATION MARK}Text 1\N{RIGHT DOUBLE QUOTATION MARK}"
 DRIVING = "I'm driving with Driving Focus turned on. I'll see your message when I get there."
 ANY = CountsAsReply.ANY
+NEEDS_REPLY = ConversationFilter(states=[ConversationState.NEEDS_REPLY])
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ async def correct(talk: Talk, message_id: UUID, kind: TextKind = TextKind.HUMAN)
 
 
 async def unanswered(talk: Talk) -> list[UUID]:
-    page = await Conversations(talk.database).page(only=ConversationFilter.UNANSWERED)
+    page = await Inbox(talk.database).page(NEEDS_REPLY)
     return [one.contact.id for one in page.items]
 
 
@@ -157,7 +159,7 @@ async def test_marks_are_shown_on_the_text_reacted_to(talk: Talk) -> None:
         LIKED.replace("Liked", "Removed a like from"),
     ):
         await talk.text(person, body)
-    conversations = Conversations(talk.database)
+    conversations = Conversations(talk.database, public_base_url="https://segue.test")
     shown = await conversations.get(person.contact_id)
     assert [list(text.marks) for text in shown.texts] == [["\N{HEAVY BLACK HEART}"], [], [], []]
     earlier = await conversations.get(person.contact_id, limit=3)
