@@ -12,6 +12,7 @@ DRAFT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0005"
 PAUSED_SEQUENCE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0007"
 ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
 SCHEDULED_MESSAGE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000f"
+FIELD = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f1"
 OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - a token's id
 
 IDS = {
@@ -19,6 +20,8 @@ IDS = {
     "endpoint_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1",
     "enrollment_id": ENROLLMENT,
     "event_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e2",
+    "external_id": "crm-4711",
+    "field_id": FIELD,
     "group_id": GROUP,
     "job_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0020",
     "message_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000d",
@@ -69,11 +72,37 @@ EXAMPLES: Mapping[str, Example] = {
             "last_name": "Byron",
             "phone": "+1 415 555 0123",
             "time_zone": "America/Los_Angeles",
+            "external_id": "crm-4712",
+            "fields": {"job_title": "Welder"},
         }
     ),
-    "contacts.list_contacts": Example(query={"search": "lee", "sort": "-created_at", "limit": 20}),
-    "contacts.change_contact": Example(body={"time_zone": "America/Denver"}),
+    "contacts.list_contacts": Example(
+        query={
+            "updated_since": "2026-01-01T00:00:00Z",
+            "field.*": {"field.job_title": ["Nurse"]},
+            "sort": "updated_at",
+            "limit": 20,
+        }
+    ),
+    "contacts.change_contact": Example(
+        body={"time_zone": "America/Denver", "fields": {"job_title": None}}
+    ),
+    "contacts.put_contact_by_external_id": Example(body={"fields": {"job_title": "Head nurse"}}),
+    "contacts.upsert_contacts": Example(
+        body={
+            "contacts": [
+                {"external_id": "crm-4711", "fields": {"job_title": "Head nurse"}},
+                {"external_id": "crm-4713", "first_name": "Grace", "phone": "+1 415 555 0124"},
+            ]
+        }
+    ),
     "contacts.erase_contact": Example(path={"contact_id": OTHER_CONTACT}),
+    # Fields
+    "fields.create_field": Example(
+        body={"key": "start_date", "label": "Start date", "type": "date"}
+    ),
+    "fields.list_fields": Example(query={"limit": 20}),
+    "fields.change_field": Example(body={"label": "Position"}),
     # Groups
     "groups.create_group": Example(body={"name": "Nurses, night shift"}),
     "groups.change_group": Example(body={"name": "Nurses, all shifts"}),

@@ -110,7 +110,7 @@ async def test_texts_that_cannot_go_are_refused_with_the_remedy(
     cases: list[tuple[UUID, dict[str, Any], int, str]] = [
         (ada, {}, 422, "empty_body"),
         (ada, {"body": "Hi {{nick}}"}, 422, "missing_data"),
-            (ada, {"body": "Hi {{frist_name}}"}, 422, "unknown_merge_field"),
+        (ada, {"body": "Hi {{frist_name}}"}, 422, "unknown_merge_field"),
         (ada, {"body": "Hi", "media_urls": ["http://x"]}, 422, "bad_media_url"),
         (ada, {"media_urls": [PICTURE] * 11}, 422, "too_many_media"),
         (ada, {"body": "Hi", "sender_id": str(uuid4())}, 422, "unknown_sender"),
