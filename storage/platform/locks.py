@@ -4,7 +4,8 @@ A transaction takes what it needs of this list from the top down, and nothing ab
 
 1. **numbers** (``lock_numbers``): advisory, exclusive; several in the order of their keys. Whoever
    decides about a number holds it: sends, answers, inbound texts, opt-outs, changed contacts.
-2. **contacts**: rows.
+2. **contacts**: rows; of several those that may be changed first, by id, then those that are only
+   kept from changing.
 3. the workspace's **time zone** (``platform.workspace.hold_zone``): advisory, shared by those
    who write times by it.
 4. the **sequence** (``share_sequence``): advisory, shared by sends, answers and enrolling;

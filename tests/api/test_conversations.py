@@ -197,6 +197,11 @@ async def test_enrollments_of_one_person_are_listed_and_finished(
     rest = await items(member, "/api/enrollments", cursor=page["next_cursor"])
     assert [*page["items"], *rest] == lines
     first = f"/api/enrollments/{lines[0]['enrollment_id']}"
+    picture = {"enrollment_ids": [lines[0]["enrollment_id"]], "media_urls": [PICTURE]}
+    await member.post("/api/enrollments/batch/send-message", json=picture)
+    [text] = await items(member, f"/api/contacts/{ada}/messages")
+    assert (text["media_urls"], text["body"], text["step"]) == ([PICTURE], "", None)
+    assert text["enrollment_id"] == lines[0]["enrollment_id"]
 
     for act, result in (
         ("pause", "paused"),
