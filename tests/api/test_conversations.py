@@ -198,22 +198,27 @@ async def test_enrollments_of_one_person_are_listed_and_finished(
     rest = await items(member, "/api/enrollments", cursor=page["next_cursor"])
     assert [*page["items"], *rest] == lines
     first = f"/api/enrollments/{lines[0]['enrollment_id']}"
+    picture = {"enrollment_ids": [lines[0]["enrollment_id"]], "media_urls": [PICTURE]}
+    await member.post("/api/enrollments/batch/send-message", json=picture)
+    [text] = await items(member, f"/api/contacts/{ada}/messages")
+    assert (text["media_urls"], text["body"], text["step"]) == ([PICTURE], "", None)
+    assert text["enrollment_id"] == lines[0]["enrollment_id"]
 
-    acts: tuple[tuple[str, Any, str], ...] = (
-        ("pause", None, "paused"),
-        ("pause", None, "already_paused"),
-        ("resume", None, "resumed"),
-        ("resume", None, "not_paused"),
-        ("release", {"decision": "retry"}, "not_held"),
-        ("finish", None, "finished"),
-        ("finish", None, "already_final"),
-    )
-    for act, body, result in acts:
-        answer = await member.post(f"{first}/{act}", json=body)
+    for act, result in (
+        ("pause", "paused"),
+        ("pause", "already_paused"),
+        ("resume", "resumed"),
+        ("resume", "not_paused"),
+        ("release", "not_held"),
+        ("finish", "finished"),
+        ("finish", "already_final"),
+    ):
+        how = {"decision": "retry"} if act == "release" else None
+        answer = await member.post(f"{first}/{act}", json=how)
         assert (answer.status_code, answer.json()["result"]) == (200, result), act
-        unknown = await member.post(f"/api/enrollments/{uuid4()}/{act}", json=body)
+        unknown = await member.post(f"/api/enrollments/{uuid4()}/{act}", json=how)
         assert unknown.status_code == 404
-        assert (await viewer.post(f"{first}/{act}", json=body)).status_code == 403
+        assert (await viewer.post(f"{first}/{act}", json=how)).status_code == 403
 
     path = f"/api/contacts/{ada}/finish"
     assert (await viewer.post(path)).status_code == 403
