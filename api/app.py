@@ -16,6 +16,7 @@ from api import (
     document,
     enrollments,
     event_webhooks,
+    events,
     exports,
     groups,
     health,
@@ -113,6 +114,7 @@ def create_app(
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page would load from other servers
         redoc_url=None,
+        webhooks=events.webhooks,
         lifespan=lifespan,
         telemetry=TelemetryConfig(
             tracer_provider=traces.provider,
@@ -148,6 +150,7 @@ def create_app(
         sequences,
         enrollments,
         event_webhooks,
+        events,
         imports,
         jobs,
         messages,

@@ -18,6 +18,7 @@ from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.platform.errors import (
     ConflictError,
+    GoneError,
     InvalidFieldError,
     InvalidRequestError,
     NotFoundError,
@@ -203,6 +204,8 @@ def of_domain(error: SegueError) -> Problem:
             status, members = 404, {"kind": error.kind}
         case ConflictError():
             status, code, members = 409, error.conflict, error.facts
+        case GoneError():
+            status, code = 410, error.what
         case TooManyRequestsError():
             status, headers = 429, {"Retry-After": str(error.retry_after_seconds)}
         case NotSignedInError() | SignInRefusedError():

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from domain.platform.moments import written
+
 _Item = TypeVar("_Item", bound="Schema")
 
 _FIELDS_MOST = 100
@@ -35,10 +37,16 @@ class Schema(BaseModel):
     """Base of every body and answer; unknown fields are refused.
 
     ``model_validate`` also reads the use cases' dataclasses. A field's docstring describes it in
-    the document, where a ``description`` does not fit the field's line.
+    the document, where a ``description`` does not fit the field's line. Moments are written alike
+    everywhere: see ``domain.platform.moments``.
     """
 
-    model_config = ConfigDict(extra="forbid", from_attributes=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        from_attributes=True,
+        use_attribute_docstrings=True,
+        json_encoders={datetime: written},
+    )
 
     @model_validator(mode="before")
     @classmethod

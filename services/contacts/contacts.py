@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypedDict
 from uuid import UUID
 
+from domain.event_webhooks.events import ContactChange
 from domain.platform import names, phones
 from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
 from domain.platform.names import clean_search
@@ -16,6 +17,7 @@ from domain.statuses.contacts import LineType
 from services.platform import audit
 from storage.contacts import contacts
 from storage.contacts.contacts import ContactDetails
+from storage.event_webhooks import events
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers
@@ -76,6 +78,7 @@ class Contacts:
                 raise await _phone_taken(tx, values["phone"])
             await self._hooks.numbers_assigned(tx, [values["phone"]])
             await audit.record(tx, "contact.create", "contact", [added])
+            await events.contacts_changed(tx, {added: list(values)}, ContactChange.CREATED)
             return await _details(tx, added)
 
     async def get(self, contact_id: UUID) -> ContactDetails:
@@ -118,6 +121,8 @@ class Contacts:
             if values:
                 changed = ",".join(sorted(values))
                 await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
+                new = [name for name, value in values.items() if getattr(row, name) != value]
+                await events.contacts_changed(tx, {contact_id: new}, ContactChange.UPDATED)
             after = await _details(tx, contact_id)
             await self._hooks.clock_changed(tx, contact_id, before, _clock(after, zone))
             return after

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+from domain.event_webhooks.events import ContactChange
 from domain.platform.errors import InvalidFieldError, InvalidRequestError, Problems
 from domain.platform.phones import check_region
 from domain.statuses.contacts import LineType
@@ -31,6 +32,7 @@ from services.platform import audit
 from services.suppression.erasure import recall
 from storage.contacts import contacts, groups
 from storage.contacts.contacts import Known
+from storage.event_webhooks import events
 from storage.jobs import contact_import, jobs
 from storage.jobs.jobs import JobDetails, OpenRow, RowResult
 from storage.platform.database import Transaction
@@ -166,6 +168,8 @@ class Importing(CsvUpload):
             # Numbers suppressed by erasure are locked before any contact.
             await recall(tx, [one["phone"] for one in new])
             created = await contact_import.insert(tx, new)
+            fields = {created[one["phone"]]: list(one) for one in new if one["phone"] in created}
+            await events.contacts_changed(tx, fields, ContactChange.CREATED)
             lost = [one["phone"] for one in new if one["phone"] not in created]
             known |= await contacts.by_phone(tx, lost)  # another transaction was faster
         subjects = {**{phone: one.id for phone, one in known.items()}, **created}

@@ -44,6 +44,20 @@ async def _write(tx: Transaction, statement: str, **values: object) -> list[UUID
     return sorted(await tx.column(statement, **values))
 
 
+async def _go_on(tx: Transaction, statement: str, **values: object) -> list[UUID]:
+    """Do as ``_write``; those that were held (``held_for``) and are no longer are released.
+
+    The statement joins the row as it was (``_WAS``) and returns what held it (``_RELEASED``).
+    """
+    rows = (await tx.run(statement, **values)).all()
+    await events.enrollments_released(tx, {row.id: row.held_for for row in rows if row.held_for})
+    return sorted(row.id for row in rows)
+
+
+_WAS = "FROM (SELECT id, held_reason AS held_for FROM enrollments WHERE id = :id) was"
+_RELEASED = "RETURNING e.id, CASE WHEN e.held_reason IS NULL THEN held_for END AS held_for"
+
+
 async def _signal(tx: Transaction, enrollment_ids: Sequence[UUID], signal: str | None) -> None:
     if signal is not None:
         await outbox.add_signals(tx, enrollment_ids, signal)
@@ -133,8 +147,8 @@ START = """
 It changes no indexed column, so that PostgreSQL writes to no index (HOT).
 """
 
-_RECORD_SENT = """
-    UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
+_RECORD_SENT = f"""
+    UPDATE enrollments e SET step = greatest(step, :step), position = :position, due_at = :due_at,
         next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
         reply_until = :reply_until,
         activity = CASE
@@ -143,9 +157,10 @@ _RECORD_SENT = """
         END,
         held_reason = NULL, held_code = NULL, last_sent_at = :at,
         last_message_at = greatest(last_message_at, :at)
-    WHERE id = :id AND status = 'active' AND position = :step AND pass = :pass_number
-    RETURNING id
-"""
+    {_WAS}
+    WHERE e.id = was.id AND status = 'active' AND position = :step AND pass = :pass_number
+    {_RELEASED}
+"""  # noqa: S608 - built from constants
 
 
 async def record_sent(
@@ -163,7 +178,7 @@ async def record_sent(
     ``following`` is what it waits for next, unless a person has paused it.
     """
     asked = {"id": enrollment_id, "step": step, "pass_number": pass_number, "at": at}
-    moved = await _write(tx, _RECORD_SENT, **asked, **asdict(following))
+    moved = await _go_on(tx, _RECORD_SENT, **asked, **asdict(following))
     await _signal(tx, moved, signal)
     return bool(moved)
 
@@ -215,8 +230,9 @@ _STEP_BACK = f"""
         held_reason = CAST(:reason AS varchar), held_code = :code, next_send_at = :next_send_at,
         due_at = least(paused_at, :at), reply_until = NULL,
         last_sent_at = {LAST_SENT_AT}
-    WHERE id = :id AND status = 'active'
-    RETURNING id
+    {_WAS}
+    WHERE e.id = was.id AND status = 'active'
+    {_RELEASED}
 """  # noqa: S608 - built from constants
 
 
@@ -231,7 +247,7 @@ async def retry_step(
 ) -> bool:
     """Go back to a step whose text must be sent again, at a moment; False if final."""
     asked = {"id": enrollment_id, "step": step, "next_send_at": next_send_at, "at": at}
-    moved = await _write(tx, _STEP_BACK, **asked, reason=None, code=None)
+    moved = await _go_on(tx, _STEP_BACK, **asked, reason=None, code=None)
     await _signal(tx, moved, signal)
     return bool(moved)
 
@@ -251,7 +267,7 @@ async def hold_step(
     ``code`` is the provider's.
     """
     asked = {"id": enrollment_id, "step": step, "reason": reason, "code": code, "at": at}
-    held = await _write(tx, _STEP_BACK, **asked, next_send_at=None)
+    held = await _go_on(tx, _STEP_BACK, **asked, next_send_at=None)
     if held:
         await timeline.note(tx, held, "blocked", at=at, because=reason.value, code=code)
         await events.enrollment_held(tx, enrollment_id)
@@ -261,24 +277,25 @@ async def hold_step(
 
 # Waiting
 
-_WAIT = """
-    UPDATE enrollments SET activity = :activity, held_reason = NULL, held_code = NULL,
+_WAIT = f"""
+    UPDATE enrollments e SET activity = :activity, held_reason = NULL, held_code = NULL,
         next_send_at = :at, probing = :probing
-    WHERE id = :id AND status = 'active'
-    RETURNING id
-"""
+    {_WAS}
+    WHERE e.id = was.id AND status = 'active'
+    {_RELEASED}
+"""  # noqa: S608 - built from constants
 
 
 async def schedule(
     tx: Transaction, enrollment_id: UUID, at: datetime, *, probing: bool = False
 ) -> None:
     """Let an active enrollment wait for a moment; ``probing`` lets it try a sender on hold then."""
-    await _write(tx, _WAIT, id=enrollment_id, activity="waiting", at=at, probing=probing)
+    await _go_on(tx, _WAIT, id=enrollment_id, activity="waiting", at=at, probing=probing)
 
 
 async def await_reply(tx: Transaction, enrollment_id: UUID) -> None:
     """Let an active enrollment wait for the end of its reply window."""
-    await _write(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
+    await _go_on(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
 
 
 _SET_REPLY_WINDOW = """
@@ -393,13 +410,20 @@ _BLOCK = """
         WHERE id = :id AND status = 'active' FOR NO KEY UPDATE
     ) was
     WHERE e.id = was.id
-    RETURNING (was.activity, was.held_reason) IS DISTINCT FROM (e.activity, e.held_reason)
+    RETURNING
+        (was.activity, was.held_reason) IS DISTINCT FROM (e.activity, e.held_reason) AS is_news,
+        CASE WHEN e.held_reason IS NULL THEN was.held_reason END AS held_for
 """
 
 
 async def _block(tx: Transaction, enrollment_id: UUID, reason: HeldReason | None) -> bool | None:
     """Block an active enrollment; return whether that is news, None if the enrollment is final."""
-    return await tx.value(bool, _BLOCK, id=enrollment_id, reason=reason)
+    row = (await tx.run(_BLOCK, id=enrollment_id, reason=reason)).one_or_none()
+    if row is None:
+        return None
+    if row.held_for is not None:
+        await events.enrollments_released(tx, {enrollment_id: row.held_for})
+    return bool(row.is_news)
 
 
 async def wait_for_sequence(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
@@ -430,28 +454,28 @@ UNBLOCKED = """(
 )"""
 """SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold."""
 
-_GO_ON = """
+_UNBLOCK = """
     UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
         next_send_at = clock_timestamp(), probing = e.probing OR {probing}
 """
 
 _RELEASE = f"""
-    {_GO_ON.format(probing=":probing")}
-    WHERE id = :id AND status = 'active'
+    {_UNBLOCK.format(probing=":probing")} {_WAS}
+    WHERE e.id = was.id AND status = 'active'
     AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
-    RETURNING id
+    {_RELEASED}
 """
 
 _RELEASE_NEXT = f"""
     WITH locked AS (
-        SELECT e.id FROM enrollments e
+        SELECT e.id, e.held_reason AS held_for FROM enrollments e
         JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
         WHERE e.sequence_id = :sequence_id AND e.blocked AND {UNBLOCKED}
         AND e.id > coalesce(CAST(:after AS uuid), '{UUID(int=0)}')
         ORDER BY e.id LIMIT :limit FOR NO KEY UPDATE OF e
     )
-    {_GO_ON.format(probing="false")}
-    FROM locked WHERE e.id = locked.id RETURNING e.id
+    {_UNBLOCK.format(probing="false")}
+    FROM locked WHERE e.id = locked.id {_RELEASED}
 """  # noqa: S608 - built from constants
 
 
@@ -460,7 +484,7 @@ async def release(tx: Transaction, enrollment_id: UUID, *, probing: bool = False
 
     ``probing`` lets it try a sender on hold.
     """
-    released = await _write(tx, _RELEASE, id=enrollment_id, probing=probing)
+    released = await _go_on(tx, _RELEASE, id=enrollment_id, probing=probing)
     await reconsider(tx, released)
     return bool(released)
 
@@ -473,7 +497,7 @@ async def release_next(
     A page that is not full is the last one.
     """
     asked = {"sequence_id": sequence_id, "after": after, "limit": limit}
-    released = await _write(tx, _RELEASE_NEXT, **asked)
+    released = await _go_on(tx, _RELEASE_NEXT, **asked)
     await reconsider(tx, released)
     return released
 

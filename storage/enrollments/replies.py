@@ -28,11 +28,11 @@ _RECORD_REPLIES = """
 """
 
 _RECORD_LATE = """
-    UPDATE enrollments e SET replied_late_at = reply.at,
+    UPDATE enrollments e SET replied_late_at = greatest(reply.at, e.ended_at),
         last_message_at = greatest(e.last_message_at, reply.at)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:moments AS timestamptz[])) AS reply(id, at)
     WHERE e.id = reply.id AND e.status = 'finished_no_response' AND e.replied_late_at IS NULL
-    RETURNING e.id
+    RETURNING e.id, e.replied_late_at
 """
 
 
@@ -58,11 +58,14 @@ async def pause_for_replies(tx: Transaction, moments: Mapping[UUID, datetime]) -
 
 
 async def record_late(tx: Transaction, moments: Mapping[UUID, datetime]) -> None:
-    """Note that contacts replied after their enrollments ended without a response, once each."""
+    """Note that contacts replied after their enrollments ended without a response, once each.
+
+    A text from before the end that was fetched or corrected after it counts from the end on.
+    """
     if not moments:
         return
     asked = {"ids": list(moments), "moments": list(moments.values())}
-    late = sorted(await tx.column(_RECORD_LATE, **asked))
-    for one in late:
-        await timeline.note(tx, [one], "replied_late", at=moments[one])
-    await events.enrollments_replied_late(tx, late)
+    late = {row.id: row.replied_late_at for row in await tx.run(_RECORD_LATE, **asked)}
+    for one in sorted(late):
+        await timeline.note(tx, [one], "replied_late", at=late[one])
+    await events.enrollments_replied_late(tx, sorted(late))

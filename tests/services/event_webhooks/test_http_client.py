@@ -9,7 +9,13 @@ import pytest
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from services.event_webhooks.http_client import PostFailedError, connections, is_public
+from services.event_webhooks.http_client import (
+    Answer,
+    PostFailedError,
+    connections,
+    is_public,
+    read_retry_after,
+)
 from standalone.ports import free_port
 from tests.kits.event_endpoints import receiver
 
@@ -86,7 +92,7 @@ async def test_host_name_that_resolves_to_this_machine_is_not_called(
             await post(f"http://crm.example.com:{there.port}/events")
         assert asked == ["crm.example.com"]
         assert there.seen == []
-        assert await post(f"http://crm.example.com:{there.port}/events", allow_local=True) == 204
+        assert await post(f"http://crm.example.com:{there.port}/events", allow_local=True) == Answer(204)
 
 
 async def test_refused_connection_is_reported() -> None:
