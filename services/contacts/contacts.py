@@ -78,7 +78,7 @@ class Contacts:
                 raise await _phone_taken(tx, values["phone"])
             await self._hooks.numbers_assigned(tx, [values["phone"]])
             await audit.record(tx, "contact.create", "contact", [added])
-            await events.contacts_changed(tx, {added: list(values)}, ContactChange.CREATED)
+            await events.contacts_changed(tx, {added: given(values)}, ContactChange.CREATED)
             return await _details(tx, added)
 
     async def get(self, contact_id: UUID) -> ContactDetails:
@@ -174,6 +174,11 @@ def cleaned(
         )
     problems.raise_any()
     return values
+
+
+def given(values: Mapping[str, Any]) -> list[str]:
+    """Name the fields of a new contact that have a value."""
+    return [name for name, value in values.items() if value not in (None, "")]
 
 
 def _clean(field: str, value: Any, region: str) -> Any:  # noqa: ANN401 - as the field's

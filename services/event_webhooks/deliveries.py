@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from domain.event_webhooks.events import EventRules, EventsRound
 from domain.platform.moments import written
-from services.event_webhooks.http_client import Answer, Post, PostFailedError, connections
+from services.event_webhooks.http_client import EndpointAnswer, Post, PostFailedError, connections
 from services.platform import audit
 from storage.event_webhooks import deliveries, endpoints
 from storage.event_webhooks.deliveries import DueDelivery
@@ -153,7 +153,7 @@ class Deliveries:
             if rests:
                 await deliveries.rest(tx, going.endpoint_id, wait)
 
-    async def _post(self, going: _Round, due: DueDelivery) -> Answer:
+    async def _post(self, going: _Round, due: DueDelivery) -> EndpointAnswer:
         body = _body(due)
         event_id = str(due.event_id)
         sent_at = datetime.now(UTC)

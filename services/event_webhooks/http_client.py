@@ -80,14 +80,14 @@ class PostFailedError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointAnswer:
     """What an endpoint answered: an HTTP status, and how long to wait, if it says so."""
 
     status: int
     retry_after: timedelta | None = None
 
 
-Post = Callable[[str, Mapping[str, str], bytes], Awaitable[Answer]]
+Post = Callable[[str, Mapping[str, str], bytes], Awaitable[EndpointAnswer]]
 """Posts headers and a body to an address and follows no redirect. Raises ``PostFailedError``."""
 
 
@@ -118,7 +118,7 @@ async def connections(*, allow_local: bool) -> AsyncIterator[Post]:
         connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
 
-        async def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        async def post(url: str, headers: Mapping[str, str], body: bytes) -> EndpointAnswer:
             if not allow_local:
                 _require_public(url)
             return await _post(session, url, headers, body)
@@ -138,11 +138,11 @@ def _require_public(url: str) -> None:
 
 async def _post(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: bytes
-) -> Answer:
+) -> EndpointAnswer:
     try:
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
             asked = response.headers.get("Retry-After")
-            return Answer(response.status, read_retry_after(asked, datetime.now(UTC)))
+            return EndpointAnswer(response.status, read_retry_after(asked, datetime.now(UTC)))
     except TimeoutError:
         raise PostFailedError("timeout") from None
     except aiohttp.ClientConnectorDNSError as error:

@@ -14,7 +14,7 @@ from domain.platform.errors import InvalidFieldError, InvalidRequestError, Probl
 from domain.platform.phones import check_region
 from domain.statuses.contacts import LineType
 from domain.statuses.jobs import JobKind
-from services.contacts.contacts import ContactFields, cleaned
+from services.contacts.contacts import ContactFields, cleaned, given
 from services.contacts.groups import require_group
 from services.enrollments.enrolling import open_sequence
 from services.jobs.csv_upload import (
@@ -168,7 +168,7 @@ class Importing(CsvUpload):
             # Numbers suppressed by erasure are locked before any contact.
             await recall(tx, [one["phone"] for one in new])
             created = await contact_import.insert(tx, new)
-            fields = {created[one["phone"]]: list(one) for one in new if one["phone"] in created}
+            fields = {created[one["phone"]]: given(one) for one in new if one["phone"] in created}
             await events.contacts_changed(tx, fields, ContactChange.CREATED)
             lost = [one["phone"] for one in new if one["phone"] not in created]
             known |= await contacts.by_phone(tx, lost)  # another transaction was faster

@@ -19,7 +19,7 @@ from services.messaging import replies
 from services.platform.group_commit import GroupCommit, GroupLimits
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_in, suppress
-from storage.enrollments import enrollments
+from storage.enrollments import replies as reply_rows
 from storage.event_webhooks import events
 from storage.messaging import inbound
 from storage.messaging.inbound import Parties, ReceivedText, SentText
@@ -272,7 +272,7 @@ async def _take_effect(
         )
         received.append(one)
     await inbound.store_texts(tx, received)
-    await enrollments.recount_steps_of(
+    await reply_rows.recount_steps_of(
         tx, [text.phone for text in texts if parties[text.sid].was_undelivered]
     )
     answered = await replies.answered_by(tx, received)

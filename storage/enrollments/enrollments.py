@@ -197,31 +197,10 @@ async def record_text(tx: Transaction, enrollment_id: UUID, step: int, *, at: da
 
 _RECOUNT_STEPS = f"UPDATE enrollments e SET step = {LAST_STEP_SENT} WHERE id = :id RETURNING step"  # noqa: S608
 
-_RECOUNT_STEPS_OF = f"""
-    WITH locked AS (
-        SELECT id FROM enrollments WHERE id IN (
-            SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.phone = ANY(:phones) AND m.step IS NOT NULL
-            AND a.reported_failed AND a.provider_status = 'undelivered'
-        )
-        ORDER BY id FOR NO KEY UPDATE
-    )
-    UPDATE enrollments e SET step = {LAST_STEP_SENT} FROM locked WHERE e.id = locked.id
-"""  # noqa: S608 - built from constants
-
 
 async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
     """Count the last step sent again, after a text proved not to be *sent*; return that step."""
     return await tx.value(int, _RECOUNT_STEPS, id=enrollment_id) or 0
-
-
-async def recount_steps_of(tx: Transaction, phones: Sequence[str]) -> None:
-    """Count the last steps sent to numbers again, after they texted us.
-
-    Texts reported ``undelivered`` count as *sent* from then on.
-    """
-    if phones:
-        await tx.run(_RECOUNT_STEPS_OF, phones=phones)
 
 
 _STEP_BACK = f"""

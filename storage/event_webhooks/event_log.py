@@ -82,7 +82,7 @@ async def between(
         SELECT id AS number, event_id AS id, type, occurred_at AS timestamp, data FROM events
         WHERE id > :after AND id <= :last AND type <> :ping
         AND (CAST(:types AS text[]) = '{}' OR type = ANY(CAST(:types AS text[])))
-        ORDER BY id LIMIT :limit
+        ORDER BY events.id LIMIT :limit
     """
     asked = {"after": after, "last": last, "ping": EventType.TEST_PING, "limit": limit}
     return await tx.rows(LoggedEvent, sql, **asked, types=types)
