@@ -199,7 +199,7 @@ class MessageKindChanged(Reply):
 
 
 class ContactChanged(AboutContact):
-    """A contact was created, changed or erased; by hand, by the API or by an import."""
+    """A contact was created, changed or erased, or it turned out what line its number is."""
 
     change: ContactChange
     fields: list[str]

@@ -526,3 +526,10 @@ async def test_example_in_the_docs_verifies_a_delivery(kit: SendingKit) -> None:
     assert not verifies(made.secret, seen.headers, seen.raw + b" ")
     assert not verifies(made.secret, {**seen.headers, "webhook-id": "other"}, seen.raw)
     assert not verifies(made.secret, {**seen.headers, "webhook-timestamp": "1"}, seen.raw)
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        lacking = {one: value for one, value in seen.headers.items() if one != name}
+        assert not verifies(made.secret, lacking, seen.raw)
+        for wrong in ("", "?", "v1,?", "v1", "9" * 5000):
+            assert not verifies(made.secret, {**lacking, name: wrong}, seen.raw)
+    given = seen.headers["webhook-signature"]
+    assert verifies(made.secret, {**seen.headers, "webhook-signature": f"v1,AA {given}"}, seen.raw)
