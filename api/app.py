@@ -17,6 +17,7 @@ from api import (
     document,
     enrollments,
     event_webhooks,
+    events,
     exports,
     fields,
     groups,
@@ -116,6 +117,7 @@ def create_app(
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page would load from other servers
         redoc_url=None,
+        webhooks=events.webhooks,
         lifespan=lifespan,
         telemetry=TelemetryConfig(
             tracer_provider=traces.provider,
@@ -155,6 +157,7 @@ def create_app(
         sequences,
         enrollments,
         event_webhooks,
+        events,
         imports,
         jobs,
         media,

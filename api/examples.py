@@ -195,7 +195,11 @@ EXAMPLES: Mapping[str, Example] = {
     "exports.export_suppressions": Example(query={"standing": True}),
     # Settings
     "settings.change_settings": Example(body={"time_zone": "America/Chicago", "hour_cycle": 24}),
-    # Event endpoints
+    # Events
+    "events.list_events": Example(
+        query={"after": IDS["event_id"], "type": ["enrollment.finished"], "limit": 20}
+    ),
+    "events.replay_events": Example(body={"after": IDS["event_id"]}),
     "events.create_event_endpoint": Example(
         body={
             "url": "https://crm.example.com/segue-events",

@@ -35,6 +35,7 @@ from services.enrollments.variables import Variables
 from services.enrollments.waking import Waking
 from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EventEndpoints
+from services.event_webhooks.event_log import EventLog
 from services.jobs.bulk_actions import BulkActions
 from services.jobs.contact_import import Importing
 from services.jobs.enroll_preview import EnrollPreviews
@@ -190,6 +191,7 @@ class Services:
         self.users = Users(database, passwords)
 
         self.deliveries = Deliveries(database, config.events)
+        self.event_log = EventLog(database)
         self.event_endpoints = EventEndpoints(database, config.events)
 
         self.duplicating = Duplicating(database)

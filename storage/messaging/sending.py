@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
+from domain.event_webhooks.events import ContactChange
 from domain.messaging.attempts import LastAttempt
 from domain.messaging.deciding import OneOffFacts, StepFacts
 from domain.sequences.texts import Value, merge_values, missing
@@ -14,6 +15,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
 from domain.statuses.messaging import MessageStatus
 from storage.enrollments.enrollments import START
+from storage.event_webhooks import events
 from storage.platform.database import Transaction, as_json
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.platform.rows import made
@@ -324,7 +326,8 @@ async def set_line_type(tx: Transaction, contact_id: UUID, line_type: LineType) 
         UPDATE contacts SET line_type = :line_type
         WHERE id = :id AND (line_type IS NULL OR line_type = 'unknown')
     """
-    await tx.run(sql, id=contact_id, line_type=line_type)
+    if await tx.count(sql, id=contact_id, line_type=line_type):
+        await events.contacts_changed(tx, {contact_id: ["line_type"]}, ContactChange.UPDATED)
 
 
 async def close_message(

@@ -105,7 +105,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     ),
     "enrollments.paused_reason": (
         ENROLLMENT,
-        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: "Paused, as they replied"},
+        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: ", and they replied."},
     ),
     "messages.kind": (TALK, {**LABELS.text_kinds, TextKind.HUMAN: None}),
     "messages.direction": (
