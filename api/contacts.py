@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
+from api.etags import TAGGED, IfMatchDep, tagged
 from api.idempotency import OnceDep
 from api.paging import Cursors, FilterQuery, InQuery, PageQuery, Search
 from api.schemas.base import Listing
@@ -47,21 +48,29 @@ async def list_contacts(query: InQuery[ContactQuery], services: ServicesDep) -> 
     return await CURSORS.listing(Contact, query, find)
 
 
-@router.get("/{contact_id}")
-async def get_contact(contact_id: UUID, services: ServicesDep) -> Contact:
+@router.get("/{contact_id}", responses={200: TAGGED})
+async def get_contact(contact_id: UUID, services: ServicesDep, response: Response) -> Contact:
     """Return one contact."""
-    return Contact.model_validate(await services.contacts.get(contact_id))
+    return tagged(response, Contact.model_validate(await services.contacts.get(contact_id)))
 
 
-@router.patch("/{contact_id}")
-async def change_contact(contact_id: UUID, body: ContactChanges, services: ServicesDep) -> Contact:
+@router.patch("/{contact_id}", responses={200: TAGGED})
+async def change_contact(
+    contact_id: UUID,
+    body: ContactChanges,
+    services: ServicesDep,
+    if_match: IfMatchDep,
+    response: Response,
+) -> Contact:
     """Change only the given fields.
 
     Unsent texts go to the new number and use the new name. Waiting steps are rescheduled at once,
     in the new time zone or in that of the new number.
     """
-    changed = await services.contacts.update(contact_id, body.as_changes())
-    return Contact.model_validate(changed)
+    changed = await services.contacts.update(
+        contact_id, body.as_changes(), only_if=if_match.on(Contact)
+    )
+    return tagged(response, Contact.model_validate(changed))
 
 
 @router.delete("/{contact_id}", status_code=204, dependencies=[AdminOnly])

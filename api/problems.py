@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api import refusals
+from api.etags import PreconditionFailedError
 from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.platform.errors import (
@@ -213,6 +214,8 @@ def of_domain(error: SegueError) -> Problem:
             status, members = 403, {needed: error.needed}
         case CrossSiteError():
             status = 403
+        case PreconditionFailedError():
+            status = 412
         case _:
             pass
     return Problem(status, code, str(error), members=members, headers=headers)

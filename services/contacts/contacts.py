@@ -26,6 +26,10 @@ NAME_LENGTH = 100
 _NAMES = ("first_name", "last_name")
 
 
+def _always(_contact: ContactDetails) -> None:
+    """Change whatever it is."""
+
+
 class ContactFields(TypedDict, total=False):
     """The fields of a contact; missing ones stay unchanged."""
 
@@ -87,8 +91,16 @@ class Contacts:
         async with self._database.transaction() as tx:
             return await _details(tx, contact_id)
 
-    async def update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
+    async def update(
+        self,
+        contact_id: UUID,
+        fields: ContactFields,
+        *,
+        only_if: Callable[[ContactDetails], None] = _always,
+    ) -> ContactDetails:
         """Change fields; texts use the new ones, and waiting steps the new zone, at once.
+
+        ``only_if`` is called with the locked contact, and raises to leave it unchanged.
 
         Raises:
             InvalidRequestError: Fields are invalid.
@@ -97,11 +109,14 @@ class Contacts:
         """
         while True:
             with suppress(MovedError):
-                return await self._update(contact_id, fields)
+                return await self._update(contact_id, fields, only_if)
 
-    async def _update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
+    async def _update(
+        self, contact_id: UUID, fields: ContactFields, only_if: Callable[[ContactDetails], None]
+    ) -> ContactDetails:
         async with self._database.transaction() as tx:
             row = await _lock(tx, contact_id, _number_in(fields, self._default_region))
+            only_if(row)
             zone = await workspace.zone(tx, self._workspace_zone)
             before = _clock(row, zone)
             known = {field: getattr(row, field) for field in _NAMES}
