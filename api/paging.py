@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import Field, model_validator
 
-from api.schemas.base import Listing, Schema
+from api.schemas.base import Listing, Schema, limits
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import SEARCH_LENGTH
 from domain.platform.paging import Page, Position
@@ -24,8 +24,8 @@ InQuery = Annotated[_Model, Query()]
 """A model read from the query."""
 
 Cursor = Annotated[
-    str | None,
-    Field(max_length=2000, description="`next_cursor` of the page before; same sort and filters."),
+    Annotated[str, Field(max_length=2000), limits(pattern="^[A-Za-z0-9_-]*$")] | None,
+    Field(description="`next_cursor` of the page before; same sort and filters."),
 ]
 
 Search = Annotated[

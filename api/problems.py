@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from api import refusals
 from api.etags import PreconditionFailedError
+from api.field_problems import FieldProblem, of_validation
 from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.platform.errors import (
@@ -46,7 +47,6 @@ EXPECTED: tuple[type[Exception], ...] = (
 
 _logger = logging.getLogger(__name__)
 
-_FIELD_PATH_LENGTH = 200
 _INVALID_REQUEST = "invalid_request"
 _ERRORS_MOST = 100
 
@@ -68,33 +68,6 @@ _HTTP_PROBLEMS = {
         "the body is too large; send less at once, or, without a token or a session, show one",
     ),
 }
-
-_REMEDIES = {
-    "missing": "is missing; give it",
-    "extra_forbidden": "is not known here; leave it out",
-    "string_unicode": "holds half a character; send whole characters in UTF-8",
-    "model_attributes_type": "must be a JSON object",
-    "dict_type": "must be a JSON object",
-    "list_type": "must be a list",
-    "string_type": "must be a text",
-    "uuid_parsing": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
-    "uuid_type": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
-}
-"""Messages for error types whose own message does not name the remedy."""
-
-
-@dataclass(frozen=True)
-class FieldProblem:
-    """What is wrong with one field of a request.
-
-    Attributes:
-        field: Its path as the client wrote it, dotted, list indices from 0 included.
-        message: Continues from the field's name; says what to write instead.
-    """
-
-    field: str
-    code: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -265,7 +238,7 @@ def _from_validation(error: RequestValidationError, request: Request) -> Problem
         return Problem(
             415, "unsupported_media_type", "send JSON, with Content-Type: application/json"
         )
-    errors = [_field_problem(problem) for problem in found[:_ERRORS_MOST]]
+    errors = [of_validation(problem) for problem in found[:_ERRORS_MOST]]
     names = ", ".join(dict.fromkeys(problem.field for problem in errors))
     return Problem(422, _INVALID_REQUEST, f"cannot be taken: {names}", errors=errors)
 
@@ -277,12 +250,3 @@ def _is_not_json(request: Request) -> bool:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
     return has_body and not (kind == "application/json" or kind.endswith("+json"))
-
-
-def _field_problem(problem: Mapping[str, Any]) -> FieldProblem:
-    kind = str(problem["type"])
-    where = [str(part) for part in problem["loc"]]
-    path = ".".join(where[1:]) or where[0]
-    said = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    message = _REMEDIES.get(kind) or f"{said[:1].lower()}{said[1:]}"
-    return FieldProblem(path[:_FIELD_PATH_LENGTH], kind, message)

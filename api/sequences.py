@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
+from api.etags import TAGGED, IfMatchDep, tagged
 from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery
 from api.schemas.base import Listing
@@ -15,9 +16,11 @@ from api.schemas.sequences import (
     NewSequence,
     Sequence,
     SequenceChanges,
+    SequenceEdition,
     SequenceQuery,
     SequenceSummary,
 )
+from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter(prefix="/sequences", tags=["sequences"])
 
@@ -41,23 +44,33 @@ async def list_sequences(
     return await SEQUENCE_CURSORS.listing(SequenceSummary, query, find)
 
 
-@router.get("/{sequence_id}")
-async def get_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
-    """Return one sequence with its current steps."""
-    return Sequence.model_validate(await services.sequences.get(sequence_id))
+@router.get("/{sequence_id}", responses={200: TAGGED})
+async def get_sequence(sequence_id: UUID, services: ServicesDep, response: Response) -> Sequence:
+    """Return one sequence with its current steps.
+
+    Its `ETag` tells what people change: an enrollment that is counted leaves it as it is.
+    """
+    return _shown(response, await services.sequences.get(sequence_id))
 
 
-@router.patch("/{sequence_id}")
+@router.patch("/{sequence_id}", responses={200: TAGGED})
 async def change_sequence(
-    sequence_id: UUID, body: SequenceChanges, services: ServicesDep, user: CurrentUser
+    sequence_id: UUID,
+    body: SequenceChanges,
+    services: ServicesDep,
+    user: CurrentUser,
+    if_match: IfMatchDep,
+    response: Response,
 ) -> Sequence:
     """Change only the given fields.
 
     Changed steps become the next version, for contacts enrolled from now on; everything else
     applies to all enrollments at once. 409 `sequence_archived`.
     """
-    changed = await services.sequences.change(sequence_id, body.change(), user.id)
-    return Sequence.model_validate(changed)
+    changed = await services.sequences.change(
+        sequence_id, body.change(), user.id, only_if=if_match.on(SequenceEdition)
+    )
+    return _shown(response, changed)
 
 
 @router.post("/{sequence_id}/activate", response_model=Sequence, dependencies=[Sends])
@@ -95,3 +108,9 @@ async def archive_sequence(
         lambda: services.archiving.archive(sequence_id, user.id, finish_active=finish_active),
         repeatable=True,
     )
+
+
+def _shown(response: Response, sequence: SequenceRecord) -> Sequence:
+    """Show a sequence, and its ``ETag``."""
+    tagged(response, SequenceEdition.model_validate(sequence))
+    return Sequence.model_validate(sequence)

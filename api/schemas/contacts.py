@@ -6,12 +6,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import _AN_ID, Omissible, PhoneText, Schema
+from api.schemas.base import _AN_ID, Omissible, PhoneText, Schema, limits
 from domain.statuses.contacts import LineType
+from services.contacts import groups
 from services.contacts.contacts import NAME_LENGTH
-from services.contacts.groups import MEMBERS_AT_ONCE
 
-PersonName = Annotated[str, Field(max_length=NAME_LENGTH * 2)]
+PersonName = Annotated[str, Field(max_length=NAME_LENGTH)]
 
 ZoneName = Annotated[
     str, Field(max_length=64, description="IANA name.", examples=["America/New_York"])
@@ -57,7 +57,7 @@ class Contact(Schema):
 class NewGroup(Schema):
     """A group to create."""
 
-    name: str = Field(max_length=200)
+    name: Annotated[str, Field(max_length=groups.NAME_LENGTH), limits(minLength=1)]
 
 
 class Group(Schema):
@@ -72,7 +72,9 @@ class Group(Schema):
 class ContactIds(Schema):
     """Contacts to add to a group or remove from it."""
 
-    contact_ids: list[UUID] = Field(min_length=1, max_length=MEMBERS_AT_ONCE, examples=[[_AN_ID]])
+    contact_ids: list[UUID] = Field(
+        min_length=1, max_length=groups.MEMBERS_AT_ONCE, examples=[[_AN_ID]]
+    )
 
 
 class AddedMembers(Schema):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from api.paging import FilterQuery, PageQuery, Search
-from api.schemas.base import ListedUser, Listing, Named, Schema
+from api.schemas.base import ListedUser, Listing, Named, Schema, limits
 from api.schemas.sequences import TextBody
 from domain.statuses.enrollments import (
     EnrollmentPhase,
@@ -18,7 +18,8 @@ from domain.statuses.enrollments import (
 )
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
-from services.enrollments.enrolling import SkipCode
+from services.enrollments.enrolling import MAX_CONTACTS, SkipCode
+from services.enrollments.selection import MAX_ENROLLMENTS
 from services.messaging.holds import Decision
 from storage.enrollments.list_filter import ListFilter
 from workflows import client as workflow_client
@@ -28,14 +29,21 @@ _IDS_MOST = 20_000
 
 
 class _Selected(Schema):
-    enrollment_ids: list[UUID] = Field(max_length=_IDS_MOST)
+    enrollment_ids: Annotated[list[UUID], limits(minItems=1, maxItems=MAX_ENROLLMENTS)] = Field(
+        max_length=_IDS_MOST
+    )
     """1 to 10,000; duplicates count once."""
 
 
 class NewEnrollments(Schema):
     """Whom to enroll: exactly one of the two."""
 
-    contact_ids: list[UUID] | None = Field(default=None, max_length=_IDS_MOST)
+    contact_ids: (
+        Annotated[
+            list[UUID], Field(max_length=_IDS_MOST), limits(minItems=1, maxItems=MAX_CONTACTS)
+        ]
+        | None
+    ) = None
     """1 to 10,000 contacts; duplicates count once."""
     group_id: UUID | None = None
     """All its members; more than 10,000 only with `Prefer: respond-async`."""

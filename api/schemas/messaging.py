@@ -7,15 +7,15 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import PhoneText, Schema
+from api.schemas.base import PhoneText, Schema, limits
 from domain.statuses.messaging import Direction, TextKind
 from domain.statuses.suppression import TextMeaning
-from services.messaging.senders import RATE_MOST
+from services.messaging.senders import NAME_LENGTH, RATE_LEAST, RATE_MOST
 
 Rate = Annotated[
     Decimal,
     Field(
-        gt=0,
+        ge=RATE_LEAST,
         le=RATE_MOST,
         decimal_places=3,
         allow_inf_nan=False,
@@ -24,10 +24,13 @@ Rate = Annotated[
 ]
 
 
+SenderName = Annotated[str, Field(max_length=NAME_LENGTH), limits(minLength=1)]
+
+
 class NewSender(Schema):
     """A sender to add: a number or a Messaging Service."""
 
-    name: str = Field(max_length=200)
+    name: SenderName
     phone: PhoneText | None = None
     messaging_service_sid: str | None = Field(default=None, max_length=64)
     segments_per_second: Rate = Decimal(1)
@@ -36,7 +39,7 @@ class NewSender(Schema):
 class SenderChanges(Schema):
     """What to change of a sender; what is left out stays. Its number never changes."""
 
-    name: str = Field(default_factory=str, max_length=200)
+    name: SenderName = Field(default_factory=str)
     segments_per_second: Rate = Field(default_factory=Decimal)
 
 
