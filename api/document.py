@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI says of the routes, made whole for generated clients."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from typing import Any
@@ -33,7 +34,9 @@ def _build(app: FastAPI) -> _Part:
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "Where this document is served from."}],
         routes=app.routes,
+        webhooks=app.webhooks.routes,
     )
+    _name_schemas(document)
     components = document["components"]
     components["responses"] = documented.PROBLEMS
     components["headers"] = documented.HEADERS
@@ -105,33 +108,48 @@ def _name_headers(operation: _Part) -> None:
 def _open_answers(document: _Part) -> None:
     """Let answers grow: only what clients send is closed to unknown fields."""
     schemas = document["components"]["schemas"]
-    sent = _reached(
-        [
-            part
-            for operation in _operations(document)
-            for part in (operation.get("parameters"), operation.get("requestBody"))
-        ],
-        schemas,
-    )
+    bodies = [operation.get("requestBody", {}) for operation in _operations(document)]
+    sent = _reached(bodies, schemas)
     for name, schema in schemas.items():
         if name not in sent and schema.get("additionalProperties") is False:
             del schema["additionalProperties"]
 
 
+def _name_schemas(document: _Part) -> None:
+    """Name schemas as their classes are: FastAPI spells out what a generic one is of.
+
+    Of two classes of one name it tells the modules; that stays, for a test to find.
+    """
+    schemas = document["components"]["schemas"]
+    alike = Counter(schema["title"] for schema in schemas.values())
+    names = {
+        name: schema["title"] if alike[schema["title"]] == 1 else name
+        for name, schema in schemas.items()
+    }
+    document["components"]["schemas"] = {names[name]: schemas[name] for name in sorted(schemas)}
+    for part in _parts(document):
+        place, _, name = str(part.get("$ref", "")).rpartition("/")
+        if place == "#/components/schemas":
+            part["$ref"] = f"{place}/{names[name]}"
+
+
 def _reached(part: Any, schemas: Mapping[str, _Part]) -> set[str]:  # noqa: ANN401 - any JSON
     """Name the schemas that a part of the document refers to, and those that these refer to."""
     reached: set[str] = set()
-
-    def follow(one: Any) -> None:  # noqa: ANN401 - any JSON
-        if isinstance(one, dict):
+    left = [part]
+    while left:
+        for one in _parts(left.pop()):
             name = str(one.get("$ref", "")).rpartition("/")[2]
             if name in schemas and name not in reached:
                 reached.add(name)
-                follow(schemas[name])
-            follow(list(one.values()))
-        elif isinstance(one, list):
-            for inner in one:
-                follow(inner)
-
-    follow(part)
+                left.append(schemas[name])
     return reached
+
+
+def _parts(part: Any) -> Iterator[_Part]:  # noqa: ANN401 - any JSON
+    """List a part of the document and all parts within it."""
+    if isinstance(part, dict):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part:
+        if isinstance(inner, dict | list):
+            yield from _parts(inner)

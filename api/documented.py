@@ -106,12 +106,12 @@ HEADERS: Mapping[str, Any] = {
     "Location": _header("The address of what was created or begun.", format="uri-reference"),
     "Preference-Applied": _header("The preference that was followed.", enum=["respond-async"]),
     "RateLimit": _header(
-        "How much is left, and in how many seconds the quota starts afresh"
-        " (draft-ietf-httpapi-ratelimit-headers).",
-        examples=['"enroll";r=0;t=1200'],
+        "What is left of the quota for such a request, and in how many seconds it starts afresh"
+        " (draft-ietf-httpapi-ratelimit-headers-10).",
+        examples=['"default";r=0;t=1200'],
     ),
     "RateLimit-Policy": _header(
-        "The quota and its window in seconds.", examples=['"enroll";q=50000;w=3600']
+        "The quota and its window in seconds.", examples=['"default";q=50000;w=3600']
     ),
     "Retry-After": {
         "description": "How many seconds to wait before asking again.",

@@ -178,7 +178,7 @@ def of_domain(error: SegueError) -> Problem:
         case ConflictError():
             status, code, members = 409, error.conflict, error.facts
         case TooManyRequestsError():
-            status, headers = 429, {"Retry-After": str(error.retry_after_seconds)}
+            status, headers = 429, _rate_limit(error)
         case NotSignedInError() | SignInRefusedError():
             invalid = ', error="invalid_token"' if getattr(error, "token_given", False) else ""
             status, headers = 401, {"WWW-Authenticate": f'Bearer realm="segue"{invalid}'}
@@ -192,6 +192,20 @@ def of_domain(error: SegueError) -> Problem:
         case _:
             pass
     return Problem(status, code, str(error), members=members, headers=headers)
+
+
+def _rate_limit(error: TooManyRequestsError) -> Mapping[str, str]:
+    """Say when to come again, and the quota if there is one.
+
+    As in draft-ietf-httpapi-ratelimit-headers-10; what is left is not enough for the request.
+    """
+    wait = error.retry_after_seconds
+    headers = {"Retry-After": str(wait)}
+    if error.quota is not None:
+        most, window = error.quota
+        headers["RateLimit-Policy"] = f'"default";q={most};w={window}'
+        headers["RateLimit"] = f'"default";r=0;t={wait}'
+    return headers
 
 
 def _from_fields(errors: Sequence[InvalidFieldError]) -> Problem:
