@@ -91,7 +91,7 @@ _REMEDIES: Mapping[str, str] = {
 """Messages for types whose own message does not name the remedy."""
 
 
-def of_validation(found: Mapping[str, Any]) -> FieldProblem:
+def field_problem(found: Mapping[str, Any]) -> FieldProblem:
     """Translate one of pydantic's errors."""
     kind = str(found["type"])
     where = [str(part) for part in found["loc"]]

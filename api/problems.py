@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from api import refusals
 from api.etags import PreconditionFailedError
-from api.field_problems import FieldProblem, of_validation
+from api.field_problems import FieldProblem, field_problem
 from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.platform.errors import (
@@ -252,7 +252,7 @@ def _from_validation(error: RequestValidationError, request: Request) -> Problem
         return Problem(
             415, "unsupported_media_type", "send JSON, with Content-Type: application/json"
         )
-    errors = [of_validation(problem) for problem in found[:_ERRORS_MOST]]
+    errors = [field_problem(problem) for problem in found[:_ERRORS_MOST]]
     names = ", ".join(dict.fromkeys(problem.field for problem in errors))
     return Problem(422, _INVALID_REQUEST, f"cannot be taken: {names}", errors=errors)
 
