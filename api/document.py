@@ -37,15 +37,13 @@ def _build(app: FastAPI) -> _Part:
         webhooks=app.webhooks.routes,
     )
     _name_schemas(document)
-    components = document["components"]
-    components["responses"] = documented.PROBLEMS
-    components["headers"] = documented.HEADERS
     for operation in _operations(document):
         operation.setdefault("security", [])
         _simplify_parameters(operation)
         _show(operation, EXAMPLES.get(operation["operationId"], Example()))
         _name_problems(operation)
         _name_headers(operation)
+    _add_shared(document, responses=documented.PROBLEMS, headers=documented.HEADERS)
     _open_answers(document)
     used = {tag for operation in _operations(document) for tag in operation["tags"]}
     document["tags"] = [{"name": tag, "description": documented.TAGS[tag]} for tag in sorted(used)]
@@ -89,7 +87,7 @@ def _name_problems(operation: _Part) -> None:
     for status, response in responses.items():
         if status.startswith(("4", "5")):
             response.setdefault("content", documented.PROBLEM_CONTENT)
-    responses.pop("default")
+    responses.pop("default", None)
     for status in [*sorted(documented.problem_statuses(operation)), "default"]:
         responses.setdefault(status, documented.reference("responses", status))
 
@@ -103,6 +101,15 @@ def _name_headers(operation: _Part) -> None:
         }
         if listed:
             response["headers"] = {**response.get("headers", {}), **listed}
+
+
+def _add_shared(document: _Part, **shared: Mapping[str, _Part]) -> None:
+    """Add the shared parts that are used; each section may use those that follow."""
+    for section, parts in shared.items():
+        used = {part["$ref"] for part in _parts(document) if "$ref" in part}
+        document["components"][section] = {
+            name: part for name, part in parts.items() if f"#/components/{section}/{name}" in used
+        }
 
 
 def _open_answers(document: _Part) -> None:

@@ -42,6 +42,7 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "404": ("`not_found`: nothing of this `kind` has this id.", ()),
     "409": ("The present state does not allow it; `code` says what stands in the way.", ()),
+    "410": ("What is asked for is so old that it is kept no more.", ()),
     "412": ("`precondition_failed`: it has changed since it was read.", ()),
     "413": ("`body_too_large`.", ()),
     "415": ("`unsupported_media_type`.", ()),
@@ -70,6 +71,7 @@ _NAMES = {
     "403": "Forbidden",
     "404": "NotFound",
     "409": "Conflict",
+    "410": "Gone",
     "412": "PreconditionFailed",
     "413": "TooLarge",
     "415": "UnsupportedMediaType",
@@ -137,7 +139,7 @@ def problem_statuses(operation: Mapping[str, Any]) -> set[str]:
         found |= {"Idempotency-Key": {"409"}, "If-Match": {"412"}}.get(parameter["name"], set())
     if "requestBody" in operation:
         found |= {"400", "413", "415", "422", "503"}
-    return found or {"4XX"}
+    return found & set(_MEANINGS) or {"4XX"}
 
 
 def header_names(operation: Mapping[str, Any], status: str) -> Iterator[str]:
