@@ -26,7 +26,7 @@ TAGS: Mapping[str, str] = {
     "settings": "What applies to the whole workspace.",
     "suppressions": "Numbers that are not texted, with their evidence.",
     "users": "Who may use Segue, their tokens and sessions.",
-    "webhooks": "What Twilio calls.",
+    "webhooks": "What Twilio calls, and what event endpoints are sent.",
 }
 """The groups of routes."""
 
