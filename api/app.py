@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -47,7 +48,7 @@ from api.pages import imports as page_imports
 from api.pages import routes as pages
 from api.pages.sequences import enroll
 from api.request_log import RequestLog
-from api.schemas.base import Problem
+from api.schemas.problems import Problem
 from observability import logs
 from observability.garbage import spare_what_is_loaded
 from observability.sdk import sdk_runtime
@@ -68,7 +69,8 @@ _CONNECTIONS, _WEBHOOK_CONNECTIONS = 20, 10
 
 _logger = logging.getLogger(__name__)
 
-_PROBLEM = {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}
+_PROBLEM: dict[int | str, Any] = {"default": {"model": Problem}}
+"""Tells that errors are problems; the document says which: see api/document.py."""
 
 
 class _Application(FastAPI):
@@ -144,8 +146,8 @@ def create_app(
     of_path[f"/api{media.UPLOAD_PATH}"] = media.MAX_BODY_BYTES
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
     app.add_middleware(KnownHosts)
-    app.include_router(twilio.router, responses={"default": _PROBLEM})  # first: routes are tried
-    app.include_router(health.router)
+    app.include_router(twilio.router, responses=_PROBLEM)  # first: routes are tried
+    app.include_router(health.router, responses=_PROBLEM)
     app.include_router(media.public)
     for part in (
         exports,  # before what takes an id in the same place
@@ -172,9 +174,9 @@ def create_app(
             part.router,
             prefix="/api",
             dependencies=[Depends(authorize)],
-            responses={"default": _PROBLEM},
+            responses=_PROBLEM,
         )
-    app.include_router(session.router, prefix="/api", responses={"default": _PROBLEM})
+    app.include_router(session.router, prefix="/api", responses=_PROBLEM)
     pages.install(app)
     document.install(app)
     return app

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.etags import TAGGED, IfMatchDep, tagged
+from api.field_problems import field_problem
 from api.idempotency import OnceDep
 from api.paging import Cursors, FieldsQuery, InQuery, PageQuery, Search
-from api.problems import field_problem
 from api.schemas.base import Listing, Moment, PhoneText
 from api.schemas.contacts import (
     Contact,

@@ -91,7 +91,7 @@ async def rotate_event_secret(endpoint_id: UUID, services: ServicesDep, once: On
     return await once.answer_with_secret("secret", rotate)
 
 
-@router.post("/{endpoint_id}/test", status_code=202, response_model=EventDelivery)
+@router.post("/{endpoint_id}/test", response_model=EventDelivery)
 async def test_event_endpoint(endpoint_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
     """Send a `test.ping` the way all events go; the delivery log shows its result.
 
@@ -127,9 +127,7 @@ async def list_event_deliveries(
     return await LOG_CURSORS.within(endpoint_id).listing(EventDelivery, query, find)
 
 
-@router.post(
-    "/{endpoint_id}/deliveries/{event_id}/retry", status_code=202, response_model=EventDelivery
-)
+@router.post("/{endpoint_id}/deliveries/{event_id}/retry", response_model=EventDelivery)
 async def retry_event_delivery(
     endpoint_id: UUID, event_id: UUID, services: ServicesDep, once: OnceDep
 ) -> Response:

@@ -191,7 +191,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     # Exports
     "exports.export_contacts": Example(query={"search": "lee"}),
-    "exports.export_enrollments": Example(query={"status": "active"}),
+    "exports.export_enrollments": Example(query={"status": ["active"]}),
     "exports.export_suppressions": Example(query={"standing": True}),
     # Settings
     "settings.change_settings": Example(body={"time_zone": "America/Chicago", "hour_cycle": 24}),
@@ -222,6 +222,7 @@ EXAMPLES: Mapping[str, Example] = {
         }
     ),
     "users.create_own_token": Example(body={"name": "My script", "scopes": ["read"]}),
+    "users.get_own_token": Example(path={"token_id": OWN_TOKEN}),
     "users.revoke_own_token": Example(path={"token_id": OWN_TOKEN}),
     "users.create_user": Example(
         body={"email": "kim@example.com", "name": "Kim", "role": "member"}

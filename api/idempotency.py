@@ -7,9 +7,10 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -29,7 +30,11 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 _logger = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer", bound=BaseModel)
 _adapter = cache(TypeAdapter)
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_LONGEST_KEY = 255
+_KEY_PATTERN = r"^[!-~]([ -~]*[!-~])?$"
+"""Printable ASCII; HTTP takes spaces off the ends of a header."""
+
+_KEY = re.compile(_KEY_PATTERN)
 
 _KeyHeader = Annotated[
     str | None,
@@ -39,6 +44,12 @@ _KeyHeader = Annotated[
             "1 to 255 printable ASCII characters, fresh for each new request. The same request"
             " under the same key is answered as the first time, for 24 hours."
         ),
+        json_schema_extra={
+            "minLength": 1,
+            "maxLength": _LONGEST_KEY,
+            "pattern": _KEY_PATTERN,
+            "examples": ["crm-lead-4711-welcome"],
+        },
     ),
 ]
 
@@ -47,8 +58,12 @@ _KeyHeader = Annotated[
 class Once:
     """Does a request once per key; without a key, every time.
 
-    Answers have the status and the model that the route declares. ``asked`` is the method, path and
-    query, by which a key is told from its use for another request.
+    Answers have the status and the model that the route declares. A 201 gives the address of what
+    was created as ``Location``: its id in ``collection``.
+
+    Attributes:
+        asked: The method, path and query, by which a key is told from its use for another request.
+        collection: The path of the request, or of the collection that the created thing belongs to.
     """
 
     idempotency: Idempotency
@@ -56,7 +71,12 @@ class Once:
     user_id: UUID
     key: str | None
     asked: str
+    collection: str
     request_hash: str
+
+    def into(self, collection: str) -> "Once":
+        """Create things in another collection than the path of the request."""
+        return replace(self, collection=collection)
 
     async def answer(
         self,
@@ -85,7 +105,7 @@ class Once:
             status = status_code() if status_code else self._status
             if claim is not None:
                 await self._quietly(self.idempotency.finish(claim, status, body))
-            return JSONResponse(body, status)
+            return self._response(body, status)
 
         return await self._answer(run, repeatable=repeatable)
 
@@ -109,7 +129,7 @@ class Once:
                 body = self._body(await work(tx), model)
                 if claim is not None:
                     await self.idempotency.finish_in(tx, claim, status, body)
-            return JSONResponse(body, status)
+            return self._response(body, status)
 
         return await self._answer(run, repeatable=True)
 
@@ -126,7 +146,9 @@ class Once:
             repeatable=repeatable,
         )
         if isinstance(begun, StoredAnswer):
-            return JSONResponse(begun.answer, begun.status_code, {REPLAYED_HEADER: "true"})
+            answer = self._response(begun.answer, begun.status_code)
+            answer.headers[REPLAYED_HEADER] = "true"
+            return answer
         try:
             return await run(begun)
         except Exception as error:
@@ -150,12 +172,24 @@ class Once:
         answer.headers["Cache-Control"] = "no-store"
         if secret is None:
             return answer
-        body = {**json.loads(bytes(answer.body)), field: secret}
-        return JSONResponse(body, answer.status_code, {"Cache-Control": "no-store"})
+        shown = self._response(
+            {**json.loads(bytes(answer.body)), field: secret}, answer.status_code
+        )
+        shown.headers["Cache-Control"] = "no-store"
+        return shown
 
     @property
     def _status(self) -> int:
         return self.route.status_code or 200
+
+    def _response(self, body: Mapping[str, Any], status: int) -> JSONResponse:
+        """Write an answer, and where the thing is that was created."""
+        headers = {}
+        if status == HTTPStatus.CREATED:
+            headers["Location"] = (
+                f"{self.collection}/{body['id']}" if "id" in body else self.collection
+            )
+        return JSONResponse(body, status, headers)
 
     def _body(self, result: object, model: type[BaseModel] | None = None) -> dict[str, Any]:
         """Write a result as a model, by default the route's."""
@@ -176,21 +210,15 @@ class Once:
             _logger.warning("an idempotency key could not be settled: the database is away")
 
 
-def located(answer: JSONResponse, collection: str) -> JSONResponse:
-    """Add the address of what was made, which the answer holds, in ``/api`` and a collection."""
-    made = json.loads(bytes(answer.body))
-    answer.headers["Location"] = f"/api/{collection}/{made['id']}"
-    return answer
-
-
 async def _streamed_once(
     request: Request, services: ServicesDep, user: CurrentUser, key: _KeyHeader = None
 ) -> Once:
-    if key is not None and not _KEY.fullmatch(key):
+    if key is not None and not (len(key) <= _LONGEST_KEY and _KEY.fullmatch(key)):
         wrong = "must be 1 to 255 printable ASCII characters"
         raise InvalidFieldError(HEADER, wrong, code="invalid_idempotency_key")
     asked = f"{request.method} {request.url.path}?{request.url.query}"
-    return Once(services.idempotency, request.scope["route"], user.id, key, asked, request_hash="")
+    route, path = request.scope["route"], request.url.path
+    return Once(services.idempotency, route, user.id, key, asked, path, request_hash="")
 
 
 StreamedOnceDep = Annotated[Once, Depends(_streamed_once)]

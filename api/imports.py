@@ -26,10 +26,16 @@ SUPPRESSIONS_PATH = "/suppressions/import"
 router = APIRouter()
 
 _CSV = "text/csv"
+_FILE = "application/octet-stream"
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 _CSV_BODY: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {_CSV: {"schema": {"type": "string"}}}}
+    "requestBody": {
+        "required": True,
+        "description": "The file as it is, in UTF-8; `Content-Type: text/csv` is taken as well.",
+        # Generators send the bytes of a file, and know no other type for it.
+        "content": {_FILE: {"schema": {"type": "string", "format": "binary"}}},
+    }
 }
 
 
@@ -144,7 +150,7 @@ async def _take(
         return Problem(
             415,
             "unsupported_media_type",
-            "send the file as it is, in UTF-8, with Content-Type: text/csv",
+            f"send the file as it is, in UTF-8, with Content-Type: {_CSV} or {_FILE}",
         ).response()
     digest = hashlib.sha256()
 
@@ -163,7 +169,9 @@ async def _take(
 
 
 def _is_csv(content_type: str) -> bool:
-    """Whether a type is CSV, in the one encoding that is read."""
+    """Whether a type is CSV, in the one encoding that is read, or says nothing of a file."""
     header = Message()
     header["Content-Type"] = content_type
+    if header.get_content_type() == _FILE:
+        return True
     return header.get_content_type() == _CSV and header.get_content_charset("utf-8") in _UTF8

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.idempotency import OnceDep, located
+from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery
 from api.schemas.base import Listing
 from api.schemas.messaging import KindChange, Message, MessageQuery, NewMessage
@@ -58,7 +58,7 @@ async def create_message(
         message_id = await write(user_id=user.id, within=tx, **asked)
         return Message.of(await services.conversations.text(message_id, within=tx))
 
-    return located(await once.answer_within(write), "messages")
+    return await once.into("/api/messages").answer_within(write)
 
 
 @router.get("/messages/{message_id}")

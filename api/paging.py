@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from api.schemas.base import Listing, Schema
+from api.schemas.base import Listing, Schema, limits
 from domain.contacts.fields import KEY_PATTERN, MAX_FIELDS
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import SEARCH_LENGTH
@@ -27,8 +27,8 @@ InQuery = Annotated[_Model, Query()]
 """A model read from the query."""
 
 Cursor = Annotated[
-    str | None,
-    Field(max_length=2000, description="`next_cursor` of the page before; same sort and filters."),
+    Annotated[str, Field(max_length=2000), limits(pattern="^[A-Za-z0-9_-]*$")] | None,
+    Field(description="`next_cursor` of the page before; same sort and filters."),
 ]
 
 Search = Annotated[

@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from api import refusals
 from api.etags import PreconditionFailedError
+from api.field_problems import FieldProblem, field_problem
 from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.platform.errors import (
@@ -47,7 +48,6 @@ EXPECTED: tuple[type[Exception], ...] = (
 
 _logger = logging.getLogger(__name__)
 
-_FIELD_PATH_LENGTH = 200
 _INVALID_REQUEST = "invalid_request"
 _ERRORS_MOST = 100
 
@@ -69,33 +69,6 @@ _HTTP_PROBLEMS = {
         "the body is too large; send less at once, or, without a token or a session, show one",
     ),
 }
-
-_REMEDIES = {
-    "missing": "is missing; give it",
-    "extra_forbidden": "is not known here; leave it out",
-    "string_unicode": "holds half a character; send whole characters in UTF-8",
-    "model_attributes_type": "must be a JSON object",
-    "dict_type": "must be a JSON object",
-    "list_type": "must be a list",
-    "string_type": "must be a text",
-    "uuid_parsing": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
-    "uuid_type": "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11",
-}
-"""Messages for error types whose own message does not name the remedy."""
-
-
-@dataclass(frozen=True)
-class FieldProblem:
-    """What is wrong with one field of a request.
-
-    Attributes:
-        field: Its path as the client wrote it, dotted, list indices from 0 included.
-        message: Continues from the field's name; says what to write instead.
-    """
-
-    field: str
-    code: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -208,7 +181,7 @@ def of_domain(error: SegueError) -> Problem:
         case GoneError():
             status, code = 410, error.what
         case TooManyRequestsError():
-            status, headers = 429, {"Retry-After": str(error.retry_after_seconds)}
+            status, headers = 429, _rate_limit(error)
         case NotSignedInError() | SignInRefusedError():
             invalid = ', error="invalid_token"' if getattr(error, "token_given", False) else ""
             status, headers = 401, {"WWW-Authenticate": f'Bearer realm="segue"{invalid}'}
@@ -220,6 +193,20 @@ def of_domain(error: SegueError) -> Problem:
         case _:
             pass
     return Problem(status, code, str(error), members=members, headers=headers)
+
+
+def _rate_limit(error: TooManyRequestsError) -> Mapping[str, str]:
+    """Say when to come again, and the quota if there is one.
+
+    As in draft-ietf-httpapi-ratelimit-headers-10; what is left is not enough for the request.
+    """
+    wait = error.retry_after_seconds
+    headers = {"Retry-After": str(wait)}
+    if error.quota is not None:
+        most, window = error.quota
+        headers["RateLimit-Policy"] = f'"default";q={most};w={window}'
+        headers["RateLimit"] = f'"default";r=0;t={wait}'
+    return headers
 
 
 def _from_fields(errors: Sequence[InvalidFieldError]) -> Problem:
@@ -278,13 +265,3 @@ def _is_not_json(request: Request) -> bool:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
     return has_body and not (kind == "application/json" or kind.endswith("+json"))
-
-
-def field_problem(problem: Mapping[str, Any]) -> FieldProblem:
-    """Translate one of Pydantic's errors; the first part of its ``loc`` is where it was sent."""
-    kind = str(problem["type"])
-    where = [str(part) for part in problem["loc"]]
-    path = ".".join(where[1:]) or where[0]
-    said = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    message = _REMEDIES.get(kind) or f"{said[:1].lower()}{said[1:]}"
-    return FieldProblem(path[:_FIELD_PATH_LENGTH], kind, message)

@@ -7,7 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.idempotency import OnceDep, located
+from api.etags import TAGGED, IfMatchDep, tagged
+from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery
 from api.schemas.base import Listing
 from api.schemas.sequences import (
@@ -18,10 +19,12 @@ from api.schemas.sequences import (
     PreviewRequest,
     Sequence,
     SequenceChanges,
+    SequenceEdition,
     SequenceQuery,
     SequenceSummary,
 )
 from services.enrollments.previews import StepText
+from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter(prefix="/sequences", tags=["sequences"])
 
@@ -45,23 +48,33 @@ async def list_sequences(
     return await SEQUENCE_CURSORS.listing(SequenceSummary, query, find)
 
 
-@router.get("/{sequence_id}")
-async def get_sequence(sequence_id: UUID, services: ServicesDep) -> Sequence:
-    """Return one sequence with its current steps."""
-    return Sequence.model_validate(await services.sequences.get(sequence_id))
+@router.get("/{sequence_id}", responses={200: TAGGED})
+async def get_sequence(sequence_id: UUID, services: ServicesDep, response: Response) -> Sequence:
+    """Return one sequence with its current steps.
+
+    Its `ETag` tells what people change: an enrollment that is counted leaves it as it is.
+    """
+    return _shown(response, await services.sequences.get(sequence_id))
 
 
-@router.patch("/{sequence_id}")
+@router.patch("/{sequence_id}", responses={200: TAGGED})
 async def change_sequence(
-    sequence_id: UUID, body: SequenceChanges, services: ServicesDep, user: CurrentUser
+    sequence_id: UUID,
+    body: SequenceChanges,
+    services: ServicesDep,
+    user: CurrentUser,
+    if_match: IfMatchDep,
+    response: Response,
 ) -> Sequence:
     """Change only the given fields.
 
     Changed steps become the next version, for contacts enrolled from now on; everything else
     applies to all enrollments at once. 409 `sequence_archived`.
     """
-    changed = await services.sequences.change(sequence_id, body.change(), user.id)
-    return Sequence.model_validate(changed)
+    changed = await services.sequences.change(
+        sequence_id, body.change(), user.id, only_if=if_match.on(SequenceEdition)
+    )
+    return _shown(response, changed)
 
 
 @router.post("/{sequence_id}/activate", response_model=Sequence, dependencies=[Sends])
@@ -109,8 +122,9 @@ async def duplicate_sequence(
 
     `Location` is its address.
     """
-    made = await once.answer(lambda: services.duplicating.duplicate(sequence_id, user.id))
-    return located(made, "sequences")
+    return await once.into("/api/sequences").answer(
+        lambda: services.duplicating.duplicate(sequence_id, user.id)
+    )
 
 
 @router.get("/{sequence_id}/overview")
@@ -134,3 +148,9 @@ async def preview_steps(
         return {"steps": await found}
 
     return await once.answer(preview, repeatable=True)
+
+
+def _shown(response: Response, sequence: SequenceRecord) -> Sequence:
+    """Show a sequence, and its ``ETag``."""
+    tagged(response, SequenceEdition.model_validate(sequence))
+    return Sequence.model_validate(sequence)

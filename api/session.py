@@ -13,7 +13,6 @@ from api.dependencies import (
     authorize,
     cookie_name,
 )
-from api.problems import MEDIA_TYPE
 from api.same_origin import CrossSiteError, is_same_origin
 from api.schemas.access import Session, SigningIn
 from services.access.known_devices import DEVICE_KEPT
@@ -104,15 +103,7 @@ async def get_session(caller: CurrentCaller, response: Response) -> Session:
     return Session.of(caller)
 
 
-_NO_SESSION = {
-    "description": "`no_session`: a token was shown, which is revoked instead.",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
-
-
-@router.delete(
-    "", status_code=204, dependencies=[_Authorized, OwnAccount], responses={409: _NO_SESSION}
-)
+@router.delete("", status_code=204, dependencies=[_Authorized, OwnAccount])
 async def sign_out(
     caller: CurrentCaller, response: Response, services: ServicesDep, settings: SettingsDep
 ) -> None:

@@ -118,6 +118,12 @@ async def list_own_tokens(
     return await _tokens(services, user.id, query)
 
 
+@router.get("/me/tokens/{token_id}")
+async def get_own_token(token_id: UUID, services: ServicesDep, user: CurrentUser) -> Token:
+    """Return one of your tokens, a revoked one too."""
+    return Token.model_validate(await services.tokens.get(user.id, token_id))
+
+
 @router.delete("/me/tokens/{token_id}", status_code=204, dependencies=[OwnAccount])
 async def revoke_own_token(token_id: UUID, services: ServicesDep, user: CurrentUser) -> None:
     """Revoke one of your tokens; repeating it does no harm."""
@@ -186,7 +192,7 @@ async def create_set_up_link(
         )
         return SetUpLink(**_told(link, settings))
 
-    return await once.answer_with_secret("set_up_url", make)
+    return await once.into(f"/api/users/{user_id}").answer_with_secret("set_up_url", make)
 
 
 @router.post(
@@ -209,6 +215,12 @@ async def list_tokens(
 ) -> Listing[Token]:
     """List a user's tokens, newest first: expired ones too, but not revoked ones."""
     return await _tokens(services, user_id, query)
+
+
+@router.get("/users/{user_id}/tokens/{token_id}", dependencies=[AdminOnly])
+async def get_token(user_id: UUID, token_id: UUID, services: ServicesDep) -> Token:
+    """Return one of a user's tokens, a revoked one too."""
+    return Token.model_validate(await services.tokens.get(user_id, token_id))
 
 
 @router.delete("/users/{user_id}/tokens/{token_id}", status_code=204, dependencies=[AdminOnly])

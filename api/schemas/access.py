@@ -1,20 +1,22 @@
 """Schemas of users, tokens and sessions."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import SHOWN_ONCE, Moment, Omissible, Schema
+from api.schemas.base import SHOWN_ONCE, Moment, Omissible, Schema, limits
 from api.schemas.contacts import PersonName
 from domain.statuses.access import Role, TokenScope
-from services.access.users import Caller
+from services.access.passwords import PASSWORD_LENGTH, PASSWORD_LENGTH_MOST
+from services.access.users import EMAIL_LENGTH, Caller
 
 
 class NewUser(Schema):
     """A user to add."""
 
-    email: str = Field(max_length=320)
+    email: str = Field(max_length=EMAIL_LENGTH)
     name: PersonName = ""
     role: Role
 
@@ -81,7 +83,9 @@ class Token(Schema):
     scopes: list[TokenScope]
     created_at: datetime
     expires_at: datetime | None
-    revoked_at: datetime | None = Field(description="Null in lists, which leave revoked ones out.")
+    revoked_at: datetime | None = Field(
+        description="Null while it is good; lists leave revoked ones out."
+    )
     last_used_at: datetime | None = Field(description="To the minute.")
 
 
@@ -103,7 +107,9 @@ class NewPassword(Schema):
     """A new password in place of the current one."""
 
     current_password: str = Field(max_length=2000)
-    new_password: str = Field(max_length=2000)
+    new_password: Annotated[
+        str, limits(minLength=PASSWORD_LENGTH, maxLength=PASSWORD_LENGTH_MOST)
+    ] = Field(max_length=2000)
     revoke_tokens: bool = False
     """Whether to revoke all your tokens as well."""
 

@@ -1,4 +1,4 @@
-"""What all schemas share: their base, pages of a list, problems, moments and numbers."""
+"""What all schemas share: their base, pages of a list, moments and numbers."""
 
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -13,9 +13,10 @@ from pydantic import (
     GetCoreSchemaHandler,
     model_validator,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import plain_serializer_function_ser_schema
 
+from api.field_problems import OUT_OF_RANGE, TOO_MANY_FIELDS
 from domain.platform.moments import written
 
 _Item = TypeVar("_Item", bound="Schema")
@@ -26,6 +27,12 @@ _AN_ID = "6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11"
 Omissible: Any = Field(default_factory=lambda: None)
 """Default of what may be left out of a change but may not be null."""
 
+
+def limits(**schema: Any) -> Any:  # noqa: ANN401 - a FieldInfo, for Annotated
+    """Document limits of a field, in the words of JSON Schema, that its use case checks."""
+    return Field(json_schema_extra=schema)
+
+
 SHOWN_ONCE = (
     "Shown in this answer and never again: null when the answer to an `Idempotency-Key` is"
     " repeated."
@@ -35,7 +42,7 @@ SHOWN_ONCE = (
 
 def _of_our_time(moment: datetime) -> datetime:
     if not 1900 <= moment.year <= 2200:
-        raise ValueError("must be in the years 1900 to 2200")
+        raise PydanticCustomError(OUT_OF_RANGE, "must be in the years 1900 to 2200")
     return moment
 
 
@@ -80,7 +87,7 @@ class Schema(BaseModel):
     def _not_too_much(cls, given: Any) -> Any:  # noqa: ANN401 - whatever was sent
         """Refuse very many fields at once, instead of naming each as unknown."""
         if isinstance(given, dict) and len(given) > _FIELDS_MOST:
-            raise ValueError(f"has more than {_FIELDS_MOST} fields")
+            raise PydanticCustomError(TOO_MANY_FIELDS, f"has more than {_FIELDS_MOST} fields")
         return given
 
     def as_fields(self) -> Any:  # noqa: ANN401 - the TypedDict of a use case
@@ -110,22 +117,14 @@ class Listing(Schema, Generic[_Item]):
     # That takes longer than all else that it does with them.
     model_config = ConfigDict(use_attribute_docstrings=False)
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Name the pages of one list, as the document shows them: ``ContactList``."""
+        return f"{params[0].__name__}List"
+
     items: list[_Item]
     next_cursor: str | None = Field(
         description="Give it back as `cursor` for the next page; null on the last one."
-    )
-
-
-class Problem(BaseModel):
-    """An error (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="Stable; decide by this.")
-    errors: list[dict[str, str]] = Field(
-        default_factory=list, description="For 422: `{field, code, message}` of each wrong field."
     )
 
 

@@ -9,15 +9,15 @@ from uuid import UUID
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.json_schema import WithJsonSchema
 
-from api.schemas.base import _AN_ID, Omissible, PhoneText, Schema
+from api.schemas.base import _AN_ID, Omissible, PhoneText, Schema, limits
 from domain.contacts.fields import KEY_PATTERN, MAX_FIELDS
 from domain.statuses.contacts import FieldType, LineType
+from services.contacts import groups
 from services.contacts.contacts import UPSERTED_AT_ONCE
 from services.contacts.fields import LABEL_LENGTH
-from services.contacts.groups import MEMBERS_AT_ONCE
 from services.contacts.values import EXTERNAL_ID_LENGTH, NAME_LENGTH
 
-PersonName = Annotated[str, Field(max_length=NAME_LENGTH * 2)]
+PersonName = Annotated[str, Field(max_length=NAME_LENGTH)]
 
 ZoneName = Annotated[
     str, Field(max_length=64, description="IANA name.", examples=["America/New_York"])
@@ -192,7 +192,7 @@ class ContactField(Schema):
 class NewGroup(Schema):
     """A group to create."""
 
-    name: str = Field(max_length=200)
+    name: Annotated[str, Field(max_length=groups.NAME_LENGTH), limits(minLength=1)]
 
 
 class GroupChanges(Schema):
@@ -213,7 +213,9 @@ class Group(Schema):
 class ContactIds(Schema):
     """Contacts to add to a group or remove from it."""
 
-    contact_ids: list[UUID] = Field(min_length=1, max_length=MEMBERS_AT_ONCE, examples=[[_AN_ID]])
+    contact_ids: list[UUID] = Field(
+        min_length=1, max_length=groups.MEMBERS_AT_ONCE, examples=[[_AN_ID]]
+    )
 
 
 class AddedMembers(Schema):

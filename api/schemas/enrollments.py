@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from api.paging import FieldsQuery, PageQuery, Search
-from api.schemas.base import ListedUser, Listing, Named, PhoneText, Schema
-from api.schemas.sequences import TextBody
+from api.schemas.base import ListedUser, Listing, Named, PhoneText, Schema, limits
+from api.schemas.sequences import MediaUrls, TextBody
 from domain.contacts.fields import KEY_PATTERN
 from domain.enrollments.variables import MAX_VARIABLES
 from domain.statuses.enrollments import (
@@ -20,7 +20,8 @@ from domain.statuses.enrollments import (
 )
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
-from services.enrollments.enrolling import ContactAsked, SkipCode
+from services.enrollments.enrolling import MAX_CONTACTS, ContactAsked, SkipCode
+from services.enrollments.selection import MAX_ENROLLMENTS
 from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
 from storage.enrollments.list_filter import ListFilter
@@ -31,7 +32,9 @@ _IDS_MOST = 20_000
 
 
 class _Selected(Schema):
-    enrollment_ids: list[UUID] = Field(max_length=_IDS_MOST)
+    enrollment_ids: Annotated[list[UUID], limits(minItems=1, maxItems=MAX_ENROLLMENTS)] = Field(
+        max_length=_IDS_MOST
+    )
     """1 to 10,000; duplicates count once."""
 
 
@@ -73,7 +76,12 @@ class ContactToEnroll(Schema):
 class NewEnrollments(Schema):
     """Whom to enroll: exactly one of the three."""
 
-    contact_ids: list[UUID] | None = Field(default=None, max_length=_IDS_MOST)
+    contact_ids: (
+        Annotated[
+            list[UUID], Field(max_length=_IDS_MOST), limits(minItems=1, maxItems=MAX_CONTACTS)
+        ]
+        | None
+    ) = None
     """1 to 10,000 contacts; duplicates count once."""
     contacts: list[ContactToEnroll] | None = Field(default=None, max_length=_IDS_MOST)
     """1 to 10,000 contacts, each once, with variables of their own."""
@@ -383,7 +391,7 @@ class OneOffText(Schema):
     """Of at most 10 contacts, each of whom gets it once."""
     body: TextBody = ""
     """May be empty if there are pictures."""
-    media_urls: list[str] = Field(default_factory=list, max_length=100)
+    media_urls: MediaUrls = Field(default_factory=list)
     """At most ten `https` addresses."""
 
 

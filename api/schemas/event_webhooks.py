@@ -22,7 +22,7 @@ EndpointUrl = Annotated[
         examples=["https://crm.example.com/segue-events"],
     ),
 ]
-Description = Annotated[str, Field(max_length=DESCRIPTION_LENGTH * 2)]
+Description = Annotated[str, Field(max_length=DESCRIPTION_LENGTH)]
 Types = Annotated[
     list[EventType],
     Field(

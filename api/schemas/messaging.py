@@ -8,20 +8,20 @@ from uuid import UUID
 from pydantic import Field
 
 from api.paging import PageQuery, Search
-from api.schemas.base import ListedUser, Moment, Omissible, PhoneText, Schema
+from api.schemas.base import ListedUser, Moment, Omissible, PhoneText, Schema, limits
 from api.schemas.enrollments import Fault, ListedContact, ListedSender
-from api.schemas.sequences import TextBody
+from api.schemas.sequences import MediaUrls, TextBody
 from domain.platform.names import SEARCH_LENGTH
 from domain.statuses.messaging import ConversationState, Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
 from services.messaging.conversations import ConversationText
-from services.messaging.senders import RATE_MOST
+from services.messaging.senders import NAME_LENGTH, RATE_LEAST, RATE_MOST
 from storage.messaging.conversations import ConversationFilter
 
 Rate = Annotated[
     Decimal,
     Field(
-        gt=0,
+        ge=RATE_LEAST,
         le=RATE_MOST,
         decimal_places=3,
         allow_inf_nan=False,
@@ -30,10 +30,13 @@ Rate = Annotated[
 ]
 
 
+SenderName = Annotated[str, Field(max_length=NAME_LENGTH), limits(minLength=1)]
+
+
 class NewSender(Schema):
     """A sender to add: a number or a Messaging Service."""
 
-    name: str = Field(max_length=200)
+    name: SenderName
     phone: PhoneText | None = None
     messaging_service_sid: str | None = Field(default=None, max_length=64)
     segments_per_second: Rate = Decimal(1)
@@ -42,7 +45,7 @@ class NewSender(Schema):
 class SenderChanges(Schema):
     """What to change of a sender; what is left out stays. Its number never changes."""
 
-    name: str = Field(default_factory=str, max_length=200)
+    name: SenderName = Field(default_factory=str)
     segments_per_second: Rate = Field(default_factory=Decimal)
 
 
@@ -89,7 +92,7 @@ class NewMessage(Schema):
 
     body: TextBody = ""
     """May be empty if there are pictures. Merge fields are filled in when it is written."""
-    media_urls: list[str] = Field(default_factory=list, max_length=100)
+    media_urls: MediaUrls = Field(default_factory=list)
     """At most ten `https` addresses."""
     send_at: Moment | None = None
     """When it may go, within 365 days; left out: at once. What holds then decides whether it does:

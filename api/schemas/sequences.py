@@ -7,15 +7,21 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from api.field_problems import INVALID_TEXT
 from api.paging import PageQuery
-from api.schemas.base import Named, Omissible, Schema
+from api.schemas.base import Named, Omissible, Schema, limits
 from domain.sequences.segments import measure
+from domain.sequences.texts import MAX_CHARACTERS, MAX_MEDIA
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.sequences.sequences import (
+    AT_TIME_PATTERN,
     DEFAULT_REPLY_WINDOW,
+    MAX_DELAY,
     MAX_NAME,
+    MAX_REPLY_WINDOW,
+    MAX_STEPS,
     SequenceChange,
     SequenceDraft,
     StepDraft,
@@ -29,20 +35,34 @@ def _whole(text: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise PydanticCustomError("string_unicode", "holds half a character") from None
+            raise PydanticCustomError(
+                INVALID_TEXT, "holds half a character; send whole characters in UTF-8"
+            ) from None
     return text
+
+
+def _without_fraction(number: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    """Take 60.0 for 60: both are integers in JSON Schema."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 TextBody = Annotated[
     str,
     AfterValidator(_whole),
+    limits(minLength=1, maxLength=MAX_CHARACTERS),
     Field(
         description="At most 1600 characters; merge fields like `{{first_name|there}}`.",
         examples=["Hi {{first_name|there}}, do you have a minute this week?"],
     ),
 ]
-SequenceName = Annotated[str, Field(max_length=MAX_NAME * 2, examples=["Welcome"])]
-WholeSeconds = Annotated[int, Field(strict=True)]
+SequenceName = Annotated[str, Field(max_length=MAX_NAME, examples=["Welcome"]), limits(minLength=1)]
+WholeSeconds = Annotated[int, BeforeValidator(_without_fraction), Field(strict=True)]
+Delay = Annotated[WholeSeconds, limits(minimum=0, maximum=int(MAX_DELAY.total_seconds()))]
+ReplyWindow = Annotated[
+    WholeSeconds, limits(minimum=0, maximum=int(MAX_REPLY_WINDOW.total_seconds()))
+]
+MediaUrls = Annotated[list[str], Field(max_length=100), limits(maxItems=MAX_MEDIA)]
+TimeOfDay = Annotated[str, limits(pattern=AT_TIME_PATTERN), Field(examples=["09:30"])]
 Window = Annotated[
     dict[str, list[str]] | None,
     Field(
@@ -59,11 +79,11 @@ class NewStep(Schema):
     """A step: `delay_seconds` (and `at_time`) if the sequence is ongoing, `send_at` otherwise."""
 
     body: TextBody
-    media_urls: list[str] = Field(default_factory=list, max_length=100)
+    media_urls: MediaUrls = Field(default_factory=list)
     """At most ten: the `url` of `POST /api/media`, or `https` addresses that anyone can open."""
-    delay_seconds: WholeSeconds | None = None
+    delay_seconds: Delay | None = None
     """After the text before; 0 to 365 days."""
-    at_time: str | None = Field(default=None, examples=["09:30"])
+    at_time: TimeOfDay | None = None
     """Time of the day the delay leads to; only with whole days."""
     send_at: str | None = Field(default=None, examples=["2027-12-01T09:30"])
     """Date and time on the contact's own clock, without a zone."""
@@ -73,7 +93,7 @@ class NewStep(Schema):
         return StepDraft(**{**dict(self), "media_urls": tuple(self.media_urls)})
 
 
-Steps = Annotated[list[NewStep], Field(max_length=1000)]
+Steps = Annotated[list[NewStep], Field(max_length=1000), limits(minItems=1, maxItems=MAX_STEPS)]
 
 
 class NewSequence(Schema):
@@ -87,7 +107,7 @@ class NewSequence(Schema):
     person."""
     counts_as_reply: CountsAsReply = CountsAsReply.HUMAN
     """`any`: reactions and automatic replies count too."""
-    reply_window_seconds: WholeSeconds = int(DEFAULT_REPLY_WINDOW.total_seconds())
+    reply_window_seconds: ReplyWindow = int(DEFAULT_REPLY_WINDOW.total_seconds())
     send_window: Window = Field(default_factory=DEFAULT_WINDOW.dump)
     steps: Steps
 
@@ -104,7 +124,7 @@ class SequenceChanges(Schema):
     kind: SequenceKind = Omissible
     on_reply: ReplyPolicy = Omissible
     counts_as_reply: CountsAsReply = Omissible
-    reply_window_seconds: WholeSeconds = Omissible
+    reply_window_seconds: ReplyWindow = Omissible
     send_window: Window = Omissible
     steps: Steps = Omissible
 
@@ -203,11 +223,20 @@ class Sequence(SequenceSummary):
     steps: list[Annotated[Step, BeforeValidator(Step.of)]]
 
 
+class SequenceEdition(Schema):
+    """What an ``ETag`` of a sequence tells apart: every change by people, and no enrollment."""
+
+    id: UUID
+    state: SequenceState
+    version: int
+    updated_at: datetime
+
+
 class StepText(Schema):
     """A step's text, as it may be written."""
 
     body: TextBody
-    media_urls: list[str] = Field(default_factory=list, max_length=100)
+    media_urls: MediaUrls = Field(default_factory=list)
 
 
 class PreviewRequest(Schema):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.access.limits import TOKEN_LIFETIME
 from domain.platform import names
-from domain.platform.errors import InvalidFieldError, NotFoundError, required
+from domain.platform.errors import InvalidFieldError, required
 from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import TokenScope
@@ -144,6 +144,17 @@ class Tokens:
             rows = await tokens.of_user(tx, user_id, after=after, limit=limit + 1)
         return cut(rows, limit, by_creation).showing(TokenDetails.of)
 
+    async def get(self, user_id: UUID, token_id: UUID) -> TokenDetails:
+        """Return a token, a revoked one too.
+
+        Raises:
+            NotFoundError: The user has no such token.
+        """
+        async with self._database.transaction() as tx:
+            return TokenDetails.of(
+                required(await tokens.get(tx, user_id, token_id), "token", token_id)
+            )
+
     async def revoke(self, user_id: UUID, token_id: UUID) -> None:
         """Revoke a token. Repeating it is harmless.
 
@@ -151,8 +162,7 @@ class Tokens:
             NotFoundError: The user has no such token.
         """
         async with self._database.transaction() as tx:
-            if not await tokens.is_of(tx, user_id, token_id):
-                raise NotFoundError("token", token_id)
+            required(await tokens.get(tx, user_id, token_id), "token", token_id)
             if await tokens.revoke(tx, token_id):
                 await audit.record(tx, "token.revoke", "token", [token_id], of=str(user_id))
 

@@ -26,6 +26,9 @@ TOKEN_PREFIX = "sgt_"  # noqa: S105 - marks our tokens for secret scanners
 TOKEN_BYTES = 32
 """Random bytes in a token, a session's or an API's: 43 URL-safe characters."""
 
+EMAIL_LENGTH = 254
+"""Most characters of an e-mail address (RFC 3696, erratum 1690)."""
+
 _TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
 NOTE_USE_EVERY = timedelta(minutes=1)
 """Between two notes of when a session or a token was last used."""
@@ -279,7 +282,7 @@ def clean_email(raw: str) -> str:
     Raises:
         InvalidFieldError: Not an e-mail address.
     """
-    text = names.clean(raw, field="email", most=254)
+    text = names.clean(raw, field="email", most=EMAIL_LENGTH)
     try:
         return validate_email(
             text, check_deliverability=False, globally_deliverable=False

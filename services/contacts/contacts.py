@@ -94,6 +94,8 @@ class Contacts:
     async def of_external_id(self, external_id: str) -> ContactDetails:
         """Read the contact with an external id.
 
+        ``only_if`` is called with the locked contact, and raises to leave it unchanged.
+
         Raises:
             InvalidFieldError: It is not one that a contact can have.
             NotFoundError: There is no such contact.

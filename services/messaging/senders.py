@@ -163,7 +163,11 @@ class Senders:
                 values[field] = None if value is None else cleaners[field](value)
         identities = ("phone", "messaging_service_sid")
         if "phone" in fields and sum(fields[field] is not None for field in identities) != 1:
-            problems.add("phone", "or messaging_service_sid is needed; give one of them")
+            problems.add(
+                "phone",
+                "or messaging_service_sid is needed; give one of them",
+                code="one_of_two",
+            )
         problems.raise_any()
         return values
 

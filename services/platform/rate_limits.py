@@ -10,12 +10,19 @@ from storage.platform.database import Database, Transaction
 
 
 class TooManyRequestsError(SegueError):
-    """Something was tried too often."""
+    """Something was tried too often.
+
+    Attributes:
+        quota: How many are taken in a window of how many seconds; None where the wait grows.
+    """
 
     code = "too_many_requests"
 
-    def __init__(self, reason: str, retry_after: timedelta) -> None:
+    def __init__(
+        self, reason: str, retry_after: timedelta, quota: tuple[int, int] | None = None
+    ) -> None:
         self.retry_after = retry_after
+        self.quota = quota
         seconds = self.retry_after_seconds
         unit = "second" if seconds == 1 else "seconds"
         super().__init__(f"{reason}; try again in {seconds} {unit}")
@@ -44,4 +51,5 @@ async def take(
         wait = await rate_limits.take(tx, key, cost, most, window)
     if wait is not None:
         span = int(window.total_seconds())
-        raise TooManyRequestsError(f"at most {most} of these are taken in {span} seconds", wait)
+        reason = f"at most {most} of these are taken in {span} seconds"
+        raise TooManyRequestsError(reason, wait, (most, span))

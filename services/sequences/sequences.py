@@ -1,7 +1,7 @@
 """Sequences: writing them, and moving them through their states."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
@@ -32,7 +32,8 @@ MAX_REPLY_WINDOW = timedelta(days=90)
 DEFAULT_REPLY_WINDOW = timedelta(days=7)
 
 _ONE_DAY_SECONDS = 86_400
-_AT_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+AT_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_AT_TIME = re.compile(AT_TIME_PATTERN)
 _SEND_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
 
 
@@ -84,6 +85,10 @@ class SequenceChange(TypedDict, total=False):
     counts_as_reply: CountsAsReply
     reply_window_seconds: int
     send_window: WINDOW_JSON | None
+
+
+def _always(_sequence: SequenceRecord) -> None:
+    """Change whatever it is."""
 
 
 class Sequences:
@@ -165,11 +170,13 @@ class Sequences:
         user_id: UUID,
         *,
         based_on: int | None = None,
+        only_if: Callable[[SequenceRecord], None] = _always,
     ) -> SequenceRecord:
         """Change a sequence; different steps become its next version.
 
         Enrollments stay on their version; everything else applies to them at once. ``based_on`` is
-        the version that the user saw; None overwrites any.
+        the version that the user saw; None overwrites any. ``only_if`` is called with the locked
+        sequence, and raises to leave it unchanged.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -184,6 +191,7 @@ class Sequences:
                 raise ConflictError(
                     "sequence_archived", "the sequence is archived; write a new one instead"
                 )
+            only_if(old)
             if based_on is not None and based_on != old.version:
                 raise ConflictError(
                     "version_outdated",

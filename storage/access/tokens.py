@@ -79,10 +79,10 @@ async def lock_valid(tx: Transaction, token_id: UUID) -> bool:
     return await tx.scalar(query.with_for_update(read=True)) is not None
 
 
-async def is_of(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
-    """Tell whether a token is this user's, valid or not."""
+async def get(tx: Transaction, user_id: UUID, token_id: UUID) -> ApiToken | None:
+    """Read a token of this user, valid or not."""
     own = col(ApiToken.id) == token_id, col(ApiToken.user_id) == user_id
-    return await tx.scalar(select(col(ApiToken.id)).where(*own)) is not None
+    return await tx.scalar(select(ApiToken).where(*own))
 
 
 async def revoke(tx: Transaction, token_id: UUID) -> bool:

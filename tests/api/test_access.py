@@ -365,7 +365,10 @@ async def test_enrolling_too_many_in_an_hour_is_refused_and_rolled_back(
     assert [len(first.json()["enrolled"]), len(again.json()["enrolled"])] == [2, 0]
     assert second.status_code == 429
     assert second.json()["code"] == "too_many_requests"
-    assert 1 <= int(second.headers["retry-after"]) <= 3600
+    wait = int(second.headers["retry-after"])
+    assert 1 <= wait <= 3600
+    assert second.headers["ratelimit"] == f'"default";r=0;t={wait}'
+    assert re.fullmatch(r'"default";q=\d+;w=3600', second.headers["ratelimit-policy"])
     assert len(third.json()["enrolled"]) == 1  # refused enrollments were not counted
     assert later.status_code == 429
     assert len(other.json()["enrolled"]) == 2  # each user has a limit of their own

@@ -3,6 +3,8 @@
 import json
 import re
 from base64 import b64decode
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, cast
 
 import httpx
@@ -20,6 +22,7 @@ OPERATIONS = {
     for method, operation in operations.items()
 }
 FOR_PEOPLE = [name for name, (_, path, _) in OPERATIONS.items() if path.startswith("/api/")]
+PROBLEM = DOCUMENT["components"]["schemas"]["Problem"]
 READS = [name for name in FOR_PEOPLE if OPERATIONS[name][0] == "get"]
 
 
@@ -43,6 +46,51 @@ def test_every_route_has_a_summary_a_description_and_examples() -> None:
             assert content["example"]
         for parameter in operation.get("parameters", ()):
             assert parameter["in"] != "path" or parameter["example"]
+
+
+def test_document_is_fit_for_generated_clients() -> None:
+    """Requests are closed and answers open, nothing in an address is null, errors have a type."""
+    schemas = DOCUMENT["components"]["schemas"]
+    wrong = [one for name in OPERATIONS for one in _unfit(name)]
+    sent, answered = set[str](), set[str]()
+    for _, _, operation in OPERATIONS.values():
+        sent |= set(reached(operation.get("requestBody")))
+        answered |= set(reached(operation["responses"]))
+    for name, schema in schemas.items():
+        if not re.fullmatch(r"[A-Z][A-Za-z]+", name):
+            wrong.append(f"{name}: no name for a class")
+        if schema["type"] == "object" and name in sent & answered:
+            wrong.append(f"{name}: sent, so closed, and answered, so open")
+        is_closed = schema.get("additionalProperties") is False
+        if schema["type"] == "object" and is_closed != (name in sent):
+            wrong.append(f"{name}: closed {is_closed}, sent {name in sent}")
+    assert wrong == []
+    assert all(tag["description"] for tag in DOCUMENT["tags"])
+
+
+def _unfit(name: str) -> Iterator[str]:
+    """Say what of an operation generated clients could not use."""
+    _, _, operation = OPERATIONS[name]
+    for parameter in operation.get("parameters", ()):
+        if "null" in str(parameter["schema"]):
+            yield f"{name}: {parameter['name']} can be null"
+    for status, response in operation["responses"].items():
+        shared = response.get("$ref", "").rpartition("/")[2]
+        whole = DOCUMENT["components"]["responses"][shared] if shared else response
+        leads_to = set(reached(whole))
+        if not status.startswith("2") and leads_to != {"Problem", *reached(PROBLEM)}:
+            yield f"{name}: {status} is no problem"
+        if status == "201" and "Location" not in whole["headers"]:
+            yield f"{name}: 201 without Location"
+        if status == "202" and "Job" not in leads_to:
+            yield f"{name}: 202 without a job"
+
+
+def reached(part: Any) -> Iterator[str]:
+    """Name the schemas that a part of the document leads to, more than once maybe."""
+    for name in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(part)):
+        yield name
+        yield from reached(DOCUMENT["components"]["schemas"][name])
 
 
 async def test_examples_of_reads_are_answered_as_documented(
@@ -71,6 +119,10 @@ async def check_example(name: str, there: dict[str, str], admin: httpx.AsyncClie
         **_sent(operation, example.body, there),
     )
     assert answer.status_code == status, f"{name}: {answer.text}"
+    if status == HTTPStatus.CREATED:
+        made = await admin.get(answer.headers["Location"])
+        assert made.status_code == 200, name
+        assert made.json()["id"] == answer.json().get("id", made.json()["id"]), name
     documented = operation["responses"][str(status)].get("content", {})
     if "application/json" in documented:
         schema = documented["application/json"]["schema"]

@@ -1,6 +1,7 @@
 """A sequence > Settings: everything but its steps; changes take effect at once."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -11,7 +12,7 @@ from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import render_tab
-from domain.platform.errors import InvalidFieldError
+from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.sequences.timing import DAYS, DEFAULT_WINDOW
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from services.sequences.sequences import SequenceChange
@@ -30,6 +31,7 @@ class SettingsFields(FormFields):
         any_time: Whether there is no send window.
         open: The days it opens on.
         opens: ``HH:MM`` by day in the week's order; ``closes`` likewise.
+        edition: Tells the settings that the form was filled from; empty for any.
     """
 
     name: str = ""
@@ -42,6 +44,7 @@ class SettingsFields(FormFields):
     open: list[str] = Field(default_factory=list)
     opens: list[str] = Field(default_factory=list)
     closes: list[str] = Field(default_factory=list)
+    edition: str = ""
 
     @classmethod
     def of(cls, sequence: SequenceRecord) -> "SettingsFields":
@@ -62,6 +65,19 @@ class SettingsFields(FormFields):
             opens=[shown.get(day, fallback)[0] for day in DAYS],
             closes=[shown.get(day, fallback)[1] for day in DAYS],
         )
+
+    def require_edition(self, sequence: SequenceRecord) -> None:
+        """Refuse to overwrite settings that somebody else saved since the form was shown.
+
+        Raises:
+            ConflictError: ``settings_outdated``.
+        """
+        if self.edition not in {"", edition_of(sequence)}:
+            raise ConflictError(
+                "settings_outdated",
+                "somebody saved other settings meanwhile; look at them first, or save again to put"
+                " yours in their place",
+            )
 
     def window(self) -> Mapping[str, list[str]] | None:
         """Return the window as services read it; None for any time.
@@ -97,6 +113,13 @@ class SettingsFields(FormFields):
         return int(number) * UNITS[self.reply_unit]
 
 
+def edition_of(sequence: SequenceRecord) -> str:
+    """Name an edition of a sequence's settings."""
+    return blake2b(
+        SettingsFields.of(sequence).model_dump_json().encode(), digest_size=8
+    ).hexdigest()
+
+
 @router.get("/sequences/{sequence_id}/settings")
 async def show_sequence_settings(page: PageDep, sequence_id: UUID) -> Response:
     """Show a sequence's settings."""
@@ -118,7 +141,9 @@ async def change_sequence_settings(
             reply_window_seconds=form.reply_window_seconds(),
             send_window=form.window(),
         )
-        await page.services.sequences.change(sequence_id, change, page.user.id)
+        await page.services.sequences.change(
+            sequence_id, change, page.user.id, only_if=form.require_edition
+        )
         words = "The settings are saved and hold from now on."
         return page.redirect_to("show_sequence_settings", words, sequence_id=sequence_id)
     return await _render(page, await page.services.sequences.get(sequence_id), form)
@@ -130,6 +155,7 @@ async def _render(page: Page, sequence: SequenceRecord, form: SettingsFields) ->
         sequence,
         "sequences/settings.html",
         form=form,
+        edition=edition_of(sequence),
         days=[(day, LABELS.days[day], *_times(form, number)) for number, day in enumerate(DAYS)],
         units=[(unit, unit.capitalize()) for unit in UNITS],
         sender_options=await page.sender_options(),

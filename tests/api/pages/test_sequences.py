@@ -175,6 +175,31 @@ async def test_settings_are_shown_and_change_at_once(
     assert page.text.count('type="time"') == 2 * len(DAYS)
 
 
+async def test_stale_settings_do_not_overwrite_newer_ones(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    path = f"/sequences/{sequence.id}/settings"
+
+    def edition(page: httpx.Response) -> str:
+        return str(re.findall(r'name="edition" value="(\w+)"', page.text)[0])
+
+    fields: dict[str, object] = {
+        "sender_id": str(world.sender_id),
+        "reply_number": "7",
+        "any_time": "true",
+        "edition": edition(await member.get(path)),
+    }
+    first = await member.post(path, data={**fields, "name": "Mia's"})
+    second = await member.post(path, data={**fields, "name": "Ben's"})
+    assert (first.status_code, second.status_code) == (303, 409)
+    assert "Somebody saved other settings meanwhile" in second.text
+    assert 'value="Ben&#39;s"' in second.text
+    knowing = {**fields, "name": "Ben's", "edition": edition(second)}
+    assert (await member.post(path, data=knowing)).status_code == 303
+    assert (await world.sequences.get(sequence.id)).name == "Ben's"
+
+
 async def test_window_that_never_opens_shows_error_beside_the_day(
     world: World, member: httpx.AsyncClient
 ) -> None:

@@ -1,0 +1,60 @@
+"""What goes over the wire about errors."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.base import Omissible
+from domain.statuses.access import Role, TokenScope
+from domain.statuses.sequences import SequenceState
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class FieldProblem(_Open):
+    """What is wrong with one field of a request."""
+
+    field: str = Field(examples=["steps.1.body"])
+    """Its path as it was sent, dotted, list indices from 0 included."""
+    code: str = Field(description="Stable; docs/problems.md lists all.", examples=["missing"])
+    message: str = Field(
+        description="Continues from the field's name; says what to write instead.",
+        examples=["is missing; give it"],
+    )
+
+
+class Problem(_Open):
+    """An error (RFC 9457); what does not apply is left out."""
+
+    type: str = Field(examples=["urn:segue:problem:phone_taken"])
+    title: str = Field(examples=["Phone taken"])
+    status: int = Field(examples=[409])
+    detail: str = Field(description="For people: what is wrong, and the way out.")
+    code: str = Field(
+        description="Stable; decide by this. docs/problems.md lists all.", examples=["phone_taken"]
+    )
+    errors: list[FieldProblem] = Field(
+        default_factory=list, description="For 422: each wrong field."
+    )
+    away: list[str] = Omissible
+    """`not_ready`: what cannot be reached."""
+    contact_id: UUID = Omissible
+    """`phone_taken`: the contact who has the number."""
+    count: int = Omissible
+    """`active_enrollments`: how many there are."""
+    group_id: UUID = Omissible
+    """`group_taken`: the group that has the name."""
+    kind: str = Omissible
+    """`not_found`: what there is none of."""
+    needed_role: Role = Omissible
+    """`forbidden`: the least role that may do it."""
+    needed_scope: TokenScope = Omissible
+    """`missing_scope`: the scope that the token lacks."""
+    sender_id: UUID = Omissible
+    """`sender_taken`: the sender that has the number or service."""
+    state: SequenceState = Omissible
+    """`sequence_not_active`, `invalid_transition`: the state the sequence is in."""
+    version: int = Omissible
+    """`version_outdated`: the version of the steps that somebody saved meanwhile."""
