@@ -190,7 +190,7 @@ async def seed_demo(settings: Settings) -> None:
             Contacts(database, CONTACT_HOOKS, default_region=region, workspace_zone=zone),
             Groups(database, default_region=region),
             Senders(database, default_region=region),
-            Sequences(database, workspace_zone=zone),
+            Sequences(database, workspace_zone=zone, public_base_url=config.public_base_url),
         )
         for made in await demo.create():
             print(json.dumps(made))

@@ -17,10 +17,12 @@ from api import (
     enrollments,
     event_webhooks,
     exports,
+    fields,
     groups,
     health,
     imports,
     jobs,
+    media,
     messages,
     problems,
     reviews,
@@ -136,13 +138,16 @@ def create_app(
         enroll.UPLOAD_PATH,
     ):
         of_path[path] = settings.import_max_bytes
+    of_path[f"/api{media.UPLOAD_PATH}"] = media.MAX_BODY_BYTES
     app.add_middleware(BodyLimit, limits=Limits(MAX_BODY_BYTES, of_path))
     app.add_middleware(KnownHosts)
     app.include_router(twilio.router, responses={"default": _PROBLEM})  # first: routes are tried
     app.include_router(health.router)
+    app.include_router(media.public)
     for part in (
         exports,  # before what takes an id in the same place
         contacts,
+        fields,
         groups,
         senders,
         sequences,
@@ -150,6 +155,7 @@ def create_app(
         event_webhooks,
         imports,
         jobs,
+        media,
         messages,
         users,
         suppressions,

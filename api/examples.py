@@ -129,6 +129,10 @@ EXAMPLES: Mapping[str, Example] = {
     # Reviews
     "reviews.list_reviews": Example(query={"decided": False, "limit": 20}),
     "reviews.decide_review": Example(body={"decision": "opt_out"}),
+    # Pictures: a GIF of one pixel, in base64 here; on the wire it is sent as it is
+    "media.upload_picture": Example(
+        body={"file": "R0lGODdhAQABAIEAAP///wAAAAAAAAAAACwAAAAAAQABAAAIBAABBAQAOw=="}
+    ),
     # Texts
     "messages.set_message_kind": Example(body={"kind": "human"}),
     # The audit log

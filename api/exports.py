@@ -54,10 +54,11 @@ class CsvFile(StreamingResponse):
 async def export_contacts(
     query: InQuery[ContactFilter], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:
-    """Export contacts as CSV, in the columns that an import reads again."""
-    pieces = await services.exporting.contacts(
-        user.id, search=query.search, group_ids=query.group, sort=query.sort
-    )
+    """Export contacts as CSV, in the columns that an import reads again.
+
+    The workspace's fields follow by key. `owner` is the owner's email address.
+    """
+    pieces = await services.exporting.contacts(user.id, query.wanted(), sort=query.sort)
     return CsvFile.named("contacts", pieces)
 
 

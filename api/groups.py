@@ -10,6 +10,7 @@ from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery, PageQuery
 from api.schemas.base import Listing
 from api.schemas.contacts import AddedMembers, Contact, ContactIds, Group, NewGroup, RemovedMembers
+from storage.contacts.contacts import ContactFilter
 
 router = APIRouter(prefix="/groups", tags=["groups"])
 
@@ -51,7 +52,7 @@ async def list_members(
 ) -> Listing[Contact]:
     """List a group's contacts by name."""
     await services.groups.get(group_id)
-    find = partial(services.contacts.find, group_ids=[group_id])
+    find = partial(services.contacts.find, ContactFilter(group=[group_id]))
     return await MEMBER_CURSORS.within(group_id).listing(Contact, query, find)
 
 

@@ -22,8 +22,9 @@ class HeadAsGet:
         try:
             await self._app(asked, answer.receive, answer.send)
         finally:
-            if "route" in asked:
-                scope["route"] = asked["route"]  # for the request log
+            for name in ("route", "path_params"):  # for the request log
+                if name in asked:
+                    scope[name] = asked[name]
 
 
 class _Bodiless:

@@ -46,6 +46,8 @@ class ContactsImportQuery(ImportQuery):
 
     group_id: UUID | None = None
     """A group to add everyone in the file to."""
+    update_existing: bool = False
+    """Change contacts who exist; otherwise their data stays."""
 
 
 class SuppressionsImportQuery(ImportQuery):
@@ -68,11 +70,15 @@ async def import_contacts(
     """Import contacts from a CSV file in UTF-8, in the background.
 
     The first line names the columns: `phone`, `first_name` or `last_name` or both, and optionally
-    `time_zone` and `line_type`; others are ignored and named in `about.ignored_columns`. The
-    answer is the job, `Location` its address; the `position` of a result is its line in the file.
+    `time_zone`, `line_type`, `external_id`, `owner` (a user's email address) and the workspace's
+    fields by key or label; others are ignored and named in `about.ignored_columns`. The answer is
+    the job, `Location` its address; the `position` of a result is its line in the file. A row is
+    matched by `external_id`, else by `phone`, as in `POST /api/contacts/upsert`; blank cells count
+    as left out.
 
-    Results: `created`; `unchanged`: the contact exists with the same data; `exists`: the number
-    exists with other data, which stays (`detail.contact_id`); `duplicate_in_file`; `invalid`
+    Results: `created`; `unchanged`: the contact exists with the same data; `exists`: it exists
+    with other data, which stays (`detail.contact_id`); with `update_existing`, `changed` instead;
+    `duplicate_in_file`; `invalid`
     (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`,
     `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_region`, `unknown_group`. 413
     `body_too_large`, 409 `upload_canceled`.
@@ -80,7 +86,12 @@ async def import_contacts(
 
     async def receive(data: AsyncIterator[bytes]) -> UUID:
         return await services.importing.receive(
-            data, user.id, dry_run=query.dry_run, group_id=query.group_id, region=query.region
+            data,
+            user.id,
+            dry_run=query.dry_run,
+            update_existing=query.update_existing,
+            group_id=query.group_id,
+            region=query.region,
         )
 
     return await _take(request, once, services.importing, receive, user.id)

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Protocol, TypeVar
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from api.schemas.base import Listing, Schema
+from domain.contacts.fields import KEY_PATTERN, MAX_FIELDS
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import SEARCH_LENGTH
 from domain.platform.paging import Page, Position
@@ -19,6 +20,8 @@ from domain.platform.paging import Page, Position
 _Model = TypeVar("_Model")
 _Item = TypeVar("_Item", bound=Schema)
 _Found = TypeVar("_Found")
+
+_VALUES_MOST = 50
 
 InQuery = Annotated[_Model, Query()]
 """A model read from the query."""
@@ -50,6 +53,72 @@ class FilterQuery(Schema):
             for name, value in given.items()
         }
         return {name: value for name, value in kept.items() if value not in ("", [])}
+
+    def as_parameters(self) -> dict[str, Any]:
+        """Write what was asked as parameters of an address."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+_FIELD_FILTER = "field."
+_FIELD_FILTERS = "field.*"
+_FIELD_PATTERN = rf"^field\.{KEY_PATTERN}$"
+
+
+def _as_patterns(schema: dict[str, Any]) -> None:
+    """Describe a body's field filters as what they are: properties of many names."""
+    described = schema.get("properties", {}).pop(_FIELD_FILTERS, None)
+    if described is not None:
+        schema["patternProperties"] = {_FIELD_PATTERN: described["additionalProperties"]}
+
+
+class FieldsQuery(FilterQuery):
+    """Filters of a list of contacts; ``field.KEY`` is one for each field of the workspace."""
+
+    model_config = ConfigDict(json_schema_extra=_as_patterns)
+
+    fields: dict[str, list[Any]] = Field(
+        default_factory=dict,
+        max_length=MAX_FIELDS,
+        validation_alias=_FIELD_FILTERS,
+        json_schema_extra={
+            "additionalProperties": {
+                "type": "array",
+                "items": {"type": ["string", "number", "boolean"]},
+                "maxItems": _VALUES_MOST,
+            },
+            "propertyNames": {"pattern": _FIELD_PATTERN},
+        },
+    )
+    """`field.KEY=VALUE`: those with this value of the field with the key `KEY`, exactly; repeats
+    for "any of"."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_fields(cls, given: Any) -> Any:  # noqa: ANN401 - whatever the query holds
+        if not isinstance(given, Mapping):
+            return given
+        kept, found = dict[str, Any](), dict[str, list[Any]]()
+        for name, value in given.items():
+            if not (isinstance(name, str) and name.startswith(_FIELD_FILTER)):
+                kept[name] = value
+                continue
+            some = value if isinstance(value, list) else [value]
+            if some := [one for one in some if one != ""]:
+                found[name.removeprefix(_FIELD_FILTER)] = some
+        return {**kept, _FIELD_FILTERS: found} if found else kept
+
+    @field_validator("fields")
+    @classmethod
+    def _few_values(cls, fields: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        if any(len(some) > _VALUES_MOST for some in fields.values()):
+            raise ValueError(f"has too many values for one field; give at most {_VALUES_MOST}")
+        return fields
+
+    def as_parameters(self) -> dict[str, Any]:
+        """Write what was asked as parameters of an address."""
+        shown = super().as_parameters()
+        own = shown.pop("fields", {})
+        return {**shown, **{f"{_FIELD_FILTER}{key}": some for key, some in own.items()}}
 
 
 class PageQuery(FilterQuery):

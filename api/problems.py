@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api import refusals
+from api.etags import PreconditionFailedError
 from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.platform.errors import (
@@ -213,6 +214,8 @@ def of_domain(error: SegueError) -> Problem:
             status, members = 403, {needed: error.needed}
         case CrossSiteError():
             status = 403
+        case PreconditionFailedError():
+            status = 412
         case _:
             pass
     return Problem(status, code, str(error), members=members, headers=headers)
@@ -262,7 +265,7 @@ def _from_validation(error: RequestValidationError, request: Request) -> Problem
         return Problem(
             415, "unsupported_media_type", "send JSON, with Content-Type: application/json"
         )
-    errors = [_field_problem(problem) for problem in found[:_ERRORS_MOST]]
+    errors = [field_problem(problem) for problem in found[:_ERRORS_MOST]]
     names = ", ".join(dict.fromkeys(problem.field for problem in errors))
     return Problem(422, _INVALID_REQUEST, f"cannot be taken: {names}", errors=errors)
 
@@ -276,7 +279,8 @@ def _is_not_json(request: Request) -> bool:
     return has_body and not (kind == "application/json" or kind.endswith("+json"))
 
 
-def _field_problem(problem: Mapping[str, Any]) -> FieldProblem:
+def field_problem(problem: Mapping[str, Any]) -> FieldProblem:
+    """Translate one of Pydantic's errors; the first part of its ``loc`` is where it was sent."""
     kind = str(problem["type"])
     where = [str(part) for part in problem["loc"]]
     path = ".".join(where[1:]) or where[0]

@@ -27,11 +27,17 @@ CLIENT_GONE = 499
 ended: counted apart from refused and failed ones."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TYPED = frozenset({"external_id"})
+"""Parameters of paths that hold what another program calls a person, maybe an email address."""
+
 _NO_ROUTE = "(none)"
 _WEBHOOKS = {"/webhooks/twilio/inbound": "inbound", "/webhooks/twilio/status": "status"}
 _REFUSED = 503
 _OFTEN = frozenset({"/healthz", "/readyz", PREFIX})
 """Requested every few seconds, or with every page: a line each would bury the others."""
+
+_SECRET = re.compile(r"/media/\{")
+"""Routes whose path is all that one needs to see a picture."""
 
 
 class RequestLog:
@@ -109,7 +115,10 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     if route in _WEBHOOKS:
         metrics.WEBHOOK_SECONDS.labels(_WEBHOOKS[route], _result(status)).observe(seconds)
     # As it was sent, percent signs included, so that no path can forge a line.
-    path = scope.get("raw_path", b"").decode("ascii", "replace") if route != _NO_ROUTE else route
+    path = scope.get("raw_path", b"").decode("ascii", "replace")
+    is_secret = _SECRET.match(route) or _TYPED & scope.get("path_params", {}).keys()
+    if route == _NO_ROUTE or is_secret:
+        path = route
     _logger.log(
         logging.DEBUG if route in _OFTEN else logging.INFO,
         "%s %s %d",
@@ -153,5 +162,6 @@ def route_of(scope: Scope) -> str:
     own: str | None = getattr(scope.get("route"), "path_format", None)
     if own is None:
         return _NO_ROUTE
-    prefix = scope["path"].split("/")[: -own.count("/")]
+    values = "".join(str(one) for one in scope.get("path_params", {}).values())
+    prefix = scope["path"].split("/")[: -own.count("/") - values.count("/")]
     return "/".join(prefix) + own

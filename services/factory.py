@@ -19,6 +19,7 @@ from services.access.set_up_links import SetUpLinks
 from services.access.tokens import Tokens
 from services.access.users import Users
 from services.contacts.contacts import Contacts
+from services.contacts.fields import Fields
 from services.contacts.groups import Groups
 from services.enrollments.archiving import Archiving
 from services.enrollments.enrolling import Enrolling
@@ -45,6 +46,7 @@ from services.maintenance.health import Availability, Health
 from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Sweep
 from services.maintenance.workspace import WorkspaceSettings
+from services.messaging.attachments import Attachments
 from services.messaging.backfill import Backfill
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
@@ -59,6 +61,7 @@ from services.platform.audit import Audit
 from services.platform.idempotency import Idempotency
 from services.platform.outbox import Outbox
 from services.sequences.duplicating import Duplicating
+from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
 from services.suppression.erasure import Erasure
 from services.suppression.reviews import Reviews
@@ -81,6 +84,7 @@ class ServiceConfig:
         default_region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
         live_query: Time limit of one page's workflow queries together.
         workflows_url: Where Temporal's Web UI shows workflows, followed by their id.
+        public_base_url: Where the provider fetches pictures.
     """
 
     rules: SendingRules
@@ -90,6 +94,7 @@ class ServiceConfig:
     access: AccessRules = field(default_factory=AccessRules)
     events: EventRules = field(default_factory=EventRules)
     jobs_kept: timedelta = timedelta(days=30)
+    public_base_url: str = "https://segue.invalid"
 
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
@@ -111,6 +116,7 @@ class ServiceConfig:
                 give_up=settings.event_give_up, allow_local=settings.event_endpoints_allow_local
             ),
             settings.jobs_kept,
+            settings.public_base_url or cls.public_base_url,
         )
 
 
@@ -186,12 +192,16 @@ class Services:
         self.event_endpoints = EventEndpoints(database, config.events)
 
         self.duplicating = Duplicating(database)
-        self.sequences = Sequences(database, workspace_zone=zone)
+        self.pictures = Pictures(database, public_base_url=config.public_base_url)
+        self.sequences = Sequences(
+            database, workspace_zone=zone, public_base_url=config.public_base_url
+        )
         self.sequence_list = SequenceList(database, self.sequences)
 
         self.contacts = Contacts(
             database, CONTACT_HOOKS, default_region=region, workspace_zone=zone
         )
+        self.fields = Fields(database)
         self.groups = Groups(database, default_region=region)
 
         self.finishing = Finishing(database, rules)
@@ -217,6 +227,7 @@ class Services:
         self.suppressions = Suppressions(database, default_region=region)
 
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)
+        self.attachments = Attachments(database, gateway)
         self.conversations = Conversations(database)
         self.holds = Holds(database, rules, self.finishing)
         self.inbound = Inbound(pools.webhooks)
@@ -226,10 +237,14 @@ class Services:
         self.unknown_numbers = UnknownNumbers(database)
 
         self.bulk_actions = BulkActions(database, self.holds)
-        self.exporting = Exporting(database)
-        self.importing = Importing(database, default_region=region)
+        self.exporting = Exporting(database, default_region=region)
+        self.importing = Importing(database, self.contacts.merging, default_region=region)
         self.enroll_previews = EnrollPreviews(
-            database, self.enrolling, self.importing, default_region=region
+            database,
+            self.enrolling,
+            self.importing,
+            self.contacts.merging,
+            default_region=region,
         )
         self.opt_out_import = OptOutImport(database, self.suppressions, default_region=region)
         handlers = EnrollmentHandlers(

@@ -33,6 +33,7 @@ def read_arguments(words: Sequence[str] | None = None) -> tuple[SimulatorConfig,
         inbound_url=arguments.inbound_url,
         delivery_delay=timedelta(seconds=arguments.delivery_delay),
         seed=arguments.seed,
+        base_url=f"http://{arguments.host}:{arguments.port}",
     )
     return config, arguments.host, arguments.port
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.messages import Message, media_type
+from simulator.messages import Message, is_kept_here, media_type
 
 _UNKNOWN_PLACES = ("FromCity", "FromState", "FromZip", "ToCity", "ToState", "ToZip")
 _E164 = r"^\+[1-9]\d{6,14}$"
@@ -14,6 +14,7 @@ class InboundText(BaseModel):
     """A text from a handset.
 
     Attributes:
+        media_urls: Addresses of pictures; `data:` for those that the simulator keeps.
         opt_out_type: As Advanced Opt-Out adds it.
         deliver: False lists the text but sends no webhook.
     """
@@ -30,9 +31,12 @@ class InboundText(BaseModel):
 
 
 def inbound_fields(
-    account_sid: str, message: Message, opt_out_type: str | None = None
+    account_sid: str, base_url: str, message: Message, opt_out_type: str | None = None
 ) -> dict[str, str]:
-    """Return the form fields of an inbound webhook; unknown places are empty, as at Twilio."""
+    """Return the form fields of an inbound webhook; unknown places are empty, as at Twilio.
+
+    Pictures that are kept here are named by their address in the REST API, others as they came.
+    """
     fields = {
         **message.webhook_fields(account_sid),
         **dict.fromkeys(_UNKNOWN_PLACES, ""),
@@ -46,6 +50,7 @@ def inbound_fields(
     if opt_out_type is not None:
         fields["OptOutType"] = opt_out_type
     for index, url in enumerate(message.media_urls):
-        fields[f"MediaUrl{index}"] = url
+        path = message.media_path(account_sid, index)
+        fields[f"MediaUrl{index}"] = f"{base_url}{path}" if is_kept_here(url) else url
         fields[f"MediaContentType{index}"] = media_type(url)
     return fields

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from simulator.errors import TwilioError
-from simulator.messages import Message, MessageFilter, now
+from simulator.messages import Message, MessageFilter, is_kept_here, kept_picture, media_type, now
 from simulator.rest import Sim, answer_fault, check_credentials
 from simulator.state import Simulator
 
@@ -66,10 +66,12 @@ async def list_media(sid: str, request: Request, simulator: Sim, fault: FaultAns
 
 @router.get("/Messages/{sid}/Media/{media_sid}")
 async def fetch_media(sid: str, media_sid: str, request: Request, simulator: Sim) -> Response:
-    """Redirect to a picture, as Twilio redirects to its storage."""
+    """Return a picture that is kept here, else redirect to it, as Twilio does to its storage."""
     message = _message(request, simulator, sid)
     for at, url in enumerate(message.media_urls):
         if message.media_sid(at) == media_sid:
+            if is_kept_here(url):
+                return Response(kept_picture(url), media_type=media_type(url))
             return RedirectResponse(url)
     raise TwilioError(20404, request.url.path)
 

@@ -1,5 +1,6 @@
 """Messages as Twilio keeps them, and their store."""
 
+from base64 import b64decode
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,17 +116,30 @@ class Message:
 
     def media_resource(self, account_sid: str, at: int) -> dict[str, object]:
         """Return a picture as the REST API shows it."""
-        sid = self.media_sid(at)
-        parent = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{self.sid}"
         return {
-            "sid": sid,
+            "sid": self.media_sid(at),
             "account_sid": account_sid,
             "parent_sid": self.sid,
             "content_type": media_type(self.media_urls[at]),
             "date_created": format_datetime(self.date_created),
             "date_updated": format_datetime(self.date_updated),
-            "uri": f"{parent}/Media/{sid}.json",
+            "uri": f"{self.media_path(account_sid, at)}.json",
         }
+
+    def media_path(self, account_sid: str, at: int) -> str:
+        """Return where the REST API has the picture at a position, from 0."""
+        parent = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{self.sid}"
+        return f"{parent}/Media/{self.media_sid(at)}"
+
+
+def is_kept_here(url: str) -> bool:
+    """Whether an address holds the picture itself, in base64."""
+    return url.startswith("data:")
+
+
+def kept_picture(url: str) -> bytes:
+    """Read a picture out of its address."""
+    return b64decode(url.partition(",")[2])
 
 
 def media_type(url: str) -> str:

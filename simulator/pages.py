@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from simulator.handsets import outcome, pretty, read_sender, senders_of
 from simulator.inbound import InboundText
+from simulator.messages import is_kept_here
 from simulator.rest import Sim
 from simulator.scenarios import MAGIC_PREFIX, SCENARIOS, TEST_RECIPIENTS, TEST_SENDERS, scenario_of
 from simulator.state import Simulator
@@ -22,11 +23,23 @@ TEXTS_SHOWN = 200
 STATIC = Path(__file__).parent / "static"
 
 _unix_lines = methodcaller("replace", "\r\n", "\n")
-_CONTENT_SECURITY = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'"}
+_CONTENT_SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: http: https:; base-uri 'none'"
+    )
+}
+_PICTURE = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAADAAAAAkBAMAAAA9a6Q5AAAAMFBMVEXMtmKatnvMmWKamXtqtpM8tqpqmZM8marMfmLM"
+    "ZWKafnuaZXtqfpM8fqpqZZM8Zaq/om3IAAAASElEQVR42mP8z8DAwPD/AwMDA8PfCwwMDAz/HjAwMDAwMDHgAINTguUe"
+    "wh//3iPIoeYP3B6chR5REPbw8SBSDP69Nww9iFMCAOWOGmruELZXAAAAAElFTkSuQmCC"
+)
+"""What the button "Picture" sends: a small sunset."""
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.filters |= {"pretty": pretty, "outcome": outcome}
+templates.env.tests["kept_here"] = is_kept_here
 
 
 class AnswerForm(BaseModel):
@@ -35,6 +48,7 @@ class AnswerForm(BaseModel):
     Attributes:
         sender: The sender it answers, as ``Sender.value`` writes it.
         quick: The word on the button that replaces the body.
+        picture: Any value sends a picture.
         lost: Any value lists the text without sending its webhook.
     """
 
@@ -42,6 +56,7 @@ class AnswerForm(BaseModel):
     sender: Annotated[str, Field(min_length=3, max_length=60)]
     body: Annotated[str, BeforeValidator(_unix_lines), Field(max_length=1600)] = ""
     quick: str = ""
+    picture: str = ""
     lost: str = ""
 
 
@@ -80,6 +95,7 @@ async def answer(simulator: Sim, form: Annotated[AnswerForm, Form()]) -> Respons
         from_number=form.handset,
         to=chosen.number,
         body=form.quick or form.body,
+        media_urls=(_PICTURE,) if form.picture else (),
         messaging_service_sid=chosen.service_sid,
         deliver=not form.lost,
     )

@@ -27,6 +27,7 @@ class SimulatorConfig:
         account_sid: The only account (``AC`` and 32 hex digits); user name of HTTP Basic.
         auth_token: Its password, and the key that signs webhooks.
         inbound_url: The webhook of all numbers and services, exactly as it is signed.
+        base_url: Where the REST API is reached, for the addresses of pictures.
         delivery_delay: From the acceptance of a text to its last status.
         seed: Makes error rates and shuffling repeatable; ids never repeat.
         max_messages: Messages kept, oldest deleted first; also the most texts in progress, beyond
@@ -40,6 +41,7 @@ class SimulatorConfig:
     seed: int | None = None
     max_messages: int = 200_000
     max_open_webhooks: int = 50
+    base_url: str = "http://127.0.0.1:8100"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ class Simulator:
         self.opt_outs.note(text.from_number, sender, text.body, text.opt_out_type)
         if not text.deliver:
             return message, None
-        fields = inbound_fields(self.config.account_sid, message, text.opt_out_type)
+        config = self.config
+        fields = inbound_fields(config.account_sid, config.base_url, message, text.opt_out_type)
         return message, await self.webhooks.post(self.config.inbound_url, fields)
 
     async def reset(self) -> int:

@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from domain.messaging.absence import shows_as_sent
 from domain.messaging.ports import (
     Accepted,
+    Attachment,
     ListedMessage,
     ListedText,
     ListPage,
@@ -37,6 +38,7 @@ from domain.messaging.ports import (
 from domain.statuses.contacts import LineType
 from domain.statuses.progress import from_provider
 from sms.deadline import DeadlineAdapter, DeadlinePassedError, Departure, TimeLimits
+from sms.media import MediaSource
 
 _Found = TypeVar("_Found")
 _Asked = ParamSpec("_Asked")
@@ -129,6 +131,7 @@ class TwilioGateway:
         )
         client.api.base_url = self._base_url = api_base_url
         client.lookups.base_url = lookups_base_url
+        self._media = MediaSource(api_base_url, account_sid, auth_token, self._total)
         self._messages = client.api.v2010.account.messages
         self._phone_numbers = client.lookups.v2.phone_numbers
 
@@ -286,6 +289,11 @@ class TwilioGateway:
         """Return the addresses of an inbound text's pictures, as its webhook has them."""
         media = self._messages(sid).media.list(limit=_MOST_PICTURES, page_size=_MOST_PICTURES)
         return [f"{self._base_url}{one.uri.removesuffix('.json')}" for one in media if one.uri]
+
+    @_asks("picture")
+    def attachment(self, url: str) -> Attachment | None:
+        """Fetch a file of an inbound text; see ``MediaSource.fetch``."""
+        return self._media.fetch(self._session, url)
 
     @_asks("message")
     def message(self, sid: str) -> ListedMessage | None:

@@ -7,6 +7,7 @@ import storage.tables.contacts
 import storage.tables.enrollments
 import storage.tables.event_webhooks
 import storage.tables.jobs
+import storage.tables.media
 import storage.tables.messaging
 import storage.tables.platform
 import storage.tables.sequences

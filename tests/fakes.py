@@ -10,6 +10,7 @@ from uuid import uuid4
 from domain.messaging.deadline import Clocks
 from domain.messaging.ports import (
     Accepted,
+    Attachment,
     ListedMessage,
     ListedText,
     ListPage,
@@ -70,6 +71,7 @@ class FakeGateway:
         line_types: By number; all others are mobile.
         texts: The inbound list, oldest first.
         photos: The addresses of a text's pictures, by its id.
+        files: What is at these addresses.
         page_size: The number of entries in a page.
         lists_fail: While true, lists and messages fail.
         asked: The windows and pages of inbound lists that were requested.
@@ -88,6 +90,7 @@ class FakeGateway:
     line_types: dict[str, LineType] = field(default_factory=dict)
     texts: list[ListedText] = field(default_factory=list)
     photos: dict[str, Sequence[str]] = field(default_factory=dict)
+    files: dict[str, Attachment] = field(default_factory=dict)
     page_size: int = 1000
     lists_fail: bool = False
     asked: list[tuple[datetime, datetime, str | None]] = field(default_factory=list)
@@ -198,6 +201,12 @@ class FakeGateway:
         if sid not in self.photos:
             raise ProviderUnavailableError
         return self.photos[sid]
+
+    async def attachment(self, url: str) -> Attachment | None:
+        """Find a file by its address."""
+        if self.lists_fail:
+            raise ProviderUnavailableError
+        return self.files.get(url)
 
     async def message(self, sid: str) -> ListedMessage | None:
         """Find a message by its id."""

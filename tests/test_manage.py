@@ -29,7 +29,7 @@ from services.access.passwords import Passwords
 from services.access.set_up_links import SetUpLinks
 from services.access.users import Users
 from storage.contacts import contacts, groups
-from storage.contacts.contacts import ContactDetails
+from storage.contacts.contacts import ContactDetails, ContactFilter
 from storage.contacts.groups import GroupDetails
 from storage.platform.database import Database
 from storage.sequences import sequences
@@ -319,7 +319,7 @@ async def _demo(
 ) -> tuple[list[ContactDetails], list[GroupDetails], list[SequenceRecord]]:
     async with database.transaction() as tx:
         return (
-            await contacts.find(tx, search="", group_ids=(), sort="name", after=None, limit=100),
+            await contacts.find(tx, ContactFilter(), sort="name", after=None, limit=100),
             await groups.find(tx, after=None, limit=10),
             await sequences.page(tx, states=(), search="", after=None, limit=10),
         )

@@ -76,7 +76,9 @@ class World:
         )
         self.finishing = Finishing(self.database, self.rules)
         self.archiving = Archiving(self.database, self.finishing)
-        self.sequences = Sequences(self.database, workspace_zone=ZONE)
+        self.sequences = Sequences(
+            self.database, workspace_zone=ZONE, public_base_url="https://segue.test"
+        )
         self.database.after_commit(Written.WAKES, Waking(self.database).begin)
 
     async def found(self) -> None:

@@ -39,7 +39,7 @@ class Addresses:
 
     def of(self, **changes: object) -> str:
         """Return the address of the first page with some parameters changed; None drops one."""
-        shown = self.query.model_dump(mode="json", exclude_defaults=True)
+        shown = self.query.as_parameters()
         return address(self.path, **{**shown, "cursor": None, "trail": None, **changes})
 
     def sorted_by(self, name: str) -> str:

@@ -20,7 +20,7 @@ from api.paging import FilterQuery, InQuery
 from domain.platform.errors import ConflictError, SegueError
 from domain.platform.provider_errors import explain
 from domain.statuses.contacts import LineType
-from services.contacts.contacts import ContactFields
+from services.contacts.values import ContactFields
 from services.suppression.suppressions import may_lift
 from storage.contacts.contacts import ContactDetails
 
@@ -64,15 +64,13 @@ class ContactForm(FormFields):
 @router.get("/contacts")
 async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
     """List contacts, by name unless another order is asked for."""
-    find = partial(
-        page.services.contacts.find, search=query.search, group_ids=query.group, sort=query.sort
-    )
+    find = partial(page.services.contacts.find, query.wanted(), sort=query.sort)
     contacts, address = await listed(page.path_to("show_contacts"), query, CURSORS, find)
     return page.render(
         "contacts/index.html",
         part="contacts/_list.html",
         query=query,
-        filtered=bool(query.search or query.group),
+        filtered=query.wanted() != ContactFilter().wanted(),
         contacts=contacts,
         address=address,
         group_options=[] if page.wants_part else await page.group_options(),

@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from datetime import datetime
 from functools import partial
+from mimetypes import guess_extension
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import Response
 
+from api import problems
 from api.dependencies import Sends
 from api.pages.addresses import Addresses, PlaceQuery, address, listed
 from api.pages.forms import FormFields, chosen_id
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import Cursor, Cursors, FilterQuery, Find, InQuery, Search
+from domain.messaging.ports import ProviderUnavailableError
+from domain.sequences.pictures import type_of
 from domain.statuses.messaging import TextKind
 from services.messaging.conversations import Conversation, ConversationText
 from services.messaging.unknown_numbers import UnknownTexts
@@ -27,6 +31,7 @@ _CURSORS = Cursors("conversations", "-created_at", {"created_at": datetime})
 _TEXT_CURSORS = Cursors("texts", "-created_at", {"created_at": datetime})
 _TEXTS = 50
 _TEXTS_MOST = 200
+_PICTURES_MOST = 100
 _ONLY_WORDS = (
     (ConversationFilter.ALL, "All"),
     (ConversationFilter.UNANSWERED, "Unanswered"),
@@ -169,6 +174,29 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
     box = await _reply_box(page, talk, form if page.errors else None)
     event = None if page.errors else PageEvent.TEXTS_CHANGED
     return page.part("conversations/_reply.html", event=event, **box)
+
+
+@router.get("/conversations/texts/{message_id}/pictures/{number}")
+async def show_inbound_picture(
+    page: PageDep, message_id: UUID, number: Annotated[int, Path(ge=1, le=_PICTURES_MOST)]
+) -> Response:
+    """Show a picture that came with a text, or have any other file saved."""
+    try:
+        found = await page.services.attachments.get(message_id, number)
+    except ProviderUnavailableError:
+        return problems.unavailable(
+            "provider_unavailable", "the provider does not answer; try again soon"
+        ).response()
+    kind = type_of(found.content)
+    if kind:
+        return Response(found.content, media_type=kind)
+    ending = guess_extension(found.content_type.partition(";")[0].strip()) or ""
+    name = f'attachment; filename="file-{number}{ending}"'
+    return Response(
+        found.content,
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": name},
+    )
 
 
 @router.post("/conversations/texts/{message_id}/human")

@@ -13,6 +13,7 @@ from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery, Search
 from services.contacts.groups import AddedNumbers
+from storage.contacts.contacts import ContactFilter
 
 router = APIRouter()
 
@@ -71,7 +72,8 @@ async def show_group(page: PageDep, group_id: UUID, query: InQuery[MembersQuery]
     """Show a group and its members by name."""
     group = await page.services.groups.get(group_id)
     path = page.path_to("show_group", group_id=group_id)
-    find = partial(page.services.contacts.find, search=query.search, group_ids=[group_id])
+    wanted = ContactFilter(search=query.search, group=[group_id])
+    find = partial(page.services.contacts.find, wanted)
     members, address = await listed(path, query, MEMBER_CURSORS.within(group_id), find)
     return page.render(
         "groups/group.html",

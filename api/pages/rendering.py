@@ -19,9 +19,12 @@ from api.pages.assets import Assets
 from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
 from domain.platform.phones import readable
-from domain.sequences.texts import is_media_url, said
+from domain.sequences.pictures import KINDS, MAX_PICTURE_BYTES, PATH, thumbnail_of
+from domain.sequences.texts import MAX_MEDIA, is_media_url, said
 from domain.statuses.access import Role
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus
+from settings import ApiSettings
+from sms.media import is_account_media
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -99,7 +102,7 @@ class PageRoutes:
         )
 
 
-def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
+def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings) -> Environment:
     """Build the template environment: output is escaped, an unknown name is an error."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -124,6 +127,14 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         shown = Markup('<span class="status status-{}" data-tip="{}">{}{}</span>')
         return shown.format(look.tone, words.meaning, icon(look.icon), words.label)
 
+    def at_provider(url: str) -> bool:
+        """Whether an inbound picture is at the provider, to be shown through us."""
+        return is_account_media(url, settings.twilio_api_base_url, settings.twilio_account_sid)
+
+    def thumbnail(url: str) -> str | None:
+        """Return the address of the small copy of a picture of ours; None for others."""
+        return thumbnail_of(url, settings.public_base_url)
+
     environment.globals.update(
         asset=assets.path,
         icon=icon,
@@ -135,8 +146,13 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         status_looks=STATUS_LOOKS,
         labels=LABELS,
         EnrollmentStatus=EnrollmentStatus,
+        our_pictures=f"{settings.public_base_url}{PATH}/",
+        picture_kinds=",".join(KINDS),
+        picture_bytes=MAX_PICTURE_BYTES,
+        pictures_most=MAX_MEDIA,
     )
     environment.tests["media_url"] = is_media_url
+    environment.tests["at_provider"] = at_provider
     environment.filters.update(
         relative=_relative,
         exact=_by_clock(times.Clock.exact),
@@ -146,6 +162,7 @@ def build_environment(assets: Assets, routes: PageRoutes) -> Environment:
         count="{:,}".format,
         phone=readable,
         said=said,
+        thumbnail=thumbnail,
     )
     return environment
 

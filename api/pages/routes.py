@@ -77,7 +77,7 @@ def install(app: FastAPI) -> None:
     """Add the pages and their assets to the application."""
     assets = Assets.load()
     routes = PageRoutes((*PRIVATE, *PUBLIC))
-    app.state.pages = Pages(assets, routes, build_environment(assets, routes))
+    app.state.pages = Pages(assets, routes, build_environment(assets, routes, app.state.settings))
     public = [Depends(_require_built)]
     private = [*public, Depends(authorize)]
     for router in PRIVATE:

@@ -1,20 +1,58 @@
-"""Schemas of contacts and groups."""
+"""Schemas of contacts, their fields, and groups."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic.json_schema import WithJsonSchema
 
 from api.schemas.base import _AN_ID, Omissible, PhoneText, Schema
-from domain.statuses.contacts import LineType
-from services.contacts.contacts import NAME_LENGTH
+from domain.contacts.fields import KEY_PATTERN, MAX_FIELDS
+from domain.statuses.contacts import FieldType, LineType
+from services.contacts.contacts import UPSERTED_AT_ONCE
+from services.contacts.fields import LABEL_LENGTH
 from services.contacts.groups import MEMBERS_AT_ONCE
+from services.contacts.values import EXTERNAL_ID_LENGTH, NAME_LENGTH
 
 PersonName = Annotated[str, Field(max_length=NAME_LENGTH * 2)]
 
 ZoneName = Annotated[
     str, Field(max_length=64, description="IANA name.", examples=["America/New_York"])
+]
+
+
+ExternalId = Annotated[
+    str,
+    Field(
+        max_length=EXTERNAL_ID_LENGTH * 2,
+        description=("The person's id in your own system: 1 to 200 printable characters, unique."),
+        examples=["crm-4711"],
+    ),
+]
+
+FieldValue = Annotated[
+    Any,
+    WithJsonSchema({"anyOf": [{"type": one} for one in ("string", "number", "boolean", "null")]}),
+]
+"""Checked against the field's type where that is known."""
+
+FieldValues = Annotated[
+    dict[str, FieldValue],
+    Field(
+        max_length=MAX_FIELDS * 2,
+        description=(
+            "Values by the keys of `GET /api/fields`: a text, a number, true or false, a date as"
+            " `2026-12-01`, or a web address. Keys left out keep their value; null removes it."
+        ),
+        examples=[{"job_title": "Welder", "start_date": "2026-12-01"}],
+    ),
+]
+
+OwnerId = Annotated[
+    UUID | None, Field(description="The user whose contact it is; null for nobody's.")
 ]
 
 
@@ -26,22 +64,86 @@ class NewContact(Schema):
     phone: PhoneText
     time_zone: ZoneName | None = None
     line_type: LineType | None = None
+    external_id: ExternalId | None = None
+    fields: FieldValues = Field(default_factory=dict)
+    owner_id: OwnerId = None
 
 
-class ContactChanges(Schema):
-    """What to change of a contact; what is left out stays."""
+class KnownContact(Schema):
+    """What to write of a contact; what is left out stays. A new one needs a name and a phone."""
 
     first_name: PersonName = Omissible
     last_name: PersonName = Omissible
     phone: PhoneText = Omissible
     time_zone: ZoneName | None = None
     line_type: LineType | None = None
+    fields: FieldValues = Omissible
+    owner_id: OwnerId = None
+
+
+class ContactChanges(KnownContact):
+    """What to change of a contact; what is left out stays."""
+
+    external_id: ExternalId | None = None
+
+
+class ContactRow(KnownContact):
+    """A contact to create or change, who is matched by `external_id`, else by `phone`."""
+
+    external_id: ExternalId | None = Field(default=None, description="Null counts as left out.")
+
+
+@dataclass(frozen=True)
+class WrongRow:
+    """A row that is not shaped as it should be: Pydantic's errors."""
+
+    errors: Sequence[Mapping[str, Any]]
+
+
+def _alone(row: Any, read: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401 - whatever was sent
+    """Let a row of a wrong shape cost itself alone."""
+    try:
+        return read(row)
+    except ValidationError as error:
+        return WrongRow(error.errors(include_url=False, include_input=False))
+
+
+class ContactRows(Schema):
+    """Contacts to create or change."""
+
+    contacts: list[Annotated[ContactRow, WrapValidator(_alone)]] = Field(
+        min_length=1, max_length=UPSERTED_AT_ONCE
+    )
+
+
+class RowError(Schema):
+    """What is wrong with a field of a row."""
+
+    field: str
+    code: str
+    reason: str = Field(description="What is wrong, and what to write instead.")
+
+
+class UpsertedRow(Schema):
+    """What became of a row."""
+
+    index: int = Field(description="Its place in `contacts`, from 0.")
+    outcome: Literal["created", "changed", "unchanged", "error"]
+    id: UUID | None = Field(description="The contact; null with an error.")
+    errors: list[RowError] = Field(description="Empty without an error.")
+
+
+class UpsertResults(Schema):
+    """In the order sent."""
+
+    results: list[UpsertedRow]
 
 
 class Contact(Schema):
     """A contact."""
 
     id: UUID
+    external_id: str | None
     first_name: str
     last_name: str
     name: str
@@ -49,9 +151,42 @@ class Contact(Schema):
     time_zone: str | None = Field(description="As given; null if nobody gave one.")
     time_zones: list[str] = Field(description="What applies: as given, or all the number allows.")
     line_type: LineType | None
+    fields: dict[str, FieldValue] = Field(description="Values by key; those without are left out.")
+    owner_id: UUID | None
     opted_out: bool = Field(description="Whether the number is suppressed for everyone.")
     created_at: datetime
     updated_at: datetime
+
+
+Label = Annotated[str, Field(max_length=LABEL_LENGTH * 2, examples=["Job title"])]
+
+
+class NewField(Schema):
+    """A field of contacts to create."""
+
+    key: str = Field(
+        max_length=200,
+        description=f"Matches `{KEY_PATTERN}`; never changes.",
+        examples=["job_title"],
+    )
+    label: Label = Field(default="", description="How people read it; the key if left out.")
+    type: FieldType = Field(description="Never changes.")
+
+
+class FieldChanges(Schema):
+    """What to change of a field."""
+
+    label: Label = Omissible
+
+
+class ContactField(Schema):
+    """A workspace's own fact about contacts."""
+
+    id: UUID
+    key: str
+    label: str
+    type: FieldType
+    created_at: datetime
 
 
 class NewGroup(Schema):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from api.paging import FilterQuery, PageQuery, Search
+from api.paging import FieldsQuery, PageQuery, Search
 from api.schemas.base import ListedUser, Listing, Named, Schema
 from api.schemas.sequences import TextBody
 from domain.contacts.fields import KEY_PATTERN
@@ -117,7 +117,7 @@ class EnrollResult(Schema):
     skipped: list[SkippedContact]
 
 
-class EnrollmentFilter(FilterQuery):
+class EnrollmentFilter(FieldsQuery):
     """The filters of the Contacts tab, each for "any of"; none matches everyone in the sequence."""
 
     search: Search = ""

@@ -60,7 +60,7 @@ class NewStep(Schema):
 
     body: TextBody
     media_urls: list[str] = Field(default_factory=list, max_length=100)
-    """At most ten `https` addresses."""
+    """At most ten: the `url` of `POST /api/media`, or `https` addresses that anyone can open."""
     delay_seconds: WholeSeconds | None = None
     """After the text before; 0 to 365 days."""
     at_time: str | None = Field(default=None, examples=["09:30"])

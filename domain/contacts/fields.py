@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from math import isfinite
+from math import isnan
 
 from domain.platform import names
 from domain.platform.errors import InvalidFieldError
@@ -118,7 +118,9 @@ def _number(value: object, field: str) -> int | float:
     remedy = "write digits, with a point before decimals, like 4.5"
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value) if "." in value else int(value.strip()[:40])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _invalid(field, "is not a number", remedy)
+    if isinstance(value, float) and isnan(value):
         raise _invalid(field, "is not a number", remedy)
     if abs(value) >= _LARGEST:
         raise _invalid(field, "is too large a number", "write at most 15 digits, or use a text")

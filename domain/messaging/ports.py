@@ -209,6 +209,14 @@ class ListPage(Generic[_Text]):
     more: str | None = None
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """A picture or another file of an inbound text; ``content_type`` is what the provider says."""
+
+    content: bytes
+    content_type: str
+
+
 class LateError(Exception):
     """Asking to send took so long that the call could not begin in time any more."""
 
@@ -261,6 +269,16 @@ class Gateway(SendingGateway, Protocol):
 
         Raises:
             ProviderUnavailableError: They could not be had.
+        """
+        ...
+
+    async def attachment(self, url: str) -> Attachment | None:
+        """Fetch a file by one of these addresses, from nowhere but the provider.
+
+        None if it is no address of the provider's, or what it has there is gone or too large.
+
+        Raises:
+            ProviderUnavailableError: It could not be had.
         """
         ...
 

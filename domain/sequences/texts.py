@@ -2,12 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from domain.platform.errors import InvalidFieldError
+from domain.platform.errors import InvalidFieldError, Problems
+from domain.sequences.pictures import OwnPictures, is_ours
 
 MERGE_FIELDS = ("first_name", "last_name", "full_name", "phone")
 """A contact's own names that may stand in ``{{name}}`` or ``{{name|fallback}}``.
@@ -24,8 +25,14 @@ Value = str | int | float | bool
 MAX_CHARACTERS = 1600
 """Longest text the provider takes (Twilio, error 21617)."""
 
+MAX_MEDIA = 10
+"""Most pictures of one text (Twilio, Messages API, ``MediaUrl``; November 2026)."""
+
 MAX_MEDIA_URL = 2_000
 """Longest web address of a picture."""
+
+NO_PICTURES = OwnPictures()
+"""None of our own."""
 
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")  # no backslash: browsers take it for a slash, others not
 _FIELD = re.compile(r"(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})")
@@ -73,6 +80,41 @@ def is_media_url(url: str) -> bool:
         return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def check_media(urls: Sequence[str], ours: OwnPictures = NO_PICTURES, *, field: str) -> None:
+    """Let through the addresses of the pictures of one text.
+
+    Those of ``ours`` may be at plain HTTP, as this site is on one machine; others may not.
+
+    Raises:
+        InvalidRequestError: ``too_many_media``; ``unknown_picture`` and ``bad_media_url`` of each
+            that is none.
+    """
+    problems = Problems()
+    if len(urls) > MAX_MEDIA:
+        problems.add(
+            field,
+            f"has {len(urls)} addresses; at most {MAX_MEDIA} fit one text",
+            code="too_many_media",
+        )
+    for index, url in enumerate(urls):
+        if url in ours.urls:
+            continue
+        if is_ours(url, ours.base_url):
+            problems.add(
+                f"{field}.{index}",
+                "names a picture that is not here, or no longer; upload it again",
+                code="unknown_picture",
+            )
+        elif not is_media_url(url):
+            problems.add(
+                f"{field}.{index}",
+                f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
+                " with https:// and that anyone can open",
+                code="bad_media_url",
+            )
+    problems.raise_any()
 
 
 def own_name_meant(name: str) -> str | None:

@@ -1,54 +1,53 @@
 """Contacts: the people who are texted."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, TypedDict
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
-from domain.platform import names, phones
-from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
+from domain.contacts.fields import checked
+from domain.platform import phones
+from domain.platform.errors import (
+    ConflictError,
+    InvalidFieldError,
+    InvalidRequestError,
+    Problems,
+    required,
+)
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
-from domain.sequences.timing import ContactClock, check_time_zone
-from domain.statuses.contacts import LineType
-from services.platform import audit
-from storage.contacts import contacts
-from storage.contacts.contacts import ContactDetails
+from services.contacts.merging import ContactHooks, Merged, Merging, Outcome, clock
+from services.contacts.values import (
+    ContactFields,
+    changed_names,
+    changes,
+    clean_external_id,
+    cleaned,
+    field_type,
+    filled_in,
+    known_for,
+    note_changes,
+    require_name,
+)
+from storage.contacts import contacts, fields
+from storage.contacts.contacts import ContactDetails, ContactFilter
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers
 
-NAME_LENGTH = 100
-"""Most characters of a first or last name."""
+UPSERTED_AT_ONCE = 1_000
+"""Most contacts to upsert in one call."""
 
-_NAMES = ("first_name", "last_name")
+_CHECKED_AT_ONCE = 100
 
-
-class ContactFields(TypedDict, total=False):
-    """The fields of a contact; missing ones stay unchanged."""
-
-    first_name: str
-    last_name: str
-    phone: str
-    time_zone: str | None
-    line_type: LineType | None
+OnlyIf = Callable[[ContactDetails | None], None]
+"""Called with a locked contact, None if there is none; raises to leave it unchanged."""
 
 
-@dataclass(frozen=True)
-class ContactHooks:
-    """What higher areas do in the transaction that writes a contact.
-
-    Attributes:
-        numbers_assigned: Called with numbers that a contact has from now on.
-        clock_changed: Called with a contact and its clocks before and from now on.
-        data_changed: Called with contacts whose names or fields were changed.
-    """
-
-    numbers_assigned: Callable[[Transaction, Collection[str]], Awaitable[None]]
-    clock_changed: Callable[[Transaction, UUID, ContactClock, ContactClock], Awaitable[None]]
-    data_changed: Callable[[Transaction, Collection[UUID]], Awaitable[None]]
+def _always(_contact: ContactDetails | None) -> None:
+    """Change whatever it is."""
 
 
 class Contacts:
@@ -61,23 +60,25 @@ class Contacts:
         self._hooks = hooks
         self._default_region = default_region
         self._workspace_zone = workspace_zone
+        self.merging = Merging(hooks, workspace_zone=workspace_zone)
 
-    async def create(self, fields: ContactFields) -> ContactDetails:
+    async def create(self, given: ContactFields) -> ContactDetails:
         """Add a contact.
 
         Raises:
-            InvalidRequestError: Fields are invalid.
-            ConflictError: ``phone_taken``, naming the contact who has the number.
+            InvalidRequestError: Values are invalid.
+            ConflictError: ``phone_taken`` or ``external_id_taken``, naming the contact who has it.
         """
-        values = {"first_name": "", "last_name": "", **cleaned(fields, self._default_region)}
         async with self._database.transaction() as tx:
+            values = cleaned(given, await known_for(tx, self._default_region, [given]))
+            require_name(values)
             # An inbound text from the number is stored before, or finds the contact.
             await lock_numbers(tx, [values["phone"]])
-            added = await contacts.add(tx, values)
+            added = await contacts.add(tx, filled_in(values))
             if added is None:
-                raise await _phone_taken(tx, values["phone"])
+                raise await _taken(tx, values)
             await self._hooks.numbers_assigned(tx, [values["phone"]])
-            await audit.record(tx, "contact.create", "contact", [added])
+            await note_changes(tx, created=[added])
             return await _details(tx, added)
 
     async def get(self, contact_id: UUID) -> ContactDetails:
@@ -89,107 +90,185 @@ class Contacts:
         async with self._database.transaction() as tx:
             return await _details(tx, contact_id)
 
-    async def update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
-        """Change fields; texts use the new ones, and waiting steps the new zone, at once.
+    async def of_external_id(self, external_id: str) -> ContactDetails:
+        """Read the contact with an external id.
 
         Raises:
-            InvalidRequestError: Fields are invalid.
-            ConflictError: ``phone_taken``, naming the contact who has the number.
+            InvalidFieldError: It is not one that a contact can have.
+            NotFoundError: There is no such contact.
+        """
+        sought = clean_external_id(external_id)
+        async with self._database.transaction() as tx:
+            found = await contacts.id_of_external_id(tx, sought)
+            return await _details(tx, required(found, "contact", external_id))
+
+    async def update(
+        self, contact_id: UUID, given: ContactFields, *, only_if: OnlyIf = _always
+    ) -> ContactDetails:
+        """Change values; texts use the new ones, and waiting steps the new zone, at once.
+
+        Raises:
+            InvalidRequestError: Values are invalid.
+            ConflictError: ``phone_taken`` or ``external_id_taken``, naming the contact who has it.
             NotFoundError: There is no such contact.
         """
         while True:
             with suppress(MovedError):
-                return await self._update(contact_id, fields)
+                return await self._update(contact_id, given, only_if)
 
-    async def _update(self, contact_id: UUID, fields: ContactFields) -> ContactDetails:
+    async def _update(
+        self, contact_id: UUID, given: ContactFields, only_if: OnlyIf
+    ) -> ContactDetails:
         async with self._database.transaction() as tx:
-            row = await _lock(tx, contact_id, _number_in(fields, self._default_region))
+            against = await known_for(tx, self._default_region, [given])
+            row = await _lock(tx, contact_id, _number_in(given, self._default_region))
+            only_if(row)
             zone = await workspace.zone(tx, self._workspace_zone)
-            before = _clock(row, zone)
-            known = {field: getattr(row, field) for field in _NAMES}
-            values = cleaned(fields, self._default_region, known)
-            former = row.phone
-            moved = values.get("phone", former) != former
-            if moved:
-                values.setdefault("line_type", None)  # it was the old number's
-            if values and not await contacts.change(tx, contact_id, values):
-                raise await _phone_taken(tx, values["phone"])
-            if moved:
-                await contacts.remember_phone(tx, contact_id, former)
-                await self._hooks.numbers_assigned(tx, [values["phone"]])
-            if values:
-                changed = ",".join(sorted(values))
-                await audit.record(tx, "contact.change", "contact", [contact_id], fields=changed)
-                await self._hooks.data_changed(tx, [contact_id])
+            values = cleaned(given, against)
+            require_name(values, vars(row))
+            changed = changes(row, values)
+            if not changed:
+                return row
+            if not await contacts.change(tx, contact_id, changed):
+                raise await _taken(tx, changed)
+            if "phone" in changed:
+                await contacts.remember_phone(tx, contact_id, row.phone)
+                await self._hooks.numbers_assigned(tx, [changed["phone"]])
+            await note_changes(tx, changed={contact_id: changed_names(row, changed)})
+            await self._hooks.data_changed(tx, [contact_id])
             after = await _details(tx, contact_id)
-            await self._hooks.clock_changed(tx, contact_id, before, _clock(after, zone))
+            clocks = [clock(one.time_zone, one.phone, zone) for one in (row, after)]
+            await self._hooks.clocks_changed(tx, {contact_id: (clocks[0], clocks[1])})
             return after
+
+    async def put(
+        self, external_id: str, given: ContactFields, *, only_if: OnlyIf = _always
+    ) -> tuple[ContactDetails, bool]:
+        """Create or change the contact with an external id; what is left out stays.
+
+        A contact who has the number and no external id gets this one. The second value tells
+        whether the contact is new.
+
+        Raises:
+            InvalidRequestError: Values are invalid.
+            ConflictError: ``phone_taken``, naming the contact who has the number.
+        """
+        async with self._database.transaction() as tx:
+            values = cleaned(
+                {**given, "external_id": external_id},
+                await known_for(tx, self._default_region, [given]),
+            )
+
+            async def require(_matched: object) -> None:
+                there = await contacts.id_of_external_id(tx, values["external_id"])
+                only_if(None if there is None else await contacts.get(tx, there))
+
+            merged = (await self.merging.merge(tx, {0: values}, require=require))[0]
+            if merged.holder_id is not None:
+                reason = merged.errors[0].reason
+                raise ConflictError("phone_taken", reason, contact_id=str(merged.holder_id))
+            if merged.contact_id is None:
+                raise InvalidRequestError(merged.errors)
+            return await _details(tx, merged.contact_id), merged.outcome is Outcome.CREATED
+
+    async def upsert(self, rows: Mapping[int, ContactFields]) -> dict[int, Merged]:
+        """Create or change contacts; a row that is invalid costs itself alone.
+
+        Rows are by position, ascending, and matched as ``services.contacts.merging`` says; an
+        external id of None counts as left out. Repeating a call changes nothing.
+        """
+        async with self._database.transaction() as tx:
+            against = await known_for(tx, self._default_region, rows.values())
+            found: dict[int, Merged] = {}
+            clean: dict[int, Mapping[str, Any]] = {}
+            for index, (position, row) in enumerate(rows.items()):
+                if index % _CHECKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                try:
+                    clean[position] = _matchable(cleaned(row, against))
+                except InvalidRequestError as error:
+                    found[position] = Merged(Outcome.ERROR, errors=error.errors)
+            return found | await self.merging.merge(tx, clean)
 
     async def find(
         self,
+        wanted: ContactFilter = ContactFilter(),  # noqa: B008 - immutable
         *,
-        search: str = "",
-        group_ids: Sequence[UUID] = (),
         sort: str = "name",
         after: Position | None = None,
         limit: int = 50,
     ) -> Page[ContactDetails]:
         """List contacts.
 
-        ``search`` is any part of "first last" in any case, or phone digits; ``sort`` is ``name`` or
-        ``created_at``, descending with ``-`` before it, and ``after`` was made for the same one.
+        ``sort`` is ``name``, ``created_at`` or ``updated_at``, descending with ``-`` before it, and
+        ``after`` was made for the same one.
 
         Raises:
-            InvalidFieldError: The search cannot match anyone.
+            InvalidFieldError: See ``clean_filter``.
         """
-        sought = clean_search(search)
         async with self._database.transaction() as tx:
-            rows = await contacts.find(
-                tx, search=sought, group_ids=group_ids, sort=sort, after=after, limit=limit + 1
-            )
+            checked_filter = await clean_filter(tx, wanted, region=self._default_region)
+            rows = await contacts.find(tx, checked_filter, sort=sort, after=after, limit=limit + 1)
         return cut(rows, limit, lambda row: row.position(sort))
 
 
-def cleaned(
-    fields: ContactFields, region: str, known: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
-    """Clean the fields of a contact, which has ``known`` names already.
-
-    Numbers without a country code are of the country with the ISO 3166-1 alpha-2 code ``region``.
+async def clean_filter(tx: Transaction, wanted: ContactFilter, *, region: str) -> ContactFilter:
+    """Check a filter: numbers, external ids and values of fields are as people write them.
 
     Raises:
-        InvalidRequestError: All fields that are invalid.
+        InvalidFieldError: The search cannot match anyone; a value is invalid; ``unknown_field``.
     """
-    values: dict[str, Any] = dict(fields)
+    return replace(
+        wanted,
+        search=clean_search(wanted.search),
+        phone=[phones.normalize(one, default_region=region) for one in wanted.phone],
+        external_id=[clean_external_id(one) for one in wanted.external_id],
+        fields=await clean_field_filter(tx, wanted.fields),
+    )
+
+
+async def clean_field_filter(
+    tx: Transaction, wanted: Mapping[str, Sequence[Any]], *, path: str = ""
+) -> Mapping[str, Sequence[Any]]:
+    """Check values to filter by: each as its field stores it. ``path`` is a prefix in errors.
+
+    Raises:
+        InvalidFieldError: ``unknown_field`` or ``invalid_value``.
+    """
+    if not wanted:
+        return {}
+    types = {one.key: one.type for one in await fields.find(tx)}
+    return {
+        key: [
+            checked(
+                field_type(key, types, path=f"{path}field.{key}"), one, field=f"{path}field.{key}"
+            )
+            for one in some
+        ]
+        for key, some in wanted.items()
+    }
+
+
+def _matchable(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out an external id of None.
+
+    Raises:
+        InvalidRequestError: ``missing``: a row has neither an external id nor a number.
+    """
+    kept = {name: one for name, one in row.items() if name != "external_id" or one is not None}
     problems = Problems()
-    for field in fields:
-        with problems.collect():
-            values[field] = _clean(field, values[field], region)
-    problems.raise_any()
-    if not any({**known, **values}.get(field) for field in _NAMES):
+    if not {"external_id", "phone"} & kept.keys():
         problems.add(
-            "first_name", "is blank, and so is last_name; write at least one", code="blank"
+            "external_id", "is missing, and so is phone; give at least one", code="missing"
         )
     problems.raise_any()
-    return values
+    return kept
 
 
-def _clean(field: str, value: Any, region: str) -> Any:  # noqa: ANN401 - as the field's
-    match field:
-        case "first_name" | "last_name":
-            return names.clean(value, field=field, most=NAME_LENGTH, blank=True)
-        case "phone":
-            return phones.normalize(value, default_region=region)
-        case "time_zone" if value is not None:
-            return check_time_zone(value)
-        case _:
-            return value
-
-
-def _number_in(fields: ContactFields, region: str) -> list[str]:
+def _number_in(given: ContactFields, region: str) -> list[str]:
     """Give the new number, if there is a valid one."""
     with suppress(InvalidFieldError):
-        return [_clean("phone", fields["phone"], region)] if "phone" in fields else []
+        return [phones.normalize(given["phone"], default_region=region)] if "phone" in given else []
     return []
 
 
@@ -208,18 +287,20 @@ async def _lock(tx: Transaction, contact_id: UUID, taken: Sequence[str]) -> Cont
     return row
 
 
-def _clock(contact: ContactDetails, zone: str) -> ContactClock:
-    return ContactClock.of(time_zone=contact.time_zone, phone=contact.phone, workspace=zone)
-
-
 async def _details(tx: Transaction, contact_id: UUID) -> ContactDetails:
     return required(await contacts.get(tx, contact_id), "contact", contact_id)
 
 
-async def _phone_taken(tx: Transaction, phone: str) -> ConflictError:
-    holder = await contacts.id_of_phone(tx, phone)
+async def _taken(tx: Transaction, values: Mapping[str, Any]) -> ConflictError:
+    """Build the error of a number or external id that another contact has."""
+    holder = await contacts.id_of_phone(tx, values["phone"]) if "phone" in values else None
+    if holder is not None or values.get("external_id") is None:
+        code, what = "phone_taken", "phone number"
+    else:
+        code, what = "external_id_taken", "external id"
+        holder = await contacts.id_of_external_id(tx, values["external_id"])
     return ConflictError(
-        "phone_taken",
-        "another contact has this phone number; change that contact, or give another number",
+        code,
+        f"another contact has this {what}; change that contact, or give another one",
         **({"contact_id": str(holder)} if holder else {}),
     )

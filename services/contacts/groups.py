@@ -169,7 +169,7 @@ class Groups:
         read, unread = pasted_numbers.read(pasted, default_region=self._default_region)
         async with self._database.transaction() as tx:
             known = await contacts.by_phone(tx, read)
-        ids = [known[phone].id for phone in read if phone in known]
+        ids = [known[phone] for phone in read if phone in known]
         return AddedNumbers(
             await self.add_members(group_id, ids, user_id),
             [phone for phone in read if phone not in known],

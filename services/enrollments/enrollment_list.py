@@ -10,12 +10,13 @@ from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.sequences import SequenceState
+from services.contacts.contacts import clean_field_filter
 from storage.enrollments import contact_history, enrollment_counts
 from storage.enrollments import enrollment_list as rows
 from storage.enrollments.contact_history import ContactEnrollment
 from storage.enrollments.enrollment_list import Count, ListedRow, Outlook
 from storage.enrollments.list_filter import ListFilter
-from storage.platform.database import Database
+from storage.platform.database import Database, Transaction
 from workflows.client import EnrollmentClient, LiveState
 
 OF_CONTACT_MOST = 50
@@ -75,8 +76,8 @@ class EnrollmentList:
             NotFoundError: There is no such sequence.
             InvalidFieldError: See ``cleaned``.
         """
-        wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
+            wanted = await cleaned(tx, wanted)
             summary = required(await rows.summary(tx, sequence_id), "sequence", sequence_id)
             state, cells = summary
             found = await rows.page(
@@ -116,7 +117,7 @@ class EnrollmentList:
             InvalidFieldError: See ``cleaned``.
         """
         async with self._database.transaction() as tx:
-            return await rows.count(tx, sequence_id, cleaned(wanted))
+            return await rows.count(tx, sequence_id, await cleaned(tx, wanted))
 
     async def outlook(self, sequence_id: UUID, wanted: ListFilter) -> Outlook:
         """Count the enrollments that match a filter by what they are doing.
@@ -125,18 +126,18 @@ class EnrollmentList:
             NotFoundError: There is no such sequence.
             InvalidFieldError: See ``cleaned``.
         """
-        wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
+            wanted = await cleaned(tx, wanted)
             required(await rows.state_of(tx, sequence_id), "sequence", sequence_id)
             return await rows.outlook(tx, sequence_id, wanted)
 
 
-def cleaned(wanted: ListFilter, *, path: str = "") -> ListFilter:
+async def cleaned(tx: Transaction, wanted: ListFilter, *, path: str = "") -> ListFilter:
     """Check a filter and trim its search; ``path`` is a prefix of field names in errors.
 
     Raises:
         InvalidFieldError: The search cannot match anyone; an outcome without its step, or a step
-            without its outcome.
+            without its outcome; ``unknown_field``, or no value of it.
     """
     if (wanted.outcome is None) != (wanted.outcome_step is None):
         given, missing = ("outcome", "outcome_step")
@@ -144,7 +145,8 @@ def cleaned(wanted: ListFilter, *, path: str = "") -> ListFilter:
             given, missing = missing, given
         raise InvalidFieldError(f"{path}{missing}", f"is missing; {given} needs it", code="missing")
     search = clean_search(wanted.search, field=f"{path}search")
-    return replace(wanted, search=search)
+    fields = await clean_field_filter(tx, wanted.fields, path=path)
+    return replace(wanted, search=search, fields=fields)
 
 
 def shown_activity(

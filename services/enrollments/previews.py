@@ -8,7 +8,6 @@ from domain.platform.errors import required
 from domain.sequences.segments import Segments, measure
 from domain.sequences.texts import Value, check_body, merge_values, missing, render
 from storage.contacts import contacts
-from storage.enrollments import variables
 from storage.platform.database import Database
 
 
@@ -46,8 +45,7 @@ class Previews:
         if contact_id is not None:
             async with self._database.transaction() as tx:
                 contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
-                fields = await variables.fields_of(tx, contact_id)
             name = contact.first_name, contact.last_name
-            values = merge_values(*name, contact.phone, fields, {})
+            values = merge_values(*name, contact.phone, contact.fields, {})
         text = render(body, values)
         return TextPreview(text, measure(text), missing(body, values, has_media=bool(media_urls)))

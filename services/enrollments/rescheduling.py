@@ -1,6 +1,6 @@
 """Rescheduling waiting steps when a contact's clock changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,14 +14,14 @@ ClockOf = Callable[[str | None, str], ContactClock]
 """Makes a clock of a contact's time zone and number."""
 
 
-async def contact_moved(
-    tx: Transaction, contact_id: UUID, before: ContactClock, after: ContactClock
+async def contacts_moved(
+    tx: Transaction, clocks: Mapping[UUID, tuple[ContactClock, ContactClock]]
 ) -> None:
-    """Reschedule a contact's waiting steps from one clock to another."""
-    if before == after:
-        return
-    waiting = await waiting_steps.lock_waiting_of(tx, [contact_id])
-    await _move(tx, [(row, before, after) for row in waiting])
+    """Reschedule contacts' waiting steps from one clock to another, both by the contact's id."""
+    moved = [one for one, (before, after) in clocks.items() if before != after]
+    if moved:
+        waiting = await waiting_steps.lock_waiting_of(tx, moved)
+        await _move(tx, [(row, *clocks[row.contact_id]) for row in waiting])
 
 
 async def workspace_moved(

@@ -7,6 +7,7 @@ from collections.abc import Sequence as Many
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
+from domain.contacts.fields import URL_LENGTH
 from domain.jobs.csv_rows import CsvReader, Record, unguarded
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.jobs import JobKind, JobState
@@ -22,7 +23,7 @@ IGNORED_MOST = 100
 """Most left-out columns that are named."""
 
 _ROWS_AT_ONCE = 1000
-_CELL_LENGTH = 500
+_CELL_LENGTH = URL_LENGTH
 _COLUMN_LENGTH = 100
 
 _WRONG = {
@@ -139,15 +140,15 @@ class CsvUpload:
             await jobs.discard_upload(tx, job_id)
 
 
-def by_name(header: Many[str], field_of: Mapping[str, str]) -> dict[str, int]:
-    """Find the fields by the names in the first line.
+def by_name(header: Many[str], field_of: Callable[[str], str | None]) -> dict[str, int]:
+    """Find the fields by the names in the first line; ``field_of`` tells what a name stands for.
 
     Raises:
         InvalidFieldError: ``duplicate_column``.
     """
     at: dict[str, int] = {}
     for index, heading in enumerate(header):
-        name = field_of.get(letters(heading))
+        name = field_of(heading)
         if name in at:
             raise InvalidFieldError(
                 "body",

@@ -15,13 +15,12 @@ from domain.platform.errors import InvalidFieldError
 from domain.platform.names import clean
 from domain.platform.phones import check_region, normalize
 from domain.statuses.enrollments import EnrollmentStatus
-from services.contacts.contacts import NAME_LENGTH
 from services.contacts.groups import require_group
+from services.contacts.merging import Merging, Outcome
+from services.contacts.values import NAME_LENGTH
 from services.enrollments.enrolling import Enrolling, SkipCode, distinct, open_sequence
 from services.jobs.contact_import import CheckedRows, Heading, Importing, check, headings
-from services.messaging.unknown_numbers import made_known
-from services.platform import audit
-from storage.contacts import contacts
+from storage.contacts import contacts, fields
 from storage.enrollments import enrolling
 from storage.enrollments.enrolling import Candidate
 from storage.jobs import contact_import
@@ -162,12 +161,14 @@ class EnrollPreviews:
         database: Database,
         enrolling_: Enrolling,
         importing: Importing,
+        merging: Merging,
         *,
         default_region: str,
     ) -> None:
         self._database = database
         self._enrolling = enrolling_
         self._importing = importing
+        self._merging = merging
         self._default_region = default_region
 
     async def of_contacts(self, sequence_id: UUID, contact_ids: Many[UUID]) -> EnrollPreview:
@@ -242,7 +243,7 @@ class EnrollPreviews:
         async with self._database.transaction() as tx:
             await open_sequence(tx, sequence_id)
             for part in _chunks(list(numbers)):
-                predicted = await self._by_number(tx, sequence_id, {one: {} for one in part})
+                predicted = await self._by_number(tx, sequence_id, part)
                 for phone, found in predicted.items():
                     row = found
                     if row.outcome is Prediction.NEW_CONTACT:
@@ -264,14 +265,14 @@ class EnrollPreviews:
         if len(phones) > pasted_numbers.NUMBERS_MOST:
             raise pasted_numbers.wrong_count(len(phones))
         numbers = list(dict.fromkeys(normalize(phone, field="phones") for phone in phones))
+        rows = {
+            position: {"last_name": clean(phone, field="phones"), "phone": phone}
+            for position, phone in enumerate(numbers)
+        }
         async with self._database.transaction() as tx:
-            new = [{"last_name": clean(phone, field="phones"), "phone": phone} for phone in numbers]
-            created = await contact_import.insert(tx, new)
-            if created:
-                await made_known(tx, created)
-                await audit.record(tx, "contact.create", "contact", created.values())
+            await self._merging.merge(tx, rows, keep=True)
             known = await contacts.by_phone(tx, numbers)
-        return [known[phone].id for phone in numbers]
+        return [known[phone] for phone in numbers]
 
     async def of_file(
         self,
@@ -294,10 +295,11 @@ class EnrollPreviews:
         """
         async with self._database.transaction() as tx:
             await open_sequence(tx, sequence_id)
+            own = await fields.find(tx)
         home = check_region(region or self._default_region)
         start, rest = await _start(data)
         records = _first_records(start, whole=rest is None)
-        heads = headings(records[0].cells) if records else []
+        heads = headings(records[0].cells, own) if records else []
         guessed = {one.field: index for index, one in enumerate(heads) if one.field is not None}
         taken = guessed if columns is None else dict(columns)
         sample = [record.cells for record in records[1 : SAMPLE_MOST + 1]]
@@ -316,53 +318,68 @@ class EnrollPreviews:
 
     async def _upload(self, sequence_id: UUID, job_id: UUID, region: str) -> EnrollPreview:
         tally = _Tally()
-        seen: set[str] = set()
+        seen: set[UUID | str] = set()
         last = -1
         while True:
             async with self._database.transaction() as tx:
                 part = await contact_import.received_rows(tx, job_id, after=last, limit=_CHUNK)
                 if not part:
                     return tally.done()
-                checked = await check(part, region)
+                checked = await check(tx, part, region)
                 for row in await self._checked(tx, sequence_id, checked, seen):
                     tally.add(row)
             last = part[-1].position
 
     async def _checked(
-        self, tx: Transaction, sequence_id: UUID, checked: CheckedRows, seen: set[str]
+        self, tx: Transaction, sequence_id: UUID, checked: CheckedRows, seen: set[UUID | str]
     ) -> list[PredictedRow]:
-        """Preview a chunk of a file's rows, in the file's order."""
-        found = {phone: one for phone, one in checked.first.items() if phone not in seen}
-        predicted = await self._by_number(
-            tx, sequence_id, {phone: values for phone, (_, values) in found.items()}
-        )
-        lines = [replace(predicted[phone], line=line) for phone, (line, _) in found.items()]
-        again = [(line, phone) for phone, (line, _) in checked.first.items() if phone in seen]
-        lines += [
-            PredictedRow(Prediction.DUPLICATE, line, phone=phone)
-            for line, phone in [*again, *checked.later]
-        ]
+        """Preview a chunk of a file's rows, in the file's order.
+
+        ``seen`` are the contacts, and the numbers of new ones, of the rows before.
+        """
+        merged = await self._merging.merge(tx, checked.valid, keep=True, dry_run=True)
+        lines: list[PredictedRow] = []
+        known: dict[int, UUID] = {}
+        new: dict[int, str] = {}
+        wrong = {one.position: one.detail["errors"] for one in checked.invalid}
+        for line, one in merged.items():
+            phone = checked.valid[line].get("phone", "")
+            who = one.contact_id or phone
+            if one.outcome is Outcome.ERROR:
+                wrong[line] = [{"field": each.field, "reason": each.reason} for each in one.errors]
+            elif one.outcome is Outcome.DUPLICATE or who in seen:
+                lines.append(PredictedRow(Prediction.DUPLICATE, line, phone=phone))
+            else:
+                seen.add(who)
+                if one.contact_id is None:
+                    new[line] = phone
+                else:
+                    known[line] = one.contact_id
+        found = await self._known(tx, sequence_id, list(known.values()))
+        lines += [replace(found[one], line=line) for line, one in known.items() if one in found]
+        values = {phone: checked.valid[line] for line, phone in new.items()}
+        made = await self._new(tx, sequence_id, values)
+        lines += [replace(made[phone], line=line) for line, phone in new.items()]
         lines += [
             PredictedRow(
                 Prediction.INVALID,
-                one.position,
-                reasons=tuple((error["field"], error["reason"]) for error in one.detail["errors"]),
+                line,
+                reasons=tuple((error["field"], error["reason"]) for error in errors),
             )
-            for one in checked.invalid
+            for line, errors in wrong.items()
         ]
-        seen.update(found)
         return sorted(lines, key=lambda row: row.line or 0)
 
     async def _by_number(
-        self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
+        self, tx: Transaction, sequence_id: UUID, phones: Many[str]
     ) -> dict[str, PredictedRow]:
-        """Preview numbers, in order; ``values`` has what a file says of each."""
-        known = await contacts.by_phone(tx, list(values))
-        predicted = await self._known(tx, sequence_id, [one.id for one in known.values()])
-        unknown = {phone: said for phone, said in values.items() if phone not in known}
+        """Preview numbers, in order."""
+        known = await contacts.by_phone(tx, phones)
+        predicted = await self._known(tx, sequence_id, list(known.values()))
+        unknown: dict[str, Mapping[str, Any]] = {one: {} for one in phones if one not in known}
         new = await self._new(tx, sequence_id, unknown)
         return {
-            phone: predicted[known[phone].id] if phone in known else new[phone] for phone in values
+            phone: predicted[known[phone]] if phone in known else new[phone] for phone in phones
         }
 
     async def _known(
@@ -387,7 +404,7 @@ class EnrollPreviews:
     async def _new(
         self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, PredictedRow]:
-        """Preview numbers without a contact, by number; ``values`` as in ``_by_number``."""
+        """Preview numbers without a contact, by number; ``values`` has what is said of each."""
         if not values:
             return {}
         stand_ins = [

@@ -12,15 +12,19 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from domain.contacts.fields import as_text
 from domain.jobs.csv_rows import guarded
 from domain.platform.errors import required
 from domain.platform.names import clean_search
 from domain.platform.paging import Position, by_creation
 from domain.statuses.suppression import OptOutSource
+from services.contacts.contacts import clean_filter
 from services.enrollments.enrollment_list import cleaned
 from services.jobs.csv_upload import INVALID
 from services.platform import audit
-from storage.contacts import contacts
+from storage.access import users
+from storage.contacts import contacts, fields
+from storage.contacts.contacts import ContactDetails, ContactFilter
 from storage.enrollments import enrollment_list
 from storage.enrollments.enrollment_list import ListedRow
 from storage.enrollments.list_filter import ListFilter
@@ -32,8 +36,11 @@ from storage.suppression import suppressions
 PAGE = 1_000
 """Rows in memory at once."""
 
-CONTACT_COLUMNS = ("first_name", "last_name", "phone", "time_zone", "line_type")
-"""The columns that an import reads."""
+CONTACT_COLUMNS = (
+    *("first_name", "last_name", "phone", "time_zone", "line_type", "external_id"),
+    "owner",
+)
+"""The columns that an import reads; the workspace's fields follow, by key."""
 
 ENROLLMENT_COLUMNS = (
     *("enrollment_id", "contact_id", "first_name", "last_name", "phone", "status"),
@@ -47,6 +54,7 @@ SUPPRESSION_COLUMNS = (
     *("occurred_at", "created_at", "lifted_at", "lifted_by", "lifted_reason"),
 )
 
+_CONTACT_CELLS = attrgetter(*CONTACT_COLUMNS[:-1])
 _SUPPRESSION_CELLS = attrgetter(
     *(
         {"user": "user_name", "lifted_by": "lifted_by_name"}.get(one, one)
@@ -83,33 +91,40 @@ class Exporting:
     also of an interrupted one.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, default_region: str) -> None:
         self._database = database
+        self._default_region = default_region
         self._notes: set[asyncio.Task[None]] = set()
 
     async def contacts(
-        self, user_id: UUID, *, search: str = "", group_ids: Sequence[UUID] = (), sort: str = "name"
+        self,
+        user_id: UUID,
+        wanted: ContactFilter = ContactFilter(),  # noqa: B008 - immutable
+        *,
+        sort: str = "name",
     ) -> AsyncIterator[bytes]:
         """Export contacts, in the columns that an import reads; filters as ``Contacts.find``.
 
         Raises:
-            InvalidFieldError: The search cannot match anyone.
+            InvalidFieldError: See ``services.contacts.contacts.clean_filter``.
         """
-        sought = clean_search(search)
+        async with self._database.transaction() as tx:
+            cleaned_filter = await clean_filter(tx, wanted, region=self._default_region)
+            keys = [one.key for one in await fields.find(tx)]
+            owners = await users.emails(tx)
+
+        def cells(row: ContactDetails) -> Sequence[Any]:
+            owner = None if row.owner_id is None else owners.get(row.owner_id)
+            return (*_CONTACT_CELLS(row), owner, *(as_text(row.fields.get(key)) for key in keys))
+
         source = _Source(
             "contacts.export",
-            CONTACT_COLUMNS,
+            (*CONTACT_COLUMNS, *keys),
             lambda tx, after: contacts.find(
-                tx,
-                search=sought,
-                group_ids=group_ids,
-                sort=sort,
-                after=after,
-                limit=PAGE,
-                whole=True,
+                tx, cleaned_filter, sort=sort, after=after, limit=PAGE, whole=True
             ),
             lambda row: row.position(sort),
-            attrgetter(*CONTACT_COLUMNS),
+            cells,
         )
         return await self._begin(source, user_id)
 
@@ -122,8 +137,8 @@ class Exporting:
             NotFoundError: There is no such sequence.
             InvalidFieldError: The search cannot match anyone.
         """
-        wanted = cleaned(wanted)
         async with self._database.transaction() as tx:
+            wanted = await cleaned(tx, wanted)
             required(await enrollment_list.state_of(tx, sequence_id), "sequence", sequence_id)
 
         async def read(tx: Transaction, after: Position | None) -> list[ListedRow]:

@@ -108,13 +108,13 @@ class Jobs:
         """
         _check_only_for("group_id", group_id, given_for=JobKind.ADD_TO_GROUP, kind=kind)
         _check_only_for("decision", decision, given_for=JobKind.RELEASE, kind=kind)
-        wanted = cleaned(wanted, path="filter.")
         params: dict[str, Any] = {"sequence_id": str(sequence_id)}
         if group_id is not None:
             params["group_id"] = str(group_id)
         if decision is not None:
             params["decision"] = decision.value
         async with self._database.transaction() as tx:
+            wanted = await cleaned(tx, wanted, path="filter.")
             required(await enrollment_list.state_of(tx, sequence_id), "sequence", sequence_id)
             if group_id is not None:
                 await require_group(tx, group_id)

@@ -10,7 +10,7 @@ from domain.platform.errors import InvalidFieldError
 from domain.platform.phones import check_region
 from domain.statuses.jobs import JobKind
 from services.jobs.contact_import import PHONE_HEADINGS
-from services.jobs.csv_upload import Columns, CsvUpload, by_name, invalid, unreadable
+from services.jobs.csv_upload import Columns, CsvUpload, by_name, invalid, letters, unreadable
 from services.jobs.jobs import Handler
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts
@@ -97,13 +97,12 @@ class OptOutImport(CsvUpload):
         for position, number in numbers.items():
             code = "suppressed" if number in new else "already_suppressed"
             new.discard(number)  # the next row with it finds it suppressed
-            subject = subjects[number].id if number in subjects else None
-            results.append(RowResult(position, code, {}, subject))
+            results.append(RowResult(position, code, {}, subjects.get(number)))
         return results
 
 
 def _columns(header: Many[str]) -> Columns:
-    at = by_name(header, _FIELD_OF)
+    at = by_name(header, lambda heading: _FIELD_OF.get(letters(heading)))
     if "phone" not in at:
         raise _missing()
     return Columns.of(header, at)

@@ -11,8 +11,9 @@ from domain.statuses.contacts import LineType
 from domain.statuses.sequences import SequenceKind
 from services.access.tokens import Tokens
 from services.access.users import UserDetails, Users
-from services.contacts.contacts import ContactFields, Contacts
+from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
+from services.contacts.values import ContactFields
 from services.messaging.senders import SenderFields, Senders
 from services.sequences.sequences import SequenceDraft, Sequences, StepDraft
 

@@ -11,6 +11,7 @@ from storage.maintenance import sweep
 from storage.messaging import backfill
 from storage.platform import rate_limits
 from storage.platform.database import Database, Transaction
+from storage.sequences import media
 
 KEYS_KEPT = timedelta(hours=24)
 COUNTS_KEPT = timedelta(days=2)
@@ -25,10 +26,14 @@ REPORTS_KEPT = timedelta(days=30)
 STATES_SOUGHT = timedelta(days=30)
 """How long the provider is asked for a text's final state; far longer than any retry."""
 
+PICTURES_KEPT = timedelta(days=1)
+"""How long a picture is kept that no text names: time to write the text."""
+
 AT_MOST = timedelta(seconds=10)
 """Time limit within one sweep; the next one continues."""
 
 _ROWS_AT_ONCE = 5_000
+_PICTURES_AT_ONCE = 500
 _JOBS_AT_ONCE = 5  # of up to a hundred thousand rows each
 
 
@@ -71,4 +76,5 @@ class Pruning:
             lambda tx: jobs.forget(tx, self._jobs_kept, _JOBS_AT_ONCE),
             lambda tx: sweep.forget_reports(tx, REPORTS_KEPT, _ROWS_AT_ONCE),
             lambda tx: backfill.stop_looking(tx, STATES_SOUGHT, _ROWS_AT_ONCE),
+            lambda tx: media.forget(tx, PICTURES_KEPT, _PICTURES_AT_ONCE),
         )

@@ -8,6 +8,7 @@ from services.platform import audit
 from services.sequences.sequences import MAX_NAME, find
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
+from storage.sequences import media
 from storage.sequences import sequences as rows
 from storage.sequences.sequences import SequenceRecord
 
@@ -34,6 +35,7 @@ class Duplicating:
         copy_id = uuid4()
         async with self._database.transaction() as tx:
             original = await find(tx, sequence_id)
+            await media.keep(tx, {url for step in original.steps for url in step.media_urls})
             values = {
                 "id": copy_id,
                 "name": await _copy_name(tx, original.name),

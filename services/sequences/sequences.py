@@ -11,20 +11,20 @@ from uuid import UUID, uuid4
 from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
 from domain.platform.names import clean, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
+from domain.sequences.pictures import OwnPictures
 from domain.sequences.segments import measure
-from domain.sequences.texts import MAX_MEDIA_URL, check_body, is_media_url
+from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.platform import audit
 from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
+from storage.sequences import media
 from storage.sequences import sequences as rows
 from storage.sequences.sequences import WINDOW_JSON, SequenceRecord, StepRecord
 
 MAX_NAME = 200
 MAX_STEPS = 100
-MAX_MEDIA = 10
-"""Media of one text (Twilio, Messages API, ``MediaUrl``; November 2026)."""
 MAX_DELAY = timedelta(days=365)
 MAX_AHEAD = timedelta(days=5 * 365)
 """How far ahead a date may be; a later one is a typo."""
@@ -89,12 +89,14 @@ class SequenceChange(TypedDict, total=False):
 class Sequences:
     """Manages sequences.
 
-    ``workspace_zone``, of a workspace that has set none, decides whether dates are past.
+    ``workspace_zone``, of a workspace that has set none, decides whether dates are past;
+    ``public_base_url`` is where our pictures are.
     """
 
-    def __init__(self, database: Database, *, workspace_zone: str) -> None:
+    def __init__(self, database: Database, *, workspace_zone: str, public_base_url: str) -> None:
         self._database = database
         self._zone = workspace_zone
+        self._base_url = public_base_url
 
     async def create(self, draft: SequenceDraft, user_id: UUID) -> SequenceRecord:
         """Add a sequence, as a draft, with the first version of its steps.
@@ -117,7 +119,10 @@ class Sequences:
         }
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._zone)
-            steps = _check_steps(draft.steps, draft.kind, problems, zone, dates_taken=frozenset())
+            ours = await self._pictures(tx, draft.steps)
+            steps = _check_steps(
+                draft.steps, draft.kind, problems, zone, ours, dates_taken=frozenset()
+            )
             await _check_sender(tx, draft.sender_id, problems)
             problems.raise_any()
             await rows.insert_sequence(tx, values)
@@ -191,7 +196,10 @@ class Sequences:
             steps = old.steps
             if "steps" in change:
                 dates = frozenset(step.send_at for step in old.steps)
-                steps = _check_steps(change["steps"], old.kind, problems, zone, dates_taken=dates)
+                ours = await self._pictures(tx, change["steps"])
+                steps = _check_steps(
+                    change["steps"], old.kind, problems, zone, ours, dates_taken=dates
+                )
             problems.raise_any()
             if values:
                 await rows.update_sequence(tx, sequence_id, values)
@@ -210,6 +218,11 @@ class Sequences:
                     fields=" ".join(changed),
                 )
             return await find(tx, sequence_id)
+
+    async def _pictures(self, tx: Transaction, drafts: Many[StepDraft]) -> OwnPictures:
+        """Find the pictures of ours among those of steps, and keep them from being pruned."""
+        urls = {url for draft in drafts for url in draft.media_urls}
+        return OwnPictures(await media.keep(tx, urls), self._base_url)
 
     async def activate(self, sequence_id: UUID) -> SequenceRecord:
         """Open a draft for enrolling and sending; repeating it is harmless.
@@ -272,6 +285,7 @@ def _check_steps(
     kind: SequenceKind,
     problems: Problems,
     zone: str,
+    ours: OwnPictures,
     *,
     dates_taken: frozenset[datetime | None],
 ) -> tuple[StepRecord, ...]:
@@ -280,7 +294,7 @@ def _check_steps(
         problems.add("steps", f"has {len(drafts)} steps; write 1 to {MAX_STEPS}", code="step_count")
         return ()
     steps = tuple(
-        _check_step(draft, position, kind, problems)
+        _check_step(draft, position, kind, problems, ours)
         for position, draft in enumerate(drafts, start=1)
     )
     latest: datetime | None = None
@@ -314,12 +328,13 @@ def _check_date(send_at: datetime, field: str, zone: str) -> None:
 
 
 def _check_step(
-    draft: StepDraft, position: int, kind: SequenceKind, problems: Problems
+    draft: StepDraft, position: int, kind: SequenceKind, problems: Problems, ours: OwnPictures
 ) -> StepRecord:
     path = f"steps.{position - 1}"
     with problems.collect():
         check_body(draft.body, field=f"{path}.body", has_media=bool(draft.media_urls))
-    _check_media(draft.media_urls, path, problems)
+    with problems.collect():
+        check_media(draft.media_urls, ours, field=f"{path}.media_urls")
     step = StepRecord(
         position, draft.body, draft.media_urls, None, None, None, measure(draft.body).count
     )
@@ -346,23 +361,6 @@ def _check_step(
             with problems.collect():
                 step = replace(step, send_at=_send_at(draft.send_at, path))
     return step
-
-
-def _check_media(urls: Many[str], path: str, problems: Problems) -> None:
-    if len(urls) > MAX_MEDIA:
-        problems.add(
-            f"{path}.media_urls",
-            f"has {len(urls)} addresses; at most {MAX_MEDIA} fit one text",
-            code="too_many_media",
-        )
-    for index, url in enumerate(urls):
-        if not is_media_url(url):
-            problems.add(
-                f"{path}.media_urls.{index}",
-                f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
-                " with https:// and that anyone can open",
-                code="bad_media_url",
-            )
 
 
 def _delay(seconds: int | None, path: str) -> int:

@@ -1,7 +1,7 @@
 """Erase contacts with all their data; an opt-out stays as a keyed hash of the number."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from domain.platform.errors import ConflictError, required
@@ -21,17 +21,22 @@ async def recall(tx: Transaction, phones: Iterable[str]) -> int:
     an erasure of the same number that is under way), and before a text of a number is applied.
     Returns how many suppressions have their number again.
     """
+    named = await erased_among(tx, phones)
+    if not named:
+        return 0
+    await lock_numbers(tx, list(named))
+    return await rows.name_suppressions(tx, {hashed: phone for phone, hashed in named.items()})
+
+
+async def erased_among(tx: Transaction, phones: Iterable[str]) -> Mapping[str, str]:
+    """Find numbers whose suppressions are hashed, each with its hash."""
     known = set(phones)
     key = await rows.erasure_key(tx) if known else None
     if key is None:
-        return 0
-    by_hash = {_hash(key, phone): phone for phone in known}
-    found = await rows.hashed(tx, list(by_hash))
-    if not found:
-        return 0
-    named = {one: by_hash[one] for one in found}
-    await lock_numbers(tx, list(named.values()))
-    return await rows.name_suppressions(tx, named)
+        return {}
+    hashes = {phone: _hash(key, phone) for phone in known}
+    found = await rows.hashed(tx, list(hashes.values()))
+    return {phone: one for phone, one in hashes.items() if one in found}
 
 
 class Erasure:

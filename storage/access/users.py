@@ -1,6 +1,6 @@
 """Queries about users."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -87,3 +87,22 @@ async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[U
     return await tx.column(
         paged(select(User), col(User.created_at), col(User.id), after).limit(limit)
     )
+
+
+async def known_ids(tx: Transaction, user_ids: Collection[UUID]) -> set[UUID]:
+    """Find which of these ids are users'."""
+    return set(await tx.column("SELECT id FROM users WHERE id = ANY(:ids)", ids=user_ids))
+
+
+async def ids_by_email(tx: Transaction, emails: Collection[str]) -> dict[str, UUID]:
+    """Find the users with these addresses, in whatever case; by the address as given."""
+    sql = """
+        SELECT given.email, u.id FROM unnest(CAST(:emails AS text[])) AS given (email)
+        JOIN users u ON lower(u.email) = lower(given.email)
+    """
+    return {row.email: row.id for row in await tx.run(sql, emails=emails)}
+
+
+async def emails(tx: Transaction) -> dict[UUID, str]:
+    """Read the address of every user."""
+    return {row.id: row.email for row in await tx.run("SELECT id, email FROM users")}

@@ -1,16 +1,27 @@
 """Queries of contacts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
+from domain.contacts.fields import Value
 from domain.contacts.names import full_name
 from domain.platform import phones
 from domain.platform.paging import Position
@@ -20,32 +31,49 @@ from storage.platform.rows import columns_of, paged
 from storage.tables.contacts import Contact, FormerPhone, GroupMember
 from storage.tables.suppression import Suppression
 
-_SORTED_BY: Mapping[str, Mapped[Any]] = {
-    "name": col(Contact.search_name),
-    "created_at": col(Contact.created_at),
-}
+_SORTED_BY = {"name": "search_name", "created_at": "created_at", "updated_at": "updated_at"}
+"""The column of each sort."""
+
+UNIQUE = frozenset({"uq_contacts_phone", "uq_contacts_external_id"})
+"""The constraints of what no two contacts have."""
+
 _TRIGRAM = 3
 _PHONE_PUNCTUATION = frozenset(" +-./()\u00a0\u2010\u2011\u2012\u2013\u2014")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContactDetails:
-    """A contact.
+class StoredContact:
+    """What people and programs write of a contact.
 
     Attributes:
+        external_id: Theirs in a program that syncs contacts.
         first_name: May be empty if the last name is not, and the other way round.
         phone: E.164.
         time_zone: IANA name, if someone gave it.
-        search_name: The name as searches and sorting use it.
-        opted_out: Whether the number is suppressed for the whole deployment.
+        fields: Values by the keys of the workspace's fields.
+        owner_id: The user whose contact it is.
     """
 
     id: UUID
+    external_id: str | None
     first_name: str
     last_name: str
     phone: str
     time_zone: str | None
     line_type: LineType | None
+    fields: Mapping[str, Value]
+    owner_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactDetails(StoredContact):
+    """A contact.
+
+    Attributes:
+        search_name: The name as searches and sorting use it.
+        opted_out: Whether the number is suppressed for the whole deployment.
+    """
+
     created_at: datetime
     updated_at: datetime
     search_name: str
@@ -63,8 +91,29 @@ class ContactDetails:
 
     def position(self, sort: str) -> Position:
         """Give the contact's position in a list with this ``sort``."""
-        by_name = sort.removeprefix("-") == "name"
-        return Position(self.search_name if by_name else self.created_at, self.id)
+        return Position(getattr(self, _SORTED_BY[sort.removeprefix("-")]), self.id)
+
+
+@dataclass(frozen=True)
+class ContactFilter:
+    """Which contacts to list; an empty filter matches all, several of one kind any of them.
+
+    Attributes:
+        search: Part of "first last", or phone digits; see ``matches``.
+        group: Members of any of these groups.
+        phone: E.164.
+        updated_since: Changed at this moment or later.
+        owner: Contacts of any of these users.
+        fields: Values by the keys of fields.
+    """
+
+    search: str = ""
+    group: Sequence[UUID] = ()
+    phone: Sequence[str] = ()
+    external_id: Sequence[str] = ()
+    updated_since: datetime | None = None
+    owner: Sequence[UUID] = ()
+    fields: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
 
 def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
@@ -95,6 +144,14 @@ def matches(
     return or_(found, has_digits(col(Contact.phone) if phone is None else phone, number))
 
 
+def has_values(values: Mapping[str, Sequence[Value]]) -> ColumnElement[bool]:
+    """Build the condition that a contact has any of the given values of each of these fields."""
+    column = col(Contact.fields)
+    return and_(
+        *(or_(*(column.contains({key: one}) for one in some)) for key, some in values.items())
+    )
+
+
 def has_digits(phone: SQLColumnExpression[str], number: str) -> ColumnElement[bool]:
     """Build the condition that a number contains these digits."""
     return phone.like(f"%{number}%")
@@ -112,9 +169,9 @@ def escaped(text: str) -> str:
 
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> UUID | None:
-    """Insert a contact and give its id; None if the phone is taken.
+    """Insert a contact and give its id; None if the phone or external id is taken.
 
-    Waits for a transaction that is about to take the same phone.
+    Waits for a transaction that is about to take the same.
     """
     query = insert(Contact).values(**values).on_conflict_do_nothing().returning(col(Contact.id))
     return await tx.value(UUID, query)
@@ -125,6 +182,12 @@ async def id_of_phone(tx: Transaction, phone: str) -> UUID | None:
     return await tx.value(UUID, "SELECT id FROM contacts WHERE phone = :phone", phone=phone)
 
 
+async def id_of_external_id(tx: Transaction, external_id: str) -> UUID | None:
+    """Find the contact with an external id, if there is one."""
+    sql = "SELECT id FROM contacts WHERE external_id = :external_id"
+    return await tx.value(UUID, sql, external_id=external_id)
+
+
 async def get(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> ContactDetails | None:
     """Read a contact, if there is one; with ``lock``, lock its row."""
     query = _contacts().where(col(Contact.id) == contact_id)
@@ -132,10 +195,11 @@ async def get(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> Conta
 
 
 async def change(tx: Transaction, contact_id: UUID, values: Mapping[str, Any]) -> bool:
-    """Change a contact; False, without a change, if the phone is taken."""
+    """Change a contact; False, without a change, if the phone or external id is taken."""
     changed = update(Contact).where(col(Contact.id) == contact_id)
-    changed = changed.values(**values, updated_at=func.now())
-    return await tx.unless_taken("uq_contacts_phone", changed)
+    # Not when the transaction began, or it would commit later after what lists have shown already.
+    changed = changed.values(**values, updated_at=func.clock_timestamp())
+    return await tx.unless_taken(UNIQUE, changed)
 
 
 async def remember_phone(tx: Transaction, contact_id: UUID, phone: str) -> None:
@@ -147,34 +211,47 @@ async def remember_phone(tx: Transaction, contact_id: UUID, phone: str) -> None:
 
 async def find(
     tx: Transaction,
+    wanted: ContactFilter,
     *,
-    search: str,
-    group_ids: Sequence[UUID],
     sort: str,
     after: Position | None,
     limit: int,
     whole: bool = False,
 ) -> list[ContactDetails]:
-    """List contacts that match a search and are in any of these groups.
+    """List the contacts that match a filter.
 
     A search by name uses the trigram index and sorts afterwards. Left alone, the planner walks the
     list's own index until the page is full, as if all Williams were spread evenly over it. Fewer
     than three characters have no trigram, and numbers are spread evenly. If the ``whole`` list is
     read, walking its index is best. ``sort`` is as in ``services.contacts.contacts``.
     """
-    query = _contacts()
-    if search:
-        query = query.where(matches(search))
-    if group_ids:
-        in_group = select(col(GroupMember.contact_id)).where(
-            col(GroupMember.group_id).in_(group_ids)
-        )
-        query = query.where(col(Contact.id).in_(in_group))
-    key: SQLColumnExpression[Any] = _SORTED_BY[sort.removeprefix("-")]
+    search = wanted.search
+    query = _contacts().where(*_conditions(wanted))
+    key: SQLColumnExpression[Any] = getattr(Contact, _SORTED_BY[sort.removeprefix("-")])
     if len(search) >= _TRIGRAM and not number_in(search) and not whole:
         key = func.coalesce(key, key)  # no index has it
     query = paged(query, key, col(Contact.id), after, down=sort.startswith("-"))
     return await tx.rows(ContactDetails, query.limit(limit))
+
+
+def _conditions(wanted: ContactFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.search:
+        yield matches(wanted.search)
+    if wanted.group:
+        in_group = select(col(GroupMember.contact_id)).where(
+            col(GroupMember.group_id).in_(wanted.group)
+        )
+        yield col(Contact.id).in_(in_group)
+    if wanted.phone:
+        yield col(Contact.phone).in_(wanted.phone)
+    if wanted.external_id:
+        yield col(Contact.external_id).in_(wanted.external_id)
+    if wanted.updated_since is not None:
+        yield col(Contact.updated_at) >= wanted.updated_since
+    if wanted.owner:
+        yield col(Contact.owner_id).in_(wanted.owner)
+    if wanted.fields:
+        yield has_values(wanted.fields)
 
 
 def _contacts() -> Select[*tuple[Any, ...]]:
@@ -186,20 +263,7 @@ async def known_ids(tx: Transaction, contact_ids: Sequence[UUID]) -> set[UUID]:
     return set(await tx.column("SELECT id FROM contacts WHERE id = ANY(:ids)", ids=contact_ids))
 
 
-class Known(NamedTuple):
-    """The values of a contact that imports compare."""
-
-    id: UUID
-    first_name: str
-    last_name: str
-    time_zone: str | None
-    line_type: str | None
-
-
-async def by_phone(tx: Transaction, numbers: Sequence[str]) -> dict[str, Known]:
+async def by_phone(tx: Transaction, numbers: Sequence[str]) -> dict[str, UUID]:
     """Find the contacts with these numbers, by number."""
-    sql = """
-        SELECT phone, id, first_name, last_name, time_zone, line_type FROM contacts
-        WHERE phone = ANY(CAST(:phones AS text[]))
-    """
-    return {phone: Known(*row) for phone, *row in await tx.run(sql, phones=numbers)}
+    sql = "SELECT phone, id FROM contacts WHERE phone = ANY(CAST(:phones AS text[]))"
+    return {row.phone: row.id for row in await tx.run(sql, phones=numbers)}

@@ -80,7 +80,7 @@ async def of_contact(tx: Transaction, contact_id: UUID) -> list[Named]:
 async def rename(tx: Transaction, group_id: UUID, name: str) -> bool:
     """Rename a group; False, without a change, if the name is taken."""
     renamed = update(Group).where(col(Group.id) == group_id).values(name=name)
-    return await tx.unless_taken("uq_groups_name", renamed)
+    return await tx.unless_taken({"uq_groups_name"}, renamed)
 
 
 async def remove(tx: Transaction, group_id: UUID) -> bool:

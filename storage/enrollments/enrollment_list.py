@@ -283,12 +283,12 @@ async def page(
         is_rare = fits * fits <= limit * total
         window = 0 if is_rare else 4 * limit * total // fits
     else:
-        looks_up = wanted.group or wanted.enrolled_by or wanted.outcome or order.may_be_empty
+        looks_up = wanted.group or wanted.fields or wanted.enrolled_by or wanted.outcome
         # Each has an index of its own.
         window = (
             0
             if wanted.enrollment or wanted.replied_late or wanted.held_reason
-            else max(_LOOKED_UP if looks_up else _WALKED, 20 * limit)
+            else max(_LOOKED_UP if looks_up or order.may_be_empty else _WALKED, 20 * limit)
         )
     if window:
         found = await _read(tx, walk(order, wanted, window, limit, total), order)

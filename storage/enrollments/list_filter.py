@@ -1,8 +1,8 @@
 """The filter of a sequence's Contacts tab, and the conditions it stands for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, FromClause, Select, TextClause, and_, sele
 from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
-from storage.contacts.contacts import matches
+from storage.contacts.contacts import has_values, matches
 from storage.enrollments import step_outcomes
 from storage.enrollments.enrollment_counts import Cell, counted
-from storage.tables.contacts import GroupMember
+from storage.tables.contacts import Contact, GroupMember
 from storage.tables.enrollments import Enrollment, EnrollmentSearch
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
@@ -31,6 +31,7 @@ class ListFilter:
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
         outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
         outcome_step: From 1; 0 for replies and opt-outs that follow one-off texts alone.
+        fields: Values of contacts by the keys of fields; any of the values, all of the fields.
     """
 
     step: Many[int] = ()
@@ -44,6 +45,7 @@ class ListFilter:
     outcome: StepOutcome | None = None
     outcome_step: int | None = None
     replied_late: bool = False
+    fields: Mapping[str, Many[Any]] = field(default_factory=dict)
 
 
 def narrowed(cells: Many[Cell], wanted: ListFilter) -> Many[Cell]:
@@ -61,10 +63,11 @@ def narrowed(cells: Many[Cell], wanted: ListFilter) -> Many[Cell]:
 
 def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
     """Count what matches a filter of statuses, steps and holds alone; None for any other."""
-    more = wanted.enrolled_by or wanted.group or wanted.search or wanted.enrollment
-    if more or wanted.outcome or wanted.replied_late or wanted.held_reason:
-        return None
-    return counted(narrowed(cells, wanted))
+    more = (
+        *(wanted.enrolled_by, wanted.group, wanted.search, wanted.enrollment, wanted.outcome),
+        *(wanted.replied_late, wanted.held_reason, wanted.fields),
+    )
+    return None if any(more) else counted(narrowed(cells, wanted))
 
 
 def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
@@ -95,6 +98,11 @@ def members(wanted: ListFilter) -> Select[UUID]:
     return select(col(GroupMember.contact_id)).where(col(GroupMember.group_id).in_(wanted.group))
 
 
+def with_values(wanted: ListFilter) -> Select[UUID]:
+    """Select the contacts who have a filter's values of fields."""
+    return select(col(Contact.id)).where(has_values(wanted.fields))
+
+
 def searched(wanted: ListFilter) -> ColumnElement[bool]:
     """Build the condition that a row of ``enrollment_search`` matches a filter's search."""
     return matches(wanted.search, col(EnrollmentSearch.search_name), col(EnrollmentSearch.phone))
@@ -105,6 +113,8 @@ def matching(query: Query, sequence_id: UUID, wanted: ListFilter) -> Query:
     query = query.where(col(Enrollment.sequence_id) == sequence_id, *of_row(wanted))
     if wanted.group:
         query = query.where(col(Enrollment.contact_id).in_(members(wanted)))
+    if wanted.fields:
+        query = query.where(col(Enrollment.contact_id).in_(with_values(wanted)))
     if wanted.search:
         found = select(col(EnrollmentSearch.enrollment_id)).where(
             col(EnrollmentSearch.sequence_id) == sequence_id, searched(wanted)
@@ -127,6 +137,9 @@ def met(row: FromClause, wanted: ListFilter) -> Iterator[ColumnElement[bool]]:
         member = col(GroupMember.contact_id) == row.c.contact_id
         in_group = col(GroupMember.group_id).in_(wanted.group)
         yield _looked_up(select(true()).where(member, in_group))
+    if wanted.fields:
+        own_contact = col(Contact.id) == row.c.contact_id
+        yield _looked_up(select(true()).where(own_contact, has_values(wanted.fields)))
 
 
 def _looked_up(query: Select[bool]) -> ColumnElement[bool]:

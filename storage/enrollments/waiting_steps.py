@@ -25,6 +25,7 @@ class WaitingStep:
     """
 
     id: UUID
+    contact_id: UUID
     status: EnrollmentStatus
     activity: EnrollmentPhase | None
     all_sent: bool
@@ -53,8 +54,8 @@ class RescheduledStep:
 
 
 _READ = """
-    SELECT e.id, e.status, e.activity, e.position > e.step_count AS all_sent, e.paused_at,
-        e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone,
+    SELECT e.id, e.contact_id, e.status, e.activity, e.position > e.step_count AS all_sent,
+        e.paused_at, e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone,
         q.send_window AS window, clock_timestamp() AS read_at
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id

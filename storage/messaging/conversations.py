@@ -289,6 +289,15 @@ async def usual_sender(tx: Transaction, contact_id: UUID) -> UUID | None:
     return senders[0] if len(senders) == 1 else None
 
 
+async def inbound_media(tx: Transaction, message_id: UUID, number: int) -> str | None:
+    """Read the address at the provider of a file of an inbound text, by its number from 1."""
+    sql = """
+        SELECT media_urls ->> CAST(:at AS integer) FROM messages
+        WHERE id = :id AND direction = 'inbound'
+    """
+    return await tx.value(str, sql, id=message_id, at=number - 1)
+
+
 async def is_same(tx: Transaction, values: Mapping[str, Any]) -> bool:
     """Tell whether the text with this id is the same user's to the same contact, word by word."""
     sql = """

@@ -94,13 +94,13 @@ class Transaction(AsyncSession):
         read: Callable[[Any], _T] = kind
         return found if found is None or isinstance(found, kind) else read(found)
 
-    async def unless_taken(self, constraint: str, statement: Executable) -> bool:
-        """Run a statement; False, without its changes, if it violates this unique constraint."""
+    async def unless_taken(self, constraints: Collection[str], statement: Executable) -> bool:
+        """Run a statement; False, without its changes, if it violates such a unique constraint."""
         try:
             async with self.begin_nested():
                 await self.execute(statement)
         except IntegrityError as error:
-            if getattr(getattr(error.orig, "diag", None), "constraint_name", None) == constraint:
+            if violated(error) in constraints:
                 return False
             raise
         return True
@@ -114,6 +114,11 @@ class Transaction(AsyncSession):
         """Read the only row as ``rows`` does; None if there is none."""
         row = (await self.run(query, **values)).mappings().one_or_none()
         return None if row is None else made(kind, row)
+
+
+def violated(error: IntegrityError) -> str | None:
+    """Name the constraint that a statement violates."""
+    return getattr(getattr(error.orig, "diag", None), "constraint_name", None)
 
 
 class Written(Enum):

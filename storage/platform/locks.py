@@ -2,19 +2,22 @@
 
 A transaction takes what it needs of this list from the top down, and nothing above what it holds:
 
-1. **numbers** (``lock_numbers``): advisory, exclusive; several in the order of their keys. Whoever
+1. the **fields** of contacts (``share_fields``): advisory, shared by those who write values;
+   exclusive (``lock_fields``) for whoever adds or deletes a field.
+2. **numbers** (``lock_numbers``): advisory, exclusive; several in the order of their keys. Whoever
    decides about a number holds it: sends, answers, inbound texts, opt-outs, changed contacts.
-2. **contacts**: rows.
-3. the workspace's **time zone** (``platform.workspace.hold_zone``): advisory, shared by those
+3. **contacts**: rows; several in the order of their ids.
+4. the workspace's **time zone** (``platform.workspace.hold_zone``): advisory, shared by those
    who write times by it.
-4. the **sequence** (``share_sequence``): advisory, shared by sends, answers and enrolling;
+5. the **sequence** (``share_sequence``): advisory, shared by sends, answers and enrolling;
    exclusive (``lock_sequence``) for whoever changes its state, settings or steps.
-5. the **sender** (``SHARE_SENDER``): advisory, shared by those who go by its hold; exclusive
+6. the **sender** (``SHARE_SENDER``): advisory, shared by those who go by its hold; exclusive
    (``wait_for_sender``) only in a transaction that holds nothing else.
-6. **senders**: rows, to put one on hold or claim a probe.
-7. **enrollments**: rows, by id. Whoever locks several does so in one statement ordered by id, and
+7. **senders**: rows, to put one on hold or claim a probe.
+8. **enrollments**: rows, by id. Whoever locks several does so in one statement ordered by id, and
    whoever needs more than one locks all of them at once (``lock_enrollments_of``).
-8. events and the outbox.
+9. **pictures**: rows, by id, for whoever puts them into a text; pruning passes locked ones over.
+10. events and the outbox.
 
 Messages and attempts are changed under their number's lock alone, at any time; whoever changes some
 without it skips those that are locked, or takes a single one. Work that is shared out (``jobs``,
@@ -40,7 +43,7 @@ TRY_NUMBER = "pg_try_advisory_xact_lock(hashtextextended({phone}, 0))"
 SHARE_SEQUENCE = "pg_advisory_xact_lock_shared(2, hashtext(CAST({id} AS text)))"
 SHARE_SENDER = "pg_advisory_xact_lock_shared(3, hashtext(CAST({id} AS text)))"
 """SQL: lock a number, or only if it is free; share a sequence or a sender. Class 1 is the
-workspace's zone."""
+workspace's zone, class 4 the fields of contacts."""
 
 _LOCK_NUMBERS = """
     SELECT pg_advisory_xact_lock(key) FROM (
@@ -132,6 +135,16 @@ async def lock_number_at_once(tx: Transaction, phone: str) -> None:
     """
     if not await tx.value(bool, f"SELECT {TRY_NUMBER.format(phone=':phone')}", phone=phone):
         raise MovedError
+
+
+async def share_fields(tx: Transaction) -> None:
+    """Keep fields of contacts from being deleted until the transaction ends; read them after."""
+    await tx.run("SELECT pg_advisory_xact_lock_shared(4, 1)")
+
+
+async def lock_fields(tx: Transaction) -> None:
+    """Keep others from adding or deleting fields of contacts, and from writing values of them."""
+    await tx.run("SELECT pg_advisory_xact_lock(4, 1)")
 
 
 async def share_sequence(tx: Transaction, sequence_id: UUID) -> None:

@@ -241,3 +241,21 @@ def _sequences() -> Select[Any]:
         .join(Sender, and_(col(Sender.id) == col(Sequence.sender_id)))
         .join(User, and_(col(User.id) == col(Sequence.created_by)))
     )
+
+
+async def names_with_merge_field(tx: Transaction, name: str) -> list[str]:
+    """List, by name, the sequences that are not archived and have ``{{name}}`` in a current step.
+
+    ``name`` is of small letters, digits and ``_``.
+    """
+    sql = r"""
+        SELECT q.name FROM sequences q
+        WHERE q.state <> 'archived' AND EXISTS (
+            SELECT FROM steps t WHERE t.version_id = (
+                SELECT v.id FROM sequence_versions v WHERE v.sequence_id = q.id
+                ORDER BY v.number DESC LIMIT 1
+            ) AND t.body ~ ('\{\{\s*' || :name || '\s*[|:}]')
+        )
+        ORDER BY lower(q.name), q.id
+    """
+    return await tx.column(sql, name=name)

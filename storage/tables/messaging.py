@@ -133,6 +133,13 @@ class Message(SQLModel, table=True):
             "created_at",
             postgresql_where=text("direction = 'outbound' AND step IS NULL"),
         ),
+        Index(
+            "ix_messages_media",
+            "media_urls",
+            postgresql_using="gin",
+            postgresql_ops={"media_urls": "jsonb_path_ops"},
+            postgresql_where=text("media_urls <> '[]'"),
+        ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     direction: Direction = Field(sa_type=code(Direction))

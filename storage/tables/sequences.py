@@ -4,7 +4,7 @@ from datetime import datetime, time
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, DateTime, UniqueConstraint
+from sqlalchemy import CheckConstraint, DateTime, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
@@ -61,6 +61,13 @@ class Step(SQLModel, table=True):
         CheckConstraint("position >= 1", name="position_from_one"),
         CheckConstraint("(delay_seconds IS NULL) <> (send_at IS NULL)", name="delay_or_date"),
         CheckConstraint("at_time IS NULL OR delay_seconds IS NOT NULL", name="time_needs_delay"),
+        Index(
+            "ix_steps_media",
+            "media_urls",
+            postgresql_using="gin",
+            postgresql_ops={"media_urls": "jsonb_path_ops"},
+            postgresql_where=text("media_urls <> '[]'"),
+        ),
     )
     version_id: UUID = Field(foreign_key="sequence_versions.id", primary_key=True)
     position: int = Field(primary_key=True)

@@ -13,7 +13,15 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
-from domain.messaging.ports import Accepted, Gateway, ListedMessage, SendRequest, SendResult
+from domain.messaging.ports import (
+    Accepted,
+    Attachment,
+    Gateway,
+    ListedMessage,
+    ProviderUnavailableError,
+    SendRequest,
+    SendResult,
+)
 from domain.platform.rules import SendingRules
 from domain.statuses.access import Role, TokenScope
 from domain.statuses.contacts import LineType
@@ -72,10 +80,11 @@ class FakeTemporal:
 
 
 class FakeGateway:
-    """Accepts every text and lists none."""
+    """Accepts every text and lists none; without ``files`` it is away."""
 
     def __init__(self) -> None:
         self.calls: list[SendRequest] = []
+        self.files: Mapping[str, Attachment] | None = {}
 
     async def create(self, call: SendRequest) -> SendResult:
         self.calls.append(call)
@@ -86,6 +95,11 @@ class FakeGateway:
 
     async def line_type(self, phone: str) -> LineType:
         return LineType.MOBILE
+
+    async def attachment(self, url: str) -> Attachment | None:
+        if self.files is None:
+            raise ProviderUnavailableError
+        return self.files.get(url)
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +160,7 @@ def make_services(
         database,
         cast("EnrollmentClient", temporal or FakeTemporal()),
         cast("Gateway", gateway or FakeGateway()),
-        ServiceConfig(SendingRules()),
+        ServiceConfig(SendingRules(), public_base_url="https://segue.test"),
     )
 
 

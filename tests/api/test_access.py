@@ -26,6 +26,8 @@ PUBLIC = {
     ("POST", "/api/session"),
     ("POST", "/webhooks/twilio/inbound"),  # signed by Twilio
     ("POST", "/webhooks/twilio/status"),
+    ("GET", "/media/{name}"),  # whoever knows the address of a picture may see it
+    ("GET", "/media/{token}/thumbnail.webp"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
     ("GET", "/set-up"),  # with the token of a set-up link

@@ -43,6 +43,9 @@ async def test_create_contact_answers_all_fields(member: httpx.AsyncClient) -> N
         "time_zone": None,
         "time_zones": ["America/Los_Angeles"],
         "line_type": None,
+        "external_id": None,
+        "fields": {},
+        "owner_id": None,
         "opted_out": False,
     }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 from typing import Any, cast
 
 import httpx
@@ -67,8 +68,7 @@ async def check_example(name: str, there: dict[str, str], admin: httpx.AsyncClie
         method,
         _with_ids(path.format(**{**IDS, **example.path}), there),
         params=json.loads(_with_ids(json.dumps(dict(example.query)), there)),
-        content=_content(operation, example.body, there),
-        headers=_headers(operation),
+        **_sent(operation, example.body, there),
     )
     assert answer.status_code == status, f"{name}: {answer.text}"
     documented = operation["responses"][str(status)].get("content", {})
@@ -83,14 +83,13 @@ def _with_ids(text: str, ids: dict[str, str]) -> str:
     return re.sub("|".join(ids), lambda match: ids[match[0]], text)
 
 
-def _headers(operation: dict[str, Any]) -> dict[str, str]:
-    content = operation.get("requestBody", {}).get("content", {})
-    return {"Content-Type": next(iter(content))} if content else {}
-
-
-def _content(operation: dict[str, Any], body: Any, ids: dict[str, str]) -> bytes | None:
+def _sent(operation: dict[str, Any], body: Any, ids: dict[str, str]) -> dict[str, Any]:
+    """Write the body of an example; files in forms are in base64."""
+    kind = next(iter(operation.get("requestBody", {}).get("content", {})), None)
+    if kind == "multipart/form-data":
+        return {"files": {name: b64decode(file) for name, file in body.items()}}
+    headers = {"Content-Type": kind} if kind else {}
     if body is None:
-        return None
-    if "application/json" in operation["requestBody"]["content"]:
-        return _with_ids(json.dumps(body), ids).encode()
-    return cast("str", body).encode()
+        return {"headers": headers}
+    text = _with_ids(json.dumps(body), ids) if kind == "application/json" else cast("str", body)
+    return {"headers": headers, "content": text.encode()}

@@ -42,6 +42,20 @@ async def test_line_has_the_path_without_the_query(
     assert count("GET", "/api/contacts/{contact_id}", 404) == before + 1
 
 
+async def test_external_ids_stay_out_of_lines_and_measurements(
+    member: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    route = "/api/contacts/by-external-id/{external_id}"
+    before = count("GET", route, 404)
+    for method in ("GET", "HEAD"):
+        await member.request(method, "/api/contacts/by-external-id/ann%2F@example.com")
+
+    assert caplog.messages == [f"GET {route} 404", f"HEAD {route} 404"]
+    assert count("GET", route, 404) == before + 1
+    assert "example.com" not in str([vars(entry) for entry in caplog.records])
+
+
 async def test_a_line_says_who_called_and_from_where(
     connect: Connect, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:

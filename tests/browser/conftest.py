@@ -27,12 +27,16 @@ Visit = Callable[..., Awaitable[Page]]
 """Opens a page as a signed-in user of a role; None for nobody."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One event loop for all tests of this folder, since they share a browser."""
-    folder = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(folder) and pytest_asyncio.is_async_test(item):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makemodule() -> Generator[None, pytest.Module, pytest.Module]:
+    """Mark the modules of this folder to share one event loop, as they share a browser.
+
+    Marked later, each test would still start a loop of its own: pytest-asyncio chooses the loop's
+    factory, by the scope of that time, when tests are generated.
+    """
+    module = yield
+    module.add_marker(pytest.mark.asyncio(loop_scope="session"))
+    return module
 
 
 @pytest.hookimpl(wrapper=True)

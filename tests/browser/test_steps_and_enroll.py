@@ -2,12 +2,13 @@
 
 import re
 
-from playwright.async_api import Dialog, FilePayload, Page, expect
+from playwright.async_api import Dialog, FilePayload, Locator, Page, expect
 
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.e2e.people import Desk, eventually
+from tests.kits import pictures
 
 
 async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Visit) -> None:
@@ -42,6 +43,8 @@ async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Vis
     preview = page.get_by_role("complementary", name="As they get it")
     await expect(preview).to_contain_text("1 day later at 9:30 am")
 
+    await _has_pictures(page, third, preview)
+
     await page.get_by_role("button", name="Nobody in particular").click()
     await page.get_by_label("Find a contact to see the texts as").fill(someone.name)
     await page.locator("#see-as-people").get_by_text(someone.name).click()
@@ -59,6 +62,27 @@ async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Vis
         "Still there? It's {{first_name|me}}",
     ]
     assert saved["version"] == 2
+    ours, other = saved["steps"][2]["media_urls"]
+    assert other == "https://example.com/y"
+    shown = await page.request.get(ours)
+    assert shown.headers["content-type"] == "image/jpeg"
+
+
+async def _has_pictures(page: Page, step: Locator, preview: Locator) -> None:
+    """Choose a picture and a file that is none, paste two addresses, remove the first of them."""
+    files = [
+        FilePayload(name="a.jpg", mimeType="image/jpeg", buffer=pictures.photo()),
+        FilePayload(name="b.png", mimeType="image/png", buffer=b"no picture"),
+    ]
+    await step.get_by_label("Add pictures").set_input_files(files)
+    await expect(step.get_by_role("alert")).to_contain_text("b.png is no JPEG, PNG or GIF")
+    await expect(step.get_by_role("img", name="Picture 1")).to_be_visible()
+    await expect(preview.get_by_role("img", name="Picture 1")).to_be_visible()
+    await step.get_by_text("Web addresses", exact=True).click()
+    pasted = step.get_by_label("Web addresses of pictures")
+    await pasted.press("Control+End")
+    await pasted.press_sequentially("\nhttps://example.com/x\nhttps://example.com/y")
+    await step.get_by_role("button", name="Remove picture 2").click()
 
 
 async def _is_warned(page: Page) -> None:

@@ -12,13 +12,14 @@ from uuid import uuid4
 import pytest
 import uvicorn
 
-from domain.messaging.ports import Gateway, ListedText, OutcomeUnknown, Refused
+from domain.messaging.ports import Attachment, Gateway, ListedText, OutcomeUnknown, Refused
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
 from simulator.app import create_app
 from simulator.behavior import NextFaults
 from simulator.habits import Habit
 from simulator.inbound import InboundText
+from simulator.messages import is_kept_here, kept_picture, media_type
 from simulator.server import server_config
 from simulator.state import Simulator, SimulatorConfig
 from sms.deadline import TimeLimits
@@ -108,7 +109,13 @@ class FakeProvider:
         now = datetime.now(UTC).replace(microsecond=0)
         text = ListedText(sid, THEIRS, OURS, service, body, len(pictures), now)
         self.gateway.texts.append(text)
-        self.gateway.photos[sid] = pictures
+        photos = {f"https://provider.test/{sid}/{at}": one for at, one in enumerate(pictures)}
+        self.gateway.photos[sid] = list(photos)
+        self.gateway.files |= {
+            url: Attachment(kept_picture(one), media_type(one))
+            for url, one in photos.items()
+            if is_kept_here(one)
+        }
         return sid
 
     def short_pages(self) -> None:

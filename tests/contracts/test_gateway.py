@@ -1,6 +1,7 @@
 """The contract of a gateway, for the fake and the real one."""
 
 import asyncio
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
@@ -33,6 +34,7 @@ from tests.contracts.conftest import (
     TwilioProvider,
 )
 
+PICTURE = b"\x89PNG\r\n\x1a\n and pixels"
 SERVICE = "MG" + "a" * 32
 A_MINUTE_AGO = timedelta(minutes=-1)
 
@@ -373,6 +375,31 @@ async def test_pictures_of_a_text_are_listed(provider: Provider) -> None:
     assert (text.sid, text.body, text.pictures) == (sid, "", 2)
     assert len(set(pictures)) == 2
     assert all(picture.startswith("http") for picture in pictures)
+
+
+async def test_picture_comes_from_the_provider_and_from_nowhere_else(provider: Provider) -> None:
+    """The simulator redirects to whatever address a picture was sent with."""
+    kept = f"data:image/png;base64,{b64encode(PICTURE).decode()}"
+    elsewhere = ("https://example.com/a.png", "http://127.0.0.1:9/b.png", "file:///etc/passwd")
+    sid = await provider.text_us("", kept, *elsewhere)
+    here, *others = await provider.gateway.pictures(sid)
+
+    found = await provider.gateway.attachment(here)
+    assert found is not None
+    assert (found.content, found.content_type) == (PICTURE, "image/png")
+    wrong = (
+        *others,
+        here + "0",
+        f"{here}/../x",
+        here.replace("http", "ftp", 1),
+        here.replace("//", "//x@"),
+        here.partition("/2010")[0] + ".example.com/2010" + here.partition("/2010")[2],
+        "https://example.com/a.png",
+        "file:///etc/passwd",
+        "",
+    )
+    for address in wrong:
+        assert await provider.gateway.attachment(address) is None, address
 
 
 async def test_pictures_of_an_unknown_text_are_an_error(provider: Provider) -> None:

@@ -22,6 +22,7 @@ from api.app import create_app
 from bench.counting import cost
 from domain.messaging.ports import (
     Accepted,
+    Attachment,
     ListedMessage,
     ListedText,
     ListPage,
@@ -71,6 +72,9 @@ class OneTextGateway:
         raise NotImplementedError
 
     async def pictures(self, sid: str) -> Sequence[str]:
+        raise NotImplementedError
+
+    async def attachment(self, url: str) -> Attachment | None:
         raise NotImplementedError
 
     async def message(self, sid: str) -> ListedMessage | None:

@@ -4,7 +4,14 @@
 from twilio.rest import Client
 
 from simulator.scenarios import SCENARIOS, TEST_RECIPIENTS
-from tests.simulator.conftest import OURS, SERVICE, Listener, RunningSimulator
+from tests.simulator.conftest import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    OURS,
+    SERVICE,
+    Listener,
+    RunningSimulator,
+)
 
 DANA = "+14155550123"
 ORA = "+12125550124"
@@ -51,6 +58,22 @@ def test_handset_answers_the_last_sender_by_default(
     assert answer.headers["location"] == "/?handset=%2B14155550123&webhook=200"
     fields = listener.inbound()[0].fields
     assert (fields["Body"], fields["MessagingServiceSid"]) == ("Hi\nthere", SERVICE)
+
+
+def test_picture_is_fetched_where_its_webhook_says(
+    simulator: RunningSimulator, listener: Listener
+) -> None:
+    form = {"handset": DANA, "sender": OURS, "picture": "yes"}
+    assert simulator.http.post("/_simulator/answer", data=form).status_code == 303
+    fields = listener.inbound()[0].fields
+    assert (fields["NumMedia"], fields["MediaContentType0"]) == ("1", "image/png")
+    path = fields["MediaUrl0"].removeprefix("http://127.0.0.1:8100")
+    assert simulator.http.get(path, auth=("someone", "else")).status_code == 401
+    picture = simulator.http.get(path, auth=(ACCOUNT_SID, AUTH_TOKEN))
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.content.startswith(b"\x89PNG")
+    page = simulator.http.get("/", params={"handset": DANA}).text
+    assert '<img src="data:image/png;base64,' in page
 
 
 def test_quick_button_and_lost_webhook(simulator: RunningSimulator, listener: Listener) -> None:

@@ -12,5 +12,6 @@ import "./people.js";
 import "./week.js";
 import "./conversations.js";
 import "./upload.js";
+import "./pictures.js";
 import "./steps.js";
 import "./enroll.js";

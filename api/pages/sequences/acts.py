@@ -55,14 +55,17 @@ class Selection(TabQuery):
         """
         if self.everyone:
             left_out = {"enrollment", "everyone", "sort", "cursor", "trail"}
-            return EnrollmentFilter(**self.model_dump(exclude=left_out))
+            given = self.as_parameters()
+            return EnrollmentFilter(
+                **{name: value for name, value in given.items() if name not in left_out}
+            )
         if not self.enrollment:
             raise InvalidFieldError("enrollment", "names nobody; tick somebody first")
         return EnrollmentFilter(enrollment=self.enrollment)
 
     def as_query(self) -> str:
         """Return the selection as a query string."""
-        filters = self.chosen().model_dump(mode="json", exclude_defaults=True)
+        filters = self.chosen().as_parameters()
         everyone = {"everyone": "true"} if self.everyone else {}
         return urlencode({**filters, **everyone}, doseq=True)
 

@@ -1,12 +1,16 @@
 """The pages of conversations: the list, the texts, replying."""
 
 import re
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from domain.messaging.ports import Attachment
 from storage.platform.database import Database
+from tests.api.conftest import FakeGateway
+from tests.kits import pictures
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}
@@ -151,6 +155,60 @@ async def test_only_pictures_at_https_addresses_are_linked(
     for address in addresses[1:]:
         assert address not in page
     assert page.count("which is not at an https address") == 3
+
+
+async def test_pictures_are_shown_from_here_and_from_the_provider_alone(
+    world: World, member: httpx.AsyncClient, anonymous: httpx.AsyncClient, gateway: FakeGateway
+) -> None:
+    """The provider is asked with the account's password, so for nothing but the account's files."""
+    ada = await person(world)
+    at = f"https://api.twilio.com/2010-04-01/Accounts/AC{'0' * 32}/Messages/MM1/Media/ME"
+    picture = pictures.plain()
+    gateway.files = {
+        f"{at}1": Attachment(picture, "text/html"),
+        f"{at}2": Attachment(b"<script>", "text/vcard; charset=utf-8"),
+    }
+    sent = await member.post("/api/media", files={"file": picture})
+    ours = sent.json()["url"]
+    theirs = [f"{at}1", f"{at}2", f"{at}3", at.replace("AC0", "AC1"), f"{at}/../x", ours]
+    text_ids = [
+        await said(world, ada, "Look"),
+        await said(world, ada, "Look", inbound=False),
+    ]
+    for text_id, urls in zip(text_ids, (theirs, [ours, f"{at}1"]), strict=True):
+        await world.run(
+            "UPDATE messages SET media_urls = to_jsonb(CAST(:urls AS text[])) WHERE id = :id",
+            urls=urls,
+            id=text_id,
+        )
+
+    page = (await member.get(f"/conversations/{ada}")).text
+    through = f"/conversations/texts/{text_ids[0]}/pictures"
+    small = urlsplit(ours).path.replace(".png", "/thumbnail.webp")
+    assert re.findall(r'<img src="([^"]+)"', page) == [
+        *(f"{through}/{number}" for number in (1, 2, 3)),
+        small,
+        small,
+    ]
+
+    shown = await member.get(f"{through}/1")
+    assert (shown.content, shown.headers["content-type"]) == (picture, "image/png")
+    assert shown.headers["cache-control"] == "no-store"
+    saved = await member.get(f"{through}/2")
+    assert saved.headers["content-type"] == "application/octet-stream"
+    assert saved.headers["content-disposition"] == 'attachment; filename="file-2.vcf"'
+    statuses = {
+        f"{through}/3": 404,  # no longer at the provider
+        f"{through}/7": 404,
+        f"{through}/0": 422,
+        f"/conversations/texts/{text_ids[1]}/pictures/2": 404,
+        f"/conversations/texts/{uuid4()}/pictures/1": 404,
+    }
+    for path, status in statuses.items():
+        assert (await member.get(path)).status_code == status, path
+    assert (await anonymous.get(f"{through}/1")).status_code == 303
+    gateway.files = None
+    assert (await member.get(f"{through}/1")).status_code == 503
 
 
 async def test_earlier_texts_come_page_by_page_and_the_latest_by_themselves(

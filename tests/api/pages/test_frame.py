@@ -293,7 +293,9 @@ class TestErrors:
         member = await browse()
         routes = PageRoutes((*PRIVATE, *PUBLIC))
         monkeypatch.setattr(app.state.pages, "assets", Assets())
-        monkeypatch.setattr(app.state.pages, "environment", build_environment(Assets(), routes))
+        monkeypatch.setattr(
+            app.state.pages, "environment", build_environment(Assets(), routes, app.state.settings)
+        )
 
         for path in ("/sign-in", "/settings/workspace", "/nowhere"):
             answer = await member.get(path)

@@ -11,7 +11,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind
 from services.contacts.contacts import ContactFields
-from services.enrollments.rescheduling import contact_moved, workspace_moved
+from services.enrollments.rescheduling import contacts_moved, workspace_moved
 from services.messaging.holds import Decision
 from tests.kits.sending import SendingKit, about
 from tests.worlds import ZONE, ongoing, scheduled
@@ -220,7 +220,7 @@ async def move_west(kit: SendingKit, enrollment: UUID) -> None:
         for zone in (ZONE, LOS_ANGELES)
     )
     async with kit.world.database.transaction() as tx:
-        await contact_moved(tx, row.id, before, after)
+        await contacts_moved(tx, {row.id: (before, after)})
 
 
 async def test_time_of_day_follows_a_changed_zone_at_once(kit: SendingKit) -> None:

@@ -12,6 +12,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.suppression import OptOutSource
 from services.jobs import exports as module
 from services.jobs.exports import CONTACT_COLUMNS, Exporting
+from storage.contacts.contacts import ContactFilter
 from storage.enrollments.list_filter import ListFilter
 from tests.kits.sending import SendingKit
 
@@ -58,13 +59,13 @@ async def test_export_applies_the_lists_filters(kit: SendingKit, exports: Export
 
     rows = await read(
         await exports.contacts(
-            kit.world.user_id, search="ann", group_ids=[group_id], sort="-created_at"
+            kit.world.user_id, ContactFilter("ann", group=[group_id]), sort="-created_at"
         )
     )
 
     assert len(rows) == 4
     with pytest.raises(InvalidFieldError):
-        await exports.contacts(kit.world.user_id, search="a\x00")
+        await exports.contacts(kit.world.user_id, ContactFilter("a\x00"))
 
 
 async def test_export_guards_formulas_and_keeps_numbers(

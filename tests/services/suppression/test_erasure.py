@@ -11,7 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import CanaryState, Listing, SendRequest
 from domain.platform.errors import ConflictError, NotFoundError
+from domain.statuses.contacts import FieldType
 from domain.statuses.enrollment_state import EnrollmentState
+from services.contacts.values import ContactFields
 from services.suppression.erasure import recall
 from storage.contacts import groups
 from storage.platform.database import Transaction
@@ -81,6 +83,11 @@ async def count(kit: SendingKit, table: str) -> int:
 
 async def test_erasure_leaves_nothing_of_the_contact(kit: SendingKit) -> None:
     contact_id = await ann(kit)
+    await kit.services.fields.create("nickname", "", FieldType.TEXT)
+    await kit.services.contacts.update(
+        contact_id,
+        {"external_id": "Annabel@example.com", "fields": {"nickname": "Annabelly"}},
+    )
     await kit.world.group([contact_id])
     enrollment_id = await kit.enroll(await kit.sequence("Hi {{first_name}}", "Bye"), contact_id)
     await kit.send(enrollment_id)
@@ -332,7 +339,7 @@ async def test_the_opt_out_stays_as_a_keyed_hash(kit: SendingKit) -> None:
     assert row.source == "by_hand"
 
 
-@pytest.mark.parametrize("how", ["created", "changed"])
+@pytest.mark.parametrize("how", ["created", "changed", "created by upsert", "changed by upsert"])
 async def test_opt_out_holds_when_the_number_comes_back(kit: SendingKit, how: str) -> None:
     contact_id = await ann(kit)
     await text(kit, "STOP")
@@ -340,6 +347,13 @@ async def test_opt_out_holds_when_the_number_comes_back(kit: SendingKit, how: st
 
     if how == "created":
         contact_id = await ann(kit)
+    elif how.endswith("by upsert"):
+        given: ContactFields = {"external_id": "a", "first_name": "Ann"}
+        if how.startswith("changed"):
+            await kit.services.contacts.upsert({0: {**given, "phone": "+12125550178"}})
+        [merged] = (await kit.services.contacts.upsert({0: {**given, "phone": ANN}})).values()
+        assert merged.contact_id is not None
+        contact_id = merged.contact_id
     else:
         [contact_id] = await kit.world.contacts(1)
         await kit.services.contacts.update(contact_id, {"phone": ANN})

@@ -112,7 +112,7 @@ async def test_other_violations_are_errors(tx: Transaction) -> None:
     assert group is not None
     nameless = update(Group).where(col(Group.id) == group).values(name=None)
     with pytest.raises(IntegrityError):
-        await tx.unless_taken("uq_groups_name", nameless)
+        await tx.unless_taken({"uq_groups_name"}, nameless)
 
 
 @pytest.mark.parametrize("given", [[], [None], [UUID(int=1), None], [UUID(int=1), UUID(int=2)]])

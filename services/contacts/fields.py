@@ -1,0 +1,139 @@
+"""Fields: a workspace's own facts about contacts."""
+
+from typing import TypedDict
+from uuid import UUID
+
+from domain.contacts.fields import MAX_FIELDS, check_key
+from domain.platform import names
+from domain.platform.errors import ConflictError, Problems, required
+from domain.platform.paging import Page, Position, cut
+from domain.sequences.texts import MERGE_FIELDS
+from domain.statuses.contacts import FieldType
+from services.platform import audit
+from storage.contacts import fields
+from storage.contacts.fields import FieldDetails
+from storage.platform.database import Database, Transaction
+from storage.platform.locks import lock_fields
+from storage.sequences import sequences
+
+LABEL_LENGTH = 100
+"""Most characters of a label."""
+
+RESERVED_KEYS = dict.fromkeys(
+    (
+        *MERGE_FIELDS,
+        *("id", "contact_id", "external_id", "name", "time_zone", "time_zones", "line_type"),
+        *("owner", "owner_id", "opted_out", "jurisdiction", "created_at", "updated_at", "fields"),
+    )
+)
+"""Keys that texts, imports or the API give a meaning of their own."""
+
+
+class FieldLabel(TypedDict, total=False):
+    """What can change of a field."""
+
+    label: str
+
+
+class Fields:
+    """Manages fields; their keys and types never change."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, key: str, label: str, type_: FieldType) -> FieldDetails:
+        """Add a field; without a label it is labeled by its key.
+
+        Raises:
+            InvalidRequestError: ``invalid_key``, ``reserved_key``, or the label is invalid.
+            ConflictError: ``field_taken``, naming the field, or ``too_many_fields``.
+        """
+        problems = Problems()
+        with problems.collect():
+            check_key(key, field="key", taken=RESERVED_KEYS)
+        called = problems.of(lambda: _label(label or key))
+        problems.raise_any()
+        async with self._database.transaction() as tx:
+            await lock_fields(tx)
+            known = {one.key: one for one in await fields.find(tx)}
+            if key in known:
+                raise ConflictError(
+                    "field_taken",
+                    "there is a field with this key; use it, or choose another key",
+                    field_id=str(known[key].id),
+                )
+            if len(known) >= MAX_FIELDS:
+                raise ConflictError(
+                    "too_many_fields",
+                    f"a workspace has at most {MAX_FIELDS} fields; delete one that is not used",
+                )
+            added = await fields.add(tx, {"key": key, "label": called, "type": type_})
+            field_id = required(added, "field", key)
+            await audit.record(tx, "field.create", "field", [field_id])
+            return await _details(tx, field_id)
+
+    async def update(self, field_id: UUID, changes: FieldLabel) -> FieldDetails:
+        """Change a field's label.
+
+        Raises:
+            InvalidFieldError: The label is invalid.
+            NotFoundError: There is no such field.
+        """
+        async with self._database.transaction() as tx:
+            before = await _details(tx, field_id)
+            called = _label(changes.get("label", before.label))
+            if called != before.label and await fields.rename(tx, field_id, called):
+                await audit.record(tx, "field.change", "field", [field_id])
+            return await _details(tx, field_id)
+
+    async def remove(self, field_id: UUID) -> None:
+        """Delete a field with all its values, unless a text needs it.
+
+        Raises:
+            NotFoundError: There is no such field.
+            ConflictError: ``field_in_use``: a current step of a sequence that is not archived names
+                it.
+        """
+        async with self._database.transaction() as tx:
+            await lock_fields(tx)
+            field = await _details(tx, field_id)
+            users = await sequences.names_with_merge_field(tx, field.key)
+            if users:
+                raise ConflictError(
+                    "field_in_use",
+                    f"texts of these sequences contain {{{{{field.key}}}}}: {', '.join(users)};"
+                    " take it out of their steps, or archive them",
+                    sequences=len(users),
+                )
+            cleared = await fields.remove(tx, field_id, field.key)
+            await audit.record(tx, "field.delete", "field", [field_id], contacts=cleared)
+
+    async def get(self, field_id: UUID) -> FieldDetails:
+        """Read a field.
+
+        Raises:
+            NotFoundError: There is no such field.
+        """
+        async with self._database.transaction() as tx:
+            return await _details(tx, field_id)
+
+    async def all(self) -> list[FieldDetails]:
+        """List all fields by key."""
+        async with self._database.transaction() as tx:
+            return await fields.find(tx)
+
+    async def find(
+        self, *, after: Position | None = None, limit: int = MAX_FIELDS
+    ) -> Page[FieldDetails]:
+        """List fields by key."""
+        async with self._database.transaction() as tx:
+            rows = await fields.find(tx, after=after, limit=limit + 1)
+        return cut(rows, limit, lambda row: Position(row.key, row.id))
+
+
+def _label(label: str) -> str:
+    return names.clean(label, field="label", most=LABEL_LENGTH)
+
+
+async def _details(tx: Transaction, field_id: UUID) -> FieldDetails:
+    return required(await fields.get(tx, field_id), "field", field_id)

@@ -1,0 +1,216 @@
+"""The values of a contact as people and programs write them: cleaned, compared, told."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypedDict
+from uuid import UUID
+
+from domain.contacts.fields import KEY_LENGTH, Value, checked
+from domain.platform import names, phones
+from domain.platform.errors import InvalidFieldError, Problems
+from domain.sequences.timing import check_time_zone
+from domain.statuses.contacts import FieldType, LineType
+from services.platform import audit
+from storage.access import users
+from storage.contacts import fields as stored_fields
+from storage.contacts.contacts import StoredContact
+from storage.platform.database import Transaction
+from storage.platform.locks import share_fields
+
+NAME_LENGTH = 100
+"""Most characters of a first or last name."""
+
+EXTERNAL_ID_LENGTH = 200
+"""Most characters of an external id."""
+
+_NAMES = ("first_name", "last_name")
+
+
+class ContactFields(TypedDict, total=False):
+    """The values of a contact; missing ones stay unchanged, and so do missing keys of fields."""
+
+    external_id: str | None
+    first_name: str
+    last_name: str
+    phone: str
+    time_zone: str | None
+    line_type: LineType | None
+    fields: Mapping[str, Any]
+    owner_id: UUID | None
+
+
+EMPTY: Mapping[str, Any] = {
+    **dict.fromkeys(("external_id", "time_zone", "line_type", "owner_id")),
+    "first_name": "",
+    "last_name": "",
+    "fields": {},
+}
+"""The values of a contact of whom only the number is known."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What values are checked against.
+
+    Attributes:
+        region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
+        fields: The workspace's fields: each type by its key.
+        owners: Users.
+    """
+
+    region: str
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    owners: Collection[UUID] = ()
+
+
+async def known(
+    tx: Transaction, region: str, *, with_fields: bool, owners: Collection[UUID] = ()
+) -> Known:
+    """Read what values are checked against; with fields, these stay until the transaction ends.
+
+    Call it before anything else is locked.
+    """
+    types: Mapping[str, FieldType] = {}
+    if with_fields:
+        await share_fields(tx)
+        types = {one.key: one.type for one in await stored_fields.find(tx)}
+    return Known(region, types, await users.known_ids(tx, owners) if owners else ())
+
+
+async def known_for(tx: Transaction, region: str, rows: Collection[Mapping[str, Any]]) -> Known:
+    """Read what the values of these rows are checked against, as ``known``."""
+    owners = {row["owner_id"] for row in rows if row.get("owner_id") is not None}
+    with_fields = any(row.get("fields") for row in rows)
+    return await known(tx, region, with_fields=with_fields, owners=owners)
+
+
+def cleaned(fields: Mapping[str, Any], against: Known) -> dict[str, Any]:
+    """Clean the values of a contact.
+
+    Raises:
+        InvalidRequestError: All that are invalid.
+    """
+    values: dict[str, Any] = dict(fields)
+    problems = Problems()
+    for name in fields:
+        with problems.collect():
+            values[name] = _clean(name, values[name], against)
+    problems.raise_any()
+    return values
+
+
+def require_name(
+    values: Mapping[str, Any], known: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Require that a contact, who has ``known`` names already, is not left without any.
+
+    Raises:
+        InvalidFieldError: ``blank``.
+    """
+    if not any({**known, **values}.get(name) for name in _NAMES):
+        raise InvalidFieldError(
+            "first_name", "is blank, and so is last_name; write at least one", code="blank"
+        )
+
+
+def _clean(name: str, value: Any, against: Known) -> Any:  # noqa: ANN401 - as the value's
+    match name:
+        case "first_name" | "last_name":
+            return names.clean(value, field=name, most=NAME_LENGTH, blank=True)
+        case "phone":
+            return phones.normalize(value, default_region=against.region)
+        case "time_zone" if value is not None:
+            return check_time_zone(value)
+        case "external_id" if value is not None:
+            return clean_external_id(value)
+        case "owner_id" if value is not None and value not in against.owners:
+            raise InvalidFieldError(
+                name, "names no user; take an id from GET /api/users", code="unknown_user"
+            )
+        case "fields":
+            return _clean_fields(value, against.fields)
+        case _:
+            return value
+
+
+def clean_external_id(given: str, *, field: str = "external_id") -> str:
+    """Clean an external id.
+
+    Raises:
+        InvalidFieldError: As ``names.clean``.
+    """
+    return names.clean(given, field=field, most=EXTERNAL_ID_LENGTH)
+
+
+def _clean_fields(given: Mapping[str, Any], types: Mapping[str, FieldType]) -> Mapping[str, Any]:
+    values: dict[str, Value | None] = {}
+    problems = Problems()
+    for key, value in given.items():
+        with problems.collect():
+            path = f"fields.{key[:KEY_LENGTH]}"
+            values[key] = checked(field_type(key, types, path=path), value, field=path)
+    problems.raise_any()
+    return values
+
+
+def field_type(key: str, types: Mapping[str, FieldType], *, path: str) -> FieldType:
+    """Tell the type of a field by its key.
+
+    Raises:
+        InvalidFieldError: ``unknown_field``.
+    """
+    if key not in types:
+        raise InvalidFieldError(
+            path,
+            "is no field of this workspace; take a key from GET /api/fields, or create it with"
+            " POST /api/fields",
+            code="unknown_field",
+        )
+    return types[key]
+
+
+def filled_in(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete the values of a new contact."""
+    given = {name: one for name, one in values.get("fields", {}).items() if one is not None}
+    return {**EMPTY, **values, "fields": given}
+
+
+def changes(before: StoredContact, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what changes when a contact gets these values: the new values, whole fields included."""
+    after = dict(values)
+    if "fields" in after:
+        merged = {**before.fields, **after["fields"]}
+        after["fields"] = {key: one for key, one in merged.items() if one is not None}
+    if after.get("phone", before.phone) != before.phone:
+        after.setdefault("line_type", None)  # it was the old number's
+    return {name: one for name, one in after.items() if one != getattr(before, name)}
+
+
+def changed_names(before: StoredContact, changed: Mapping[str, Any]) -> list[str]:
+    """Name what changes, in order; a value of a field as ``fields.KEY``."""
+    found = {name for name in changed if name != "fields"}
+    after = changed.get("fields", before.fields)
+    for key in before.fields.keys() | after.keys():
+        if before.fields.get(key) != after.get(key):
+            found.add(f"fields.{key}")
+    return sorted(found)
+
+
+async def note_changes(
+    tx: Transaction,
+    *,
+    created: Iterable[UUID] = (),
+    changed: Mapping[UUID, Collection[str]] = MappingProxyType({}),
+) -> None:
+    """Tell, in the transaction that writes them, which contacts are new and what of others changed.
+
+    Everything that writes what people and programs say of contacts calls this: one contact by hand,
+    many by upsert or import. ``changed`` are names as of ``changed_names``, never values.
+    """
+    added = list(created)
+    if added:
+        await audit.record(tx, "contact.create", "contact", added)
+    if changed:
+        named = {one: {"fields": ",".join(some)} for one, some in changed.items()}
+        await audit.record_each(tx, "contact.change", "contact", named)
