@@ -161,8 +161,8 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
         iso=times.iso,
         count="{:,}".format,
         phone=readable,
-        said=said,
         thumbnail=thumbnail,
+        said=said,
     )
     return environment
 

@@ -38,7 +38,7 @@ class ContactHooks:
         erased_numbers: Tells which numbers were erased contacts' and are known by their hashes.
         numbers_assigned: Called with numbers that contacts have from now on.
         clocks_changed: Called with the clocks of contacts before and from now on.
-        data_changed: Called with contacts whose names or fields were changed.
+        data_changed: Called with contacts whose values were changed.
     """
 
     erased_numbers: Callable[[Transaction, Collection[str]], Awaitable[Collection[str]]]

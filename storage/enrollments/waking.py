@@ -39,7 +39,7 @@ async def data_changed(tx: Transaction, contact_ids: Collection[UUID]) -> None:
         SELECT DISTINCT c.id FROM enrollments e JOIN contacts c ON c.id = e.contact_id
         WHERE e.contact_id = ANY(:ids) AND e.status = 'active' AND {LESS_IS_MISSING}
     """  # noqa: S608 - built from constants
-    filled = await tx.column(sql, ids=list(contact_ids)) if contact_ids else []
+    filled = await tx.column(sql, ids=list(contact_ids)) if contact_ids else ()
     if filled:
         await wakes.add(tx, WakeKind.DATA_FILLED, filled)
 

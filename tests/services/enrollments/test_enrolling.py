@@ -38,7 +38,7 @@ def statuses(answer: EnrollResult) -> dict[UUID, EnrollmentStatus]:
     return {one.contact_id: one.status for one in answer.enrolled}
 
 
-def skips(answer: EnrollResult) -> dict[UUID, SkipCode]:
+def skips(answer: EnrollResult) -> dict[UUID | None, SkipCode]:
     return {one.contact_id: one.code for one in answer.skipped}
 
 
