@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.platform.errors import required
 from domain.sequences.segments import Segments, measure
-from domain.sequences.texts import Value, check_body, merge_values, missing, render
+from domain.sequences.texts import Value, check_body, merge_values, missing, outline
 from storage.contacts import contacts
 from storage.platform.database import Database
 
@@ -15,7 +15,7 @@ from storage.platform.database import Database
 class TextPreview:
     """A text as it would arrive, merge fields filled in, and its size.
 
-    ``missing`` are the names that it cannot go without; see ``texts.missing``.
+    ``missing`` are the names that it cannot go without, which the text shows as ``[name]``.
     """
 
     text: str
@@ -47,5 +47,6 @@ class Previews:
                 contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
             name = contact.first_name, contact.last_name
             values = merge_values(*name, contact.phone, contact.fields, {})
-        text = render(body, values)
-        return TextPreview(text, measure(text), missing(body, values, has_media=bool(media_urls)))
+        has_media = bool(media_urls)
+        text = outline(body, values, has_media=has_media)
+        return TextPreview(text, measure(text), missing(body, values, has_media=has_media))
