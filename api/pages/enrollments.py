@@ -100,7 +100,7 @@ async def ask_missing(page: PageDep, enrollment_id: UUID) -> Response:
 
 @router.post("/enrollments/{enrollment_id}/missing", dependencies=[Sends])
 async def fill_in(page: PageDep, enrollment_id: UUID) -> Response:
-    """Fill in what an enrollment's next text is missing, for this enrollment alone."""
+    """Fill in what an enrollment's next text is missing: fields on the contact, else variables."""
     form = await page.request.form()
     typed = {
         name.removeprefix(_VARIABLE): value
@@ -108,8 +108,15 @@ async def fill_in(page: PageDep, enrollment_id: UUID) -> Response:
         if name.startswith(_VARIABLE) and isinstance(value, str)
     }
     given = {key: value for key, value in typed.items() if value.strip()}
-    with page.refusing():
-        await page.services.variables.change(enrollment_id, given, page.user.id)
+    fields = await page.services.pickers.contact_fields()
+    details = await page.services.enrollment_detail.get(enrollment_id)
+    with page.refusing(**{f"fields.{key}": f"{_VARIABLE}{key}" for key in fields}):
+        variables = {key: value for key, value in given.items() if key not in fields}
+        of_contact = {key: value for key, value in given.items() if key in fields}
+        if variables:
+            await page.services.variables.change(enrollment_id, variables, page.user.id)
+        if of_contact:
+            await page.services.contacts.update(details.contact.id, {"fields": of_contact})
         return page.done("Saved. The text goes on by itself.", event=PageEvent.PEOPLE_CHANGED)
     return await _ask_missing(page, enrollment_id, typed)
 
@@ -118,8 +125,14 @@ async def _ask_missing(page: Page, enrollment_id: UUID, typed: Mapping[str, str]
     details = await page.services.enrollment_detail.get(enrollment_id)
     missing = [key for key in details.missing_fields if key not in MERGE_FIELDS]
     keys = list(dict.fromkeys((*missing, *typed)))
-    values = {key: typed.get(key, "") for key in keys}
-    return page.part("enrollments/_missing.html", one=details, keys=keys, values=values)
+    fields = await page.services.pickers.contact_fields()
+    asked = [(key, fields.get(key) or _as_words(key), typed.get(key, "")) for key in keys]
+    is_whole = fields.keys() >= set(keys)
+    return page.part("enrollments/_missing.html", one=details, asked=asked, is_whole=is_whole)
+
+
+def _as_words(key: str) -> str:
+    return key.replace("_", " ").capitalize()
 
 
 def _reasons(clock: Clock, details: EnrollmentDetails, step: StepAhead) -> str:

@@ -199,6 +199,12 @@ def render(body: str, values: Mapping[str, Value | None]) -> str:
     return _cut(_GAPS.sub(_close, filled) if _GAP in filled else filled)
 
 
+def outline(body: str, values: Mapping[str, Value | None], *, has_media: bool = False) -> str:
+    """Fill in a text as ``render`` does, but show what it cannot go without as ``[name]``."""
+    gaps = missing(body, values, has_media=has_media)
+    return render(body, {**values, **{name: f"[{name}]" for name in gaps}})
+
+
 def _merge_fields(body: str) -> Iterator[tuple[str, str, str]]:
     """Yield the name, format and fallback of each merge field; the latter two may be empty."""
     return map(_parts, _FIELD.finditer(body))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from domain.platform.names import Named, clean_search
 from services.sequences.sequences import find
+from storage.contacts import fields
 from storage.enrollments import pickers
 from storage.enrollments.pickers import PickedContact
 from storage.platform.database import Database
@@ -50,9 +51,9 @@ class Pickers:
         self._database = database
 
     async def contact_fields(self) -> dict[str, str]:
-        """Read the labels of contacts' fields by key, by label."""
+        """Read the labels of contacts' fields, by key."""
         async with self._database.transaction() as tx:
-            return await pickers.contact_fields(tx)
+            return {one.key: one.label for one in await fields.find(tx)}
 
     async def contacts(
         self, search: str = "", *, sequence_id: UUID | None = None, limit: int = CONTACTS_MOST

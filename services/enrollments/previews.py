@@ -7,10 +7,9 @@ from uuid import UUID
 from domain.platform.errors import Problems, required
 from domain.platform.filling import filled
 from domain.sequences.segments import Segments, measure
-from domain.sequences.texts import Value, check_body, check_media, merge_values, missing, render
+from domain.sequences.texts import Value, check_body, check_media, merge_values, missing, outline
 from services.sequences.pictures import own_pictures
 from storage.contacts import contacts
-from storage.enrollments import variables
 from storage.platform.database import Database
 from storage.sequences import sequences
 from storage.sequences.sequences import StepRecord
@@ -20,7 +19,7 @@ from storage.sequences.sequences import StepRecord
 class TextPreview:
     """A text as it would arrive, merge fields filled in, and its size.
 
-    ``missing`` are the names that it cannot go without; see ``texts.missing``.
+    ``missing`` are the names that it cannot go without, which the text shows as ``[name]``.
     """
 
     text: str
@@ -67,11 +66,11 @@ class Previews:
         if contact_id is not None:
             async with self._database.transaction() as tx:
                 contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
-                fields = await variables.fields_of(tx, contact_id)
             name = contact.first_name, contact.last_name
-            values = merge_values(*name, contact.phone, fields, {})
-        text = render(body, values)
-        return TextPreview(text, measure(text), missing(body, values, has_media=bool(media_urls)))
+            values = merge_values(*name, contact.phone, contact.fields, {})
+        has_media = bool(media_urls)
+        text = outline(body, values, has_media=has_media)
+        return TextPreview(text, measure(text), missing(body, values, has_media=has_media))
 
     async def steps(
         self, sequence_id: UUID, written: Many[StepText] | None, *, contact_id: UUID | None = None

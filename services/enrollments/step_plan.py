@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.enrollments.faults import Fault
 from domain.platform.moments import written
-from domain.sequences.texts import render
+from domain.sequences.texts import outline
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, step_due
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason, PauseReason
 from domain.statuses.sequences import SequenceState
@@ -55,7 +55,7 @@ class StepAhead:
     Attributes:
         position: From 1.
         body: With its merge fields.
-        text: With the merge fields filled in.
+        text: With the merge fields filled in, as ``texts.outline``.
         at: When it would go, UTC; None if that is not known.
         estimated: Whether ``at`` depends on future events.
         reasons: Why then.
@@ -119,7 +119,7 @@ def _ahead(
     *,
     estimated: bool,
 ) -> StepAhead:
-    text = render(step.body, facts.values)
+    text = outline(step.body, facts.values, has_media=bool(step.media_urls))
     return StepAhead(step.position, step.body, text, step.media_urls, at, estimated, reasons)
 
 

@@ -35,12 +35,6 @@ class PickedContact:
         return full_name(self.first_name, self.last_name)
 
 
-async def contact_fields(tx: Transaction) -> dict[str, str]:
-    """Read the labels of contacts' fields by key, by label."""
-    rows = await tx.run("SELECT key, label FROM contact_fields ORDER BY lower(label), key")
-    return {row.key: row.label for row in rows}
-
-
 async def contacts(
     tx: Transaction, *, search: str, sequence_id: UUID | None, limit: int
 ) -> list[PickedContact]:

@@ -56,12 +56,6 @@ async def lock(tx: Transaction, enrollment_id: UUID) -> OfEnrollment | None:
     return await tx.one(OfEnrollment, sql, id=enrollment_id)
 
 
-async def fields_of(tx: Transaction, contact_id: UUID) -> Mapping[str, Value]:
-    """Read the values of a contact's fields, by key."""
-    found = await tx.run("SELECT fields FROM contacts WHERE id = :id", id=contact_id)
-    return found.scalar_one_or_none() or {}
-
-
 async def change(
     tx: Transaction, enrollment_id: UUID, variables: Mapping[str, Value | None]
 ) -> None:

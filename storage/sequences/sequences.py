@@ -254,7 +254,7 @@ async def names_with_merge_field(tx: Transaction, name: str) -> list[str]:
             SELECT FROM steps t WHERE t.version_id = (
                 SELECT v.id FROM sequence_versions v WHERE v.sequence_id = q.id
                 ORDER BY v.number DESC LIMIT 1
-            ) AND t.body ~ ('\{\{\s*' || :name || '\s*[|}]')
+            ) AND t.body ~ ('\{\{\s*' || :name || '\s*[|:}]')
         )
         ORDER BY lower(q.name), q.id
     """

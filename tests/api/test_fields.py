@@ -213,7 +213,7 @@ async def test_a_field_is_deleted_with_its_values_unless_a_text_needs_it(
     contact = await add(admin, fields={"job_title": "Welder", "level": 3})
     async with services.database.transaction() as tx:
         sql = """
-            UPDATE steps SET body = 'Hi {{ job_title |there}}' WHERE version_id IN (
+            UPDATE steps SET body = 'Hi {{ job_title : short |there}}' WHERE version_id IN (
                 SELECT id FROM sequence_versions
                 WHERE sequence_id = (SELECT id FROM sequences WHERE state = 'draft')
             )

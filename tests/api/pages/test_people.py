@@ -12,6 +12,7 @@ import pytest
 from api.pages.enrollments import _sentence
 from api.pages.times import Clock
 from domain.sequences.timing import DAYS
+from domain.statuses.contacts import FieldType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from services.enrollments.enrollment_detail import TimelineEntry
 from services.factory import Services
@@ -84,6 +85,7 @@ async def test_filters_are_in_the_address_and_blank_ones_filter_nothing(
 async def test_missing_data_is_filled_in_from_the_list(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient, services: Services
 ) -> None:
+    await services.fields.create("city", "Town", FieldType.TEXT)
     sequence = await world.active(steps=[ongoing("{{job_title}}, {{city}}", 0)])
     people = f"/sequences/{sequence.id}/contacts"
     contacts = [str(one) for one in await world.contacts(2)]
@@ -106,6 +108,7 @@ async def test_missing_data_is_filled_in_from_the_list(
         "variables.city",
     ]
 
+    assert "Town</label>" in dialog
     wrong = {"variables.job_title": "C" * 501, "variables.city": "Rome"}
     again = await member.post(ask, data=wrong, headers=HTMX | OWN_PAGE)
     assert (again.status_code, 'value="Rome"' in again.text) == (422, True)
@@ -113,6 +116,8 @@ async def test_missing_data_is_filled_in_from_the_list(
     right = {"variables.job_title": "Cook", "variables.city": "Rome"}
     done = await member.post(ask, data=right, headers=HTMX | OWN_PAGE)
     assert done.headers["HX-Trigger"] == "close-dialog, people-changed"
+    [contact] = await world.rows("SELECT fields FROM contacts WHERE fields <> '{}'")
+    assert contact.fields == {"city": "Rome"}
     shown = (await member.get(f"/enrollments/{held}")).text
     assert "<dt>job_title</dt><dd>Cook</dd>" in shown
     assert "Held: missing data: job_title, city" in shown, "in the timeline"

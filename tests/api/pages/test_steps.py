@@ -108,7 +108,7 @@ async def test_step_errors_are_shown_beside_their_step_and_input_stays(
     assert "unknown merge field {{fristname}}" in said
     assert "line 2 is no web address" in said
     assert 'value="soon"' in refused.text
-    assert "Hi {{nickname}}</textarea>" in refused.text
+    assert "Hi {{fristname}}</textarea>" in refused.text
     assert "data-dirty" in refused.text
     assert (await world.sequences.get(sequence.id)).version == 1
 

@@ -16,6 +16,7 @@ from domain.sequences.texts import (
     keys_in,
     merge_values,
     missing,
+    outline,
     render,
 )
 
@@ -180,6 +181,13 @@ def test_text_is_missing_what_it_cannot_go_without(body: str, lacking: tuple[str
     assert missing(body, values, has_media=True) == tuple(
         name for name in lacking if name not in MERGE_FIELDS
     )
+
+
+def test_outline_names_what_a_text_is_missing() -> None:
+    body = "Hi {{first_name}}, {{job}} from {{start:short}} {{city|here}}"
+    assert outline(body, {"start": "2026-12-01"}) == "Hi, [job] from Dec 1 here"
+    assert outline("{{first_name}}", {}) == "[first_name]"
+    assert outline("{{first_name}}", {}, has_media=True) == ""
 
 
 def test_keys_and_values_are_those_of_fields() -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from domain.platform.errors import ConflictError, InvalidRequestError
+from domain.statuses.contacts import FieldType
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason
 from services.enrollments.enrolling import ContactAsked
@@ -132,10 +133,22 @@ async def test_variables_are_set_removed_and_checked(kit: SendingKit) -> None:
     assert (await kit.row(enrollment)).variables == {"city": "Rome", "start": "2026-12-01"}
 
 
-@pytest.mark.parametrize("way", [fill, give])
+async def upsert(kit: SendingKit, enrollment: UUID, **fields: object) -> None:
+    """Change fields as a program that syncs contacts does, which waits for nobody's decision."""
+    phone = await kit.phone(enrollment)
+    [merged] = (
+        await kit.services.contacts.upsert({0: {"phone": phone, "fields": fields}})
+    ).values()
+    assert merged.outcome == "changed"
+
+
+@pytest.mark.parametrize("way", [fill, give, upsert])
 async def test_filling_in_while_it_is_decided_loses_no_wake(
     kit: SendingKit, way: Callable[..., Awaitable[None]]
 ) -> None:
+    """Of an upsert at the same moment at most until the sweep, which looks every minute."""
+    for key in ("job", "city"):
+        await kit.services.fields.create(key, key, FieldType.TEXT)
     sequence = await kit.sequence(BODY)
     for seed in range(15):
         enrollment = await kit.enroll(sequence)
@@ -146,6 +159,8 @@ async def test_filling_in_while_it_is_decided_loses_no_wake(
             await way(kit, one, job="Cook", city="Rome")
 
         await asyncio.gather(kit.run_step(enrollment), later())
+        if way is upsert:
+            await kit.services.waking.mend()
         row = await kit.row(enrollment)
         assert row.held_reason is None, "it would wait for ever"
         if row.step == 0:

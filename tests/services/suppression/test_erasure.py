@@ -470,14 +470,16 @@ async def test_stored_answers_and_job_results_are_erased(kit: SendingKit) -> Non
             (contact_id, '{"name": "Annabel"}'),
             (None, f'{{"phone": "{ANN}"}}'),
             (uuid4(), '{"a": 1}'),
+            (contact_id, '{"variables": {"job": "Cook"}}'),
         ]
     ):
         await kit.world.run(
             "INSERT INTO job_rows (job_id, position, subject_id, code, detail)"
-            " VALUES (:job_id, :position, :subject_id, 'x', CAST(:detail AS jsonb))",
+            " VALUES (:job_id, :position, :subject_id, :code, CAST(:detail AS jsonb))",
             job_id=job_id,
             position=position,
             subject_id=subject_id,
+            code=None if "variables" in detail else "x",
             detail=detail,
         )
     for key, answer in (
@@ -498,7 +500,7 @@ async def test_stored_answers_and_job_results_are_erased(kit: SendingKit) -> Non
     keys = await kit.world.rows("SELECT key FROM idempotency_keys")
     assert [row.key for row in keys] == ["enrolled"]
     rows = await kit.world.rows("SELECT detail FROM job_rows ORDER BY position")
-    assert [row.detail for row in rows] == [{}, {}, {"a": 1}]
+    assert [row.detail for row in rows] == [{}, {}, {"a": 1}, {}]
 
 
 async def test_final_enrollments_can_be_deleted_but_not_changed(kit: SendingKit) -> None:
