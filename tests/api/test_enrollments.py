@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from services.contacts.contacts import ContactFields
+from services.contacts.values import ContactFields
 from services.factory import Services
 from tests.api.conftest import FakeTemporal
 from workflows.client import LiveState

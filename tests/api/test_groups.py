@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.contacts.contacts import ContactFields
+from services.contacts.values import ContactFields
 from services.factory import Services
 
 

@@ -10,7 +10,7 @@ from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind
-from services.contacts.contacts import ContactFields
+from services.contacts.values import ContactFields
 from services.enrollments.rescheduling import contacts_moved, workspace_moved
 from services.messaging.holds import Decision
 from tests.kits.sending import SendingKit, about
