@@ -86,6 +86,9 @@ MISSING_FIELDS = case(
 COUNTED = 10_000
 """Up to this many enrollments that match a filter are counted exactly."""
 
+COUNTED_BY_FIELD = 1_000
+"""The same for values of fields: each row that is walked is looked up among the contacts."""
+
 _WALKED = COUNTED + 1
 """So many rows are walked for a page before all that match are selected: some 2 ms."""
 
@@ -313,7 +316,7 @@ def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
 async def count(
     tx: Transaction, sequence_id: UUID, wanted: ListFilter, cells: Many[Cell] | None = None
 ) -> Count:
-    """Count the enrollments that match a filter, exactly up to ``COUNTED``.
+    """Count the enrollments that match a filter, exactly up to ``COUNTED`` (``COUNTED_BY_FIELD``).
 
     What statuses, steps and holds narrow down alone is always counted exactly.
     """
@@ -321,19 +324,20 @@ async def count(
         cells = await enrollment_counts.cells(tx, sequence_id)
     if (exactly := known_count(cells, wanted)) is not None:
         return exactly
+    most = COUNTED_BY_FIELD if wanted.fields else COUNTED
     if wanted.search and not wanted.enrollment:
         found = await _count_search(tx, sequence_id, wanted, counted(cells))
     elif (wanted.group or wanted.fields) and not wanted.enrollment:
-        found = await _count_contacts(tx, sequence_id, wanted, counted(cells))
+        found = await _count_contacts(tx, sequence_id, wanted, counted(cells), most)
     else:
         found = await _bounded(
             tx, matching(select(col(Enrollment.id)).select_from(Enrollment), sequence_id, wanted)
         )
-    return _up_to_counted(found)
+    return _up_to(most, found)
 
 
-def _up_to_counted(number: int) -> Count:
-    return Count(min(number, COUNTED), is_exact=number <= COUNTED)
+def _up_to(most: int, number: int) -> Count:
+    return Count(min(number, most), is_exact=number <= most)
 
 
 async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
@@ -363,7 +367,7 @@ async def _read(
     query = _shown(order.may_be_empty, order.down, is_counted).add_cte(row)
     found = await tx.rows(ListedRow, query)
     matching = found[0].matching if found else None
-    return FoundRows(found, None if matching is None else _up_to_counted(matching))
+    return FoundRows(found, None if matching is None else _up_to(COUNTED, matching))
 
 
 @cache
@@ -397,9 +401,11 @@ def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[An
 # A count
 
 
-async def _bounded(tx: Transaction, query: Select[*tuple[Any, ...]]) -> int:
-    """Count rows up to one more than ``COUNTED``."""
-    some = query.limit(COUNTED + 1).subquery()
+async def _bounded(
+    tx: Transaction, query: Select[*tuple[Any, ...]], most: int | None = None
+) -> int:
+    """Count rows up to one more than ``most``, by default ``COUNTED``."""
+    some = query.limit((COUNTED if most is None else most) + 1).subquery()
     return int((await tx.execute(select(func.count()).select_from(some))).scalar_one())
 
 
@@ -422,14 +428,14 @@ async def _count_search(tx: Transaction, sequence_id: UUID, wanted: ListFilter, 
 
 
 async def _count_contacts(
-    tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int
+    tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int, most: int
 ) -> int:
     """Count from the smaller side: the sequence's enrollments, or the contacts that are wanted.
 
     Those are a group's members, or the contacts with the values of fields.
     """
     order = Order(sequence_id, "enrolled_at", down=True, after=None)
-    found = await _bounded(tx, walk_half(order, wanted, Half.ALL, _PROBED, COUNTED + 1))
+    found = await _bounded(tx, walk_half(order, wanted, Half.ALL, _PROBED, most + 1))
     if total <= _PROBED:
         return found
     if wanted.group:
@@ -451,8 +457,8 @@ async def _count_contacts(
             .lateral()
         )
         rows = select(here.c.id).select_from(one).join(here, true())
-        return await _bounded(tx, rows.where(*met(here, others)))
-    return await _bounded(tx, walk_half(order, wanted, Half.ALL, total, COUNTED + 1))
+        return await _bounded(tx, rows.where(*met(here, others)), most)
+    return await _bounded(tx, walk_half(order, wanted, Half.ALL, total, most + 1), most)
 
 
 async def _is_smaller(tx: Transaction, chosen: Select[UUID], total: int) -> bool:
