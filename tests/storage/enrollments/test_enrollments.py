@@ -446,6 +446,8 @@ async def test_release_affects_the_held_and_those_of_a_paused_sequence(
     assert await world.signals(held) == [("reconsider", None)]
     assert await world.signals(by_person) == []
     assert not (await world.row(waiting)).probing
+    told = [await world.events(one) for one in (held, for_sequence)]
+    assert [one.count("enrollment.released") for one in told] == [1, 0]
 
 
 async def test_next_page_releases_only_unblocked_enrollments(world: Rows) -> None:
@@ -469,6 +471,29 @@ async def test_next_page_releases_only_unblocked_enrollments(world: Rows) -> Non
     assert [(await world.row(one)).activity for one in blocked] == ["waiting"] * 3
     assert (await world.row(unknown)).activity == "held"
     assert (await world.row(by_person)).activity == "paused"
+    told = [await world.events(one) for one in (*blocked, unknown, by_person)]
+    assert [one.count("enrollment.released") for one in told] == [1, 1, 1, 0, 0]
+
+
+async def test_whatever_ends_a_hold_releases_once(world: Rows) -> None:
+    going, awaiting, for_sequence, sent, again = [await world.active() for _ in range(5)]
+    for one in (going, awaiting, for_sequence, sent, again):
+        await world.hold(one, HeldReason.OUTCOME_UNKNOWN)
+    following = NextEvent(2, LATER, LATER)
+
+    await world.write(enrollments.schedule, going, LATER)
+    await world.write(enrollments.schedule, going, LATER)
+    await world.write(enrollments.await_reply, awaiting)
+    await world.write(enrollments.wait_for_sequence, for_sequence, at=NOW)
+    await world.write(enrollments.record_sent, sent, 1, 1, following, at=NOW, signal=None)
+    await world.write(enrollments.retry_step, again, 1, LATER, at=NOW, signal=None)
+
+    for one in (going, awaiting, for_sequence, sent, again):
+        [event] = await world.rows(
+            "SELECT data FROM events WHERE type = 'enrollment.released' AND subject_id = :id",
+            id=one,
+        )
+        assert event.data["reason"] == "outcome_unknown"
 
 
 # Texted by the contact
