@@ -156,6 +156,7 @@ async def put_contact_by_external_id(
     )
     if is_new:
         response.status_code = 201
+        response.headers["Location"] = f"/api/contacts/{contact.id}"
     return tagged(response, Contact.model_validate(contact))
 
 

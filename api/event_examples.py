@@ -56,7 +56,11 @@ _OF_FIELD: Mapping[str, Any] = {
 _OF_TYPE: Mapping[EventType, Mapping[str, Any]] = {
     EventType.ENROLLMENT_CREATED: {"status": "active"},
     EventType.ENROLLMENT_FINISHED: {"status": "finished_responded", "replied_at": _AT},
-    EventType.ENROLLMENT_HELD: {"reason": "sender_on_hold", "error_code": 20003},
+    EventType.ENROLLMENT_HELD: {
+        "reason": "sender_on_hold",
+        "error_code": 20003,
+        "missing_fields": [],
+    },
     EventType.ENROLLMENT_RELEASED: {"reason": "sender_on_hold"},
     EventType.ENROLLMENT_PAUSED: {"reason": "replied", "paused_at": _AT, "replied_at": _AT},
     EventType.ENROLLMENT_REPLIED_LATE: {

@@ -78,13 +78,13 @@ async def _file(request: Request) -> bytes:
     """Read the file of a form that has nothing else.
 
     Raises:
-        InvalidFieldError: ``missing``, or ``extra_forbidden``.
+        InvalidFieldError: ``missing``, or ``unknown_field``.
     """
     async with request.form(max_files=1, max_fields=1) as sent:
         for name in sent:
             if name != "file":
                 raise InvalidFieldError(
-                    name, "is not known here; leave it out", code="extra_forbidden"
+                    name, "is not known here; leave it out", code="unknown_field"
                 )
         file = sent.get("file")
         if not isinstance(file, UploadFile):

@@ -77,6 +77,8 @@ class EnrollmentHeld(AboutEnrollment):
     """The provider's."""
     step: Step
     """The one that waits to go."""
+    missing_fields: list[str]
+    """With `missing_data`: the fields and variables that its text cannot go without."""
 
 
 class EnrollmentReleased(AboutEnrollment):

@@ -41,9 +41,11 @@ class Problem(_Open):
     away: list[str] = Omissible
     """`not_ready`: what cannot be reached."""
     contact_id: UUID = Omissible
-    """`phone_taken`: the contact who has the number."""
+    """`phone_taken`, `external_id_taken`: the contact who has the number or the id."""
     count: int = Omissible
     """`active_enrollments`: how many there are."""
+    field_id: UUID = Omissible
+    """`field_taken`: the field that has the key."""
     group_id: UUID = Omissible
     """`group_taken`: the group that has the name."""
     kind: str = Omissible
@@ -54,6 +56,8 @@ class Problem(_Open):
     """`missing_scope`: the scope that the token lacks."""
     sender_id: UUID = Omissible
     """`sender_taken`: the sender that has the number or service."""
+    sequences: int = Omissible
+    """`field_in_use`: how many sequences have texts that say the field."""
     state: SequenceState = Omissible
     """`sequence_not_active`, `invalid_transition`: the state the sequence is in."""
     version: int = Omissible

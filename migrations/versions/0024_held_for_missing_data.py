@@ -1,6 +1,6 @@
 """held for missing data
 
-Revision: 0024, after 0027.
+Revision: 0024, after 0023.
 
 Each statement commits by itself and is harmless when repeated. The check is validated afterwards,
 which keeps nobody from writing. The release before must be gone before a text names a field or
@@ -10,7 +10,7 @@ variable: it cannot read an enrollment that is held for missing data.
 from alembic import op
 
 revision = '0024'
-down_revision = '0027'
+down_revision = '0023'
 branch_labels = None
 depends_on = None
 

@@ -38,7 +38,6 @@ class Variables:
                 raise ConflictError(
                     "already_final",
                     "the enrollment has ended; enroll the contact again with these variables",
-                    status=row.status.value,
                 )
             used = keys_in(*(step.body for step in await steps_of(tx, row.version_id)))
             values = checked_variables(variables, field="variables", used=used)

@@ -1,6 +1,6 @@
 """pictures, and indexes of the messages and steps that name them
 
-Revision: 0027, after 0022.
+Revision: 0023, after 0022.
 
 Each statement commits by itself and is harmless when repeated. The indexes are made while messages
 and steps are written; they hold only rows that have pictures. The release before goes on meanwhile:
@@ -9,7 +9,7 @@ it knows none of this.
 
 from alembic import op
 
-revision = '0027'
+revision = '0023'
 down_revision = '0022'
 branch_labels = None
 depends_on = None
