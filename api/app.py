@@ -13,9 +13,11 @@ from starlette.types import ASGIApp
 from api import (
     audit,
     contacts,
+    conversations,
     document,
     enrollments,
     event_webhooks,
+    events,
     exports,
     fields,
     groups,
@@ -115,6 +117,7 @@ def create_app(
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page would load from other servers
         redoc_url=None,
+        webhooks=events.webhooks,
         lifespan=lifespan,
         telemetry=TelemetryConfig(
             tracer_provider=traces.provider,
@@ -147,12 +150,14 @@ def create_app(
     for part in (
         exports,  # before what takes an id in the same place
         contacts,
+        conversations,
         fields,
         groups,
         senders,
         sequences,
         enrollments,
         event_webhooks,
+        events,
         imports,
         jobs,
         media,

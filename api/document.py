@@ -7,7 +7,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from api.event_examples import event
 from api.examples import EXAMPLES, IDS, Example
+from domain.event_webhooks.events import EventType
 
 
 def operation_id(route: APIRoute) -> str:
@@ -27,10 +29,15 @@ def _build(app: FastAPI) -> dict[str, Any]:
         summary=app.summary,
         description=app.description,
         routes=app.routes,
+        webhooks=app.webhooks.routes,
     )
     for operations in document["paths"].values():
         for operation in operations.values():
             _show(operation, EXAMPLES.get(operation["operationId"], Example()))
+    for kind, operations in document["webhooks"].items():
+        body = Example(body=event(EventType(kind)))
+        for operation in operations.values():
+            _show(operation, body)
     return document
 
 

@@ -1,6 +1,8 @@
 """Routes of enrollments: enrolling, the Contacts tab, one enrollment, batch actions."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -10,31 +12,44 @@ from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import OnceDep
 from api.jobs import RESPOND_ASYNC, accepted, prefers_async
 from api.paging import Cursors, InQuery
+from api.schemas.base import Listing
 from api.schemas.enrollments import (
     ContactsPage,
     ContactsQuery,
+    EnrollCheck,
+    EnrollForecast,
     Enrollment,
     EnrollmentChange,
+    EnrollmentsQuery,
     EnrollResult,
+    FinishedRow,
     Finishing,
     FinishResults,
     GroupAddition,
     GroupResults,
+    ListedEnrollment,
     NewEnrollments,
     OneOffText,
+    OneRelease,
     PauseResults,
     Pausing,
     Releasing,
     ResumeResults,
+    RowResult,
     TextResults,
 )
 from api.schemas.jobs import Job
+from domain.platform.errors import InvalidFieldError, NotFoundError
+from services.enrollments.selection import EnrollmentResult
+from services.jobs.enroll_preview import EnrollPreview
 
 router = APIRouter(tags=["enrollments"])
 
 Prefer = Annotated[
     list[str] | None, Header(description="`respond-async`: answer before the work is done.")
 ]
+
+_CURSORS = Cursors("enrollments", "-enrolled_at", {"enrolled_at": datetime})
 
 CONTACTS_CURSORS = Cursors(
     "contacts",
@@ -111,6 +126,48 @@ async def list_contacts(
     )
 
 
+@router.post("/sequences/{sequence_id}/enrollments/check", response_model=EnrollForecast)
+async def check_enrollments(
+    sequence_id: UUID, body: EnrollCheck, services: ServicesDep, once: OnceDep
+) -> Response:
+    """Say what enrolling contacts, a group or numbers would do now; nothing is done.
+
+    409 `sequence_not_active` for a draft or an archived sequence.
+    """
+    previews = services.enroll_previews
+
+    async def check() -> EnrollPreview:
+        match body:
+            case EnrollCheck(contact_ids=list(ids), group_id=None, numbers=None):
+                return await previews.of_contacts(sequence_id, ids)
+            case EnrollCheck(contact_ids=None, group_id=UUID() as group_id, numbers=None):
+                return await previews.of_group(sequence_id, group_id)
+            case EnrollCheck(contact_ids=None, group_id=None, numbers=list(numbers)):
+                return await previews.of_numbers(sequence_id, "\n".join(numbers))
+            case _:
+                raise InvalidFieldError(
+                    "contact_ids",
+                    "give exactly one of contact_ids, group_id and numbers",
+                    code="one_of_three",
+                )
+
+    return await once.answer(check, repeatable=True)
+
+
+@router.get("/enrollments")
+async def list_enrollments(
+    query: InQuery[EnrollmentsQuery], services: ServicesDep
+) -> Listing[ListedEnrollment]:
+    """List enrollments in whatever sequences, the latest first: all of one person, for example."""
+    find = partial(
+        services.enrollment_list.find,
+        contact_ids=query.contact_id,
+        sequence_ids=query.sequence_id,
+        statuses=query.status,
+    )
+    return await _CURSORS.listing(ListedEnrollment, query, find)
+
+
 @router.get("/enrollments/{enrollment_id}")
 async def get_enrollment(enrollment_id: UUID, services: ServicesDep) -> Enrollment:
     """Return one enrollment: its state, its next steps and why then, its timeline."""
@@ -152,7 +209,9 @@ async def send_message(
     not.
     """
     return await once.answer(
-        lambda: services.bulk_actions.send_message(body.enrollment_ids, body.body, user.id)
+        lambda: services.bulk_actions.send_message(
+            body.enrollment_ids, body.body, user.id, media_urls=body.media_urls
+        )
     )
 
 
@@ -203,3 +262,90 @@ async def release(
     return await once.answer(
         lambda: services.bulk_actions.release(body.enrollment_ids, body.decision, user.id)
     )
+
+
+@router.post("/contacts/{contact_id}/finish", response_model=FinishResults)
+async def finish_contact(
+    contact_id: UUID, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Mark all active enrollments of a contact finished: they are hired, or said no on the phone.
+
+    By the time of the answer no text of any of their enrollments can start. A row for each that was
+    active, with `last_text`; none if nothing was. Texts that a person scheduled are not of an
+    enrollment: cancel those with `POST /api/messages/{id}/cancel`.
+    """
+    return await once.answer(
+        lambda: services.finishing.finish_contact(contact_id, user.id), repeatable=True
+    )
+
+
+def _one(results: Sequence[EnrollmentResult]) -> EnrollmentResult:
+    """Return the result for the one enrollment that was asked about.
+
+    Raises:
+        NotFoundError: There is no such enrollment.
+    """
+    [result] = results
+    if result.result == "not_found":
+        raise NotFoundError("enrollment", result.enrollment_id)
+    return result
+
+
+@router.post("/enrollments/{enrollment_id}/finish", response_model=FinishedRow)
+async def finish_enrollment(
+    enrollment_id: UUID, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Mark one enrollment finished, as the batch does: `finished` or `already_final`."""
+
+    async def finish() -> EnrollmentResult:
+        return _one(await services.finishing.mark_finished([enrollment_id], user.id))
+
+    return await once.answer(finish, repeatable=True)
+
+
+@router.post("/enrollments/{enrollment_id}/pause", response_model=RowResult)
+async def pause_enrollment(
+    enrollment_id: UUID, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Pause one enrollment, as the batch does.
+
+    `paused`, `already_paused`, `awaiting_reply` or `already_final`.
+    """
+
+    async def pause() -> EnrollmentResult:
+        return _one(await services.pausing.pause([enrollment_id], user.id))
+
+    return await once.answer(pause, repeatable=True)
+
+
+@router.post("/enrollments/{enrollment_id}/resume", response_model=RowResult, dependencies=[Sends])
+async def resume_enrollment(
+    enrollment_id: UUID, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Resume one paused enrollment, as the batch does: `resumed`, `not_paused`, `already_final`."""
+
+    async def resume() -> EnrollmentResult:
+        return _one(await services.pausing.resume([enrollment_id], user.id))
+
+    return await once.answer(resume, repeatable=True)
+
+
+@router.post(
+    "/enrollments/{enrollment_id}/release", response_model=FinishedRow, dependencies=[Sends]
+)
+async def release_enrollment(
+    enrollment_id: UUID,
+    body: OneRelease,
+    services: ServicesDep,
+    user: CurrentUser,
+    once: OnceDep,
+) -> Response:
+    """Release one held enrollment, as the batch does.
+
+    `released`, `finished`, `not_held`, `already_final` or `outcome_known`.
+    """
+
+    async def release() -> EnrollmentResult:
+        return _one(await services.bulk_actions.release([enrollment_id], body.decision, user.id))
+
+    return await once.answer(release)

@@ -17,8 +17,10 @@ from api.schemas.event_webhooks import (
     EventEndpointChanges,
     EventEndpointWithSecret,
     NewEventEndpoint,
+    Replay,
+    ReplayRequest,
 )
-from services.event_webhooks.endpoints import MadeEndpoint
+from services.event_webhooks.endpoints import REPLAYED_AT_ONCE, MadeEndpoint
 
 router = APIRouter(prefix="/event-endpoints", tags=["events"], dependencies=[AdminOnly])
 
@@ -62,8 +64,8 @@ async def change_event_endpoint(
 ) -> EventEndpoint:
     """Change only the given fields.
 
-    A disabled endpoint never gets the events of that time. Events that were already waiting are
-    delivered once it is enabled again, if that is within 30 days.
+    Events that wait for a disabled endpoint are delivered once it is enabled again. Those that
+    happen while it is disabled are not sent by themselves: see `replay`.
     """
     changed = await services.event_endpoints.update(endpoint_id, body.as_changes())
     return EventEndpoint.model_validate(changed)
@@ -77,7 +79,11 @@ async def remove_event_endpoint(endpoint_id: UUID, services: ServicesDep) -> Non
 
 @router.post("/{endpoint_id}/rotate-secret", response_model=EventEndpointWithSecret)
 async def rotate_event_secret(endpoint_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
-    """Replace an event endpoint's secret; the old one no longer signs anything."""
+    """Give an event endpoint a new secret; the old one is good for 24 hours beside it.
+
+    Until `previous_secret_until` each delivery has two signatures. The secret before these two
+    signs nothing: rotate twice if one has leaked.
+    """
 
     async def rotate() -> EventEndpointWithSecret:
         return _with_secret(await services.event_endpoints.rotate_secret(endpoint_id))
@@ -92,6 +98,24 @@ async def test_event_endpoint(endpoint_id: UUID, services: ServicesDep, once: On
     409 `endpoint_disabled`.
     """
     return await once.answer(lambda: services.event_endpoints.test(endpoint_id), repeatable=True)
+
+
+@router.post("/{endpoint_id}/replay", status_code=202, response_model=Replay)
+async def replay_events(
+    endpoint_id: UUID, body: ReplayRequest, services: ServicesDep, once: OnceDep
+) -> Response:
+    """Send an endpoint the events of its types behind one, as after a time in which it was away.
+
+    At most 10,000 at once, the oldest first; `next_after` goes on. Those that it has acknowledged
+    are sent again, under the same `webhook-id`. 409 `endpoint_disabled`; 410 `event_not_kept`.
+    """
+
+    async def replay() -> Replay:
+        done = await services.event_endpoints.replay(endpoint_id, body.after)
+        more = done.queued == REPLAYED_AT_ONCE
+        return Replay(queued=done.queued, next_after=done.last_id if more else None)
+
+    return await once.answer(replay, repeatable=True)
 
 
 @router.get("/{endpoint_id}/deliveries")

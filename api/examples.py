@@ -11,6 +11,8 @@ SENDER = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0004"
 DRAFT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0005"
 PAUSED_SEQUENCE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0007"
 ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
+SCHEDULED_MESSAGE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000f"
+FIELD = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f1"
 OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - a token's id
 
 IDS = {
@@ -18,6 +20,8 @@ IDS = {
     "endpoint_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1",
     "enrollment_id": ENROLLMENT,
     "event_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e2",
+    "external_id": "crm-4711",
+    "field_id": FIELD,
     "group_id": GROUP,
     "job_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0020",
     "message_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000d",
@@ -68,13 +72,40 @@ EXAMPLES: Mapping[str, Example] = {
             "last_name": "Byron",
             "phone": "+1 415 555 0123",
             "time_zone": "America/Los_Angeles",
+            "external_id": "crm-4712",
+            "fields": {"job_title": "Welder"},
         }
     ),
-    "contacts.list_contacts": Example(query={"search": "lee", "sort": "-created_at", "limit": 20}),
-    "contacts.change_contact": Example(body={"time_zone": "America/Denver"}),
+    "contacts.list_contacts": Example(
+        query={
+            "updated_since": "2026-01-01T00:00:00Z",
+            "field.*": {"field.job_title": ["Nurse"]},
+            "sort": "updated_at",
+            "limit": 20,
+        }
+    ),
+    "contacts.change_contact": Example(
+        body={"time_zone": "America/Denver", "fields": {"job_title": None}}
+    ),
+    "contacts.put_contact_by_external_id": Example(body={"fields": {"job_title": "Head nurse"}}),
+    "contacts.upsert_contacts": Example(
+        body={
+            "contacts": [
+                {"external_id": "crm-4711", "fields": {"job_title": "Head nurse"}},
+                {"external_id": "crm-4713", "first_name": "Grace", "phone": "+1 415 555 0124"},
+            ]
+        }
+    ),
     "contacts.erase_contact": Example(path={"contact_id": OTHER_CONTACT}),
+    # Fields
+    "fields.create_field": Example(
+        body={"key": "start_date", "label": "Start date", "type": "date"}
+    ),
+    "fields.list_fields": Example(query={"limit": 20}),
+    "fields.change_field": Example(body={"label": "Position"}),
     # Groups
     "groups.create_group": Example(body={"name": "Nurses, night shift"}),
+    "groups.change_group": Example(body={"name": "Nurses, all shifts"}),
     "groups.list_groups": Example(query={"limit": 20}),
     "groups.add_members": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "groups.remove_members": Example(body={"contact_ids": [CONTACT]}),
@@ -103,10 +134,16 @@ EXAMPLES: Mapping[str, Example] = {
     "sequences.change_sequence": Example(body={"name": "Welcome, 2027"}),
     "sequences.activate_sequence": Example(path={"sequence_id": DRAFT}),
     "sequences.resume_sequence": Example(path={"sequence_id": PAUSED_SEQUENCE}),
+    "sequences.preview_steps": Example(
+        body={"contact_id": CONTACT, "steps": [{"body": "Hi {{first_name|there}}!"}]}
+    ),
     "sequences.archive_sequence": Example(body={"finish_active": True}),
     # Enrollments
     "enrollments.enrol": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "enrollments.change_enrollment": Example(body={"variables": {"job_title": None}}),
+    "enrollments.check_enrollments": Example(body={"numbers": ["+1 415 555 0123"]}),
+    "enrollments.list_enrollments": Example(query={"contact_id": CONTACT, "status": "active"}),
+    "enrollments.release_enrollment": Example(body={"decision": "retry"}),
     "enrollments.list_contacts": Example(
         query={"outcome": "sent", "outcome_step": 1, "sort": "last_message_at", "live": True}
     ),
@@ -133,7 +170,20 @@ EXAMPLES: Mapping[str, Example] = {
     "media.upload_picture": Example(
         body={"file": "R0lGODdhAQABAIEAAP///wAAAAAAAAAAACwAAAAAAQABAAAIBAABBAQAOw=="}
     ),
-    # Texts
+    # Texts and conversations
+    "conversations.list_conversations": Example(
+        query={"state": "needs_reply", "owner": ["me", "none"], "limit": 20}
+    ),
+    "conversations.change_conversation": Example(body={"state": "done"}),
+    "conversations.list_unknown_numbers": Example(query={"search": "415", "limit": 20}),
+    "messages.list_messages": Example(query={"sort": "created_at", "limit": 20}),
+    "messages.create_message": Example(
+        body={
+            "body": "See you at nine, {{first_name|there}}",
+            "media_urls": ["https://example.com/map.png"],
+        }
+    ),
+    "messages.cancel_message": Example(path={"message_id": SCHEDULED_MESSAGE}),
     "messages.set_message_kind": Example(body={"kind": "human"}),
     # The audit log
     "audit.list_audit_entries": Example(
@@ -145,7 +195,11 @@ EXAMPLES: Mapping[str, Example] = {
     "exports.export_suppressions": Example(query={"standing": True}),
     # Settings
     "settings.change_settings": Example(body={"time_zone": "America/Chicago", "hour_cycle": 24}),
-    # Event endpoints
+    # Events
+    "events.list_events": Example(
+        query={"after": IDS["event_id"], "type": ["enrollment.finished"], "limit": 20}
+    ),
+    "events.replay_events": Example(body={"after": IDS["event_id"]}),
     "events.create_event_endpoint": Example(
         body={
             "url": "https://crm.example.com/segue-events",

@@ -9,7 +9,15 @@ from api.dependencies import CurrentUser, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery, PageQuery
 from api.schemas.base import Listing
-from api.schemas.contacts import AddedMembers, Contact, ContactIds, Group, NewGroup, RemovedMembers
+from api.schemas.contacts import (
+    AddedMembers,
+    Contact,
+    ContactIds,
+    Group,
+    GroupChanges,
+    NewGroup,
+    RemovedMembers,
+)
 from storage.contacts.contacts import ContactFilter
 
 router = APIRouter(prefix="/groups", tags=["groups"])
@@ -34,6 +42,12 @@ async def list_groups(query: InQuery[PageQuery], services: ServicesDep) -> Listi
 async def get_group(group_id: UUID, services: ServicesDep) -> Group:
     """Return one group."""
     return Group.model_validate(await services.groups.get(group_id))
+
+
+@router.patch("/{group_id}")
+async def change_group(group_id: UUID, body: GroupChanges, services: ServicesDep) -> Group:
+    """Rename a group. 409 `group_taken` names the group that already has the name."""
+    return Group.model_validate(await services.groups.rename(group_id, body.name))
 
 
 @router.delete("/{group_id}", status_code=204)

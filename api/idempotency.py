@@ -176,6 +176,13 @@ class Once:
             _logger.warning("an idempotency key could not be settled: the database is away")
 
 
+def located(answer: JSONResponse, collection: str) -> JSONResponse:
+    """Add the address of what was made, which the answer holds, in ``/api`` and a collection."""
+    made = json.loads(bytes(answer.body))
+    answer.headers["Location"] = f"/api/{collection}/{made['id']}"
+    return answer
+
+
 async def _streamed_once(
     request: Request, services: ServicesDep, user: CurrentUser, key: _KeyHeader = None
 ) -> Once:

@@ -1,17 +1,87 @@
-"""Routes of texts."""
+"""Routes of texts: with a contact, one, writing, canceling, correcting."""
 
-from uuid import UUID
+from datetime import datetime
+from functools import partial
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import CurrentUser, ServicesDep
-from api.idempotency import OnceDep
-from api.schemas.messaging import KindChange, Message
+from api.dependencies import CurrentUser, Sends, ServicesDep
+from api.idempotency import OnceDep, located
+from api.paging import Cursors, InQuery
+from api.schemas.base import Listing
+from api.schemas.messaging import KindChange, Message, MessageQuery, NewMessage
+from domain.platform.paging import Page, Position
+from storage.platform.database import Transaction
 
-router = APIRouter(prefix="/messages", tags=["messages"])
+router = APIRouter(tags=["messages"])
+
+CURSORS = Cursors("messages", "-created_at", {"created_at": datetime})
+"""The cursors of a conversation's texts, within its contact."""
 
 
-@router.post("/{message_id}/kind", response_model=Message)
+@router.get("/contacts/{contact_id}/messages")
+async def list_messages(
+    contact_id: UUID, query: InQuery[MessageQuery], services: ServicesDep
+) -> Listing[Message]:
+    """List the texts with a contact both ways, the latest first unless `sort` says otherwise."""
+
+    async def find(*, after: Position | None, limit: int) -> Page[Message]:
+        found = await services.conversations.texts(
+            contact_id, sort=query.sort, after=after, limit=limit
+        )
+        return found.showing(Message.of)
+
+    return await CURSORS.within(contact_id).listing(Message, query, find)
+
+
+@router.post(
+    "/contacts/{contact_id}/messages",
+    status_code=201,
+    response_model=Message,
+    dependencies=[Sends],
+)
+async def create_message(
+    contact_id: UUID, body: NewMessage, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Text a contact, now or later, whether they are enrolled or not.
+
+    It is not bound by a send window; opt-outs and landlines are always respected: 409 `opted_out`
+    or `landline`. With `send_at` it is `scheduled` until then and can be canceled; 422
+    `in_the_past` or `too_far_ahead`. Watch its `status`, or the events `message.sent`,
+    `message.delivered` and `message.failed`. `Location` is its address.
+    """
+    asked = body.model_dump()
+
+    async def write(tx: Transaction) -> Message:
+        write = partial(services.conversations.reply, uuid4(), contact_id)
+        message_id = await write(user_id=user.id, within=tx, **asked)
+        return Message.of(await services.conversations.text(message_id, within=tx))
+
+    return located(await once.answer_within(write), "messages")
+
+
+@router.get("/messages/{message_id}")
+async def get_message(message_id: UUID, services: ServicesDep) -> Message:
+    """Return one text."""
+    return Message.of(await services.conversations.text(message_id))
+
+
+@router.post("/messages/{message_id}/cancel", response_model=Message)
+async def cancel_message(message_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
+    """Cancel a text that waits to be sent, such as a scheduled one; once answered, it never goes.
+
+    Canceling it again changes nothing. 409 `not_waiting` once it is under way or went, and for a
+    text of a step or of the contact.
+    """
+
+    async def cancel() -> Message:
+        return Message.of(await services.conversations.cancel(message_id))
+
+    return await once.answer(cancel, repeatable=True)
+
+
+@router.post("/messages/{message_id}/kind", response_model=Message)
 async def set_message_kind(
     message_id: UUID, body: KindChange, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
@@ -22,7 +92,9 @@ async def set_message_kind(
     reply. Repeating it changes nothing. 409 `only_to_human` for any other kind, `not_inbound` for
     a text of ours.
     """
-    return await once.answer(
-        lambda: services.text_kinds.correct(message_id, body.kind, user_id=user.id),
-        repeatable=True,
-    )
+
+    async def correct() -> Message:
+        await services.text_kinds.correct(message_id, body.kind, user_id=user.id)
+        return Message.of(await services.conversations.text(message_id))
+
+    return await once.answer(correct, repeatable=True)

@@ -19,6 +19,7 @@ from api.request_log import CLIENT_GONE
 from api.same_origin import CrossSiteError
 from domain.platform.errors import (
     ConflictError,
+    GoneError,
     InvalidFieldError,
     InvalidRequestError,
     NotFoundError,
@@ -204,6 +205,8 @@ def of_domain(error: SegueError) -> Problem:
             status, members = 404, {"kind": error.kind}
         case ConflictError():
             status, code, members = 409, error.conflict, error.facts
+        case GoneError():
+            status, code = 410, error.what
         case TooManyRequestsError():
             status, headers = 429, {"Retry-After": str(error.retry_after_seconds)}
         case NotSignedInError() | SignInRefusedError():
@@ -212,10 +215,8 @@ def of_domain(error: SegueError) -> Problem:
         case ForbiddenError() | MissingScopeError():
             needed = "needed_role" if isinstance(error, ForbiddenError) else "needed_scope"
             status, members = 403, {needed: error.needed}
-        case CrossSiteError():
-            status = 403
-        case PreconditionFailedError():
-            status = 412
+        case CrossSiteError() | PreconditionFailedError():
+            status = 403 if isinstance(error, CrossSiteError) else 412
         case _:
             pass
     return Problem(status, code, str(error), members=members, headers=headers)

@@ -7,17 +7,21 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.dependencies import CurrentUser, Sends, ServicesDep
-from api.idempotency import OnceDep
+from api.idempotency import OnceDep, located
 from api.paging import Cursors, InQuery
 from api.schemas.base import Listing
 from api.schemas.sequences import (
     Archiving,
     NewSequence,
+    Overview,
+    Preview,
+    PreviewRequest,
     Sequence,
     SequenceChanges,
     SequenceQuery,
     SequenceSummary,
 )
+from services.enrollments.previews import StepText
 
 router = APIRouter(prefix="/sequences", tags=["sequences"])
 
@@ -95,3 +99,38 @@ async def archive_sequence(
         lambda: services.archiving.archive(sequence_id, user.id, finish_active=finish_active),
         repeatable=True,
     )
+
+
+@router.post("/{sequence_id}/duplicate", status_code=201, response_model=Sequence)
+async def duplicate_sequence(
+    sequence_id: UUID, services: ServicesDep, user: CurrentUser, once: OnceDep
+) -> Response:
+    """Copy a sequence's settings and current steps to a draft, "Copy of ...".
+
+    `Location` is its address.
+    """
+    made = await once.answer(lambda: services.duplicating.duplicate(sequence_id, user.id))
+    return located(made, "sequences")
+
+
+@router.get("/{sequence_id}/overview")
+async def get_overview(sequence_id: UUID, services: ServicesDep) -> Overview:
+    """Return the figures of a sequence: statuses, funnel, replies, texts of the next 24 hours."""
+    return Overview.model_validate(await services.overview.get(sequence_id))
+
+
+@router.post("/{sequence_id}/preview", response_model=Preview)
+async def preview_steps(
+    sequence_id: UUID, services: ServicesDep, once: OnceDep, body: PreviewRequest | None = None
+) -> Response:
+    """Return the steps, or other texts, as a contact would get them, with their sizes."""
+    asked = body or PreviewRequest()
+    texts = None
+    if asked.steps is not None:
+        texts = [StepText(one.body, tuple(one.media_urls)) for one in asked.steps]
+
+    async def preview() -> dict[str, object]:
+        found = services.previews.steps(sequence_id, texts, contact_id=asked.contact_id)
+        return {"steps": await found}
+
+    return await once.answer(preview, repeatable=True)

@@ -43,9 +43,10 @@ _BORN = "SELECT gen_random_uuid() AS id FROM generate_series(1, %(count)s)"
 # In the order of ids, so that the indexes of primary keys are written from left to right.
 _FILL = (
     f"""
-    INSERT INTO contacts (id, first_name, last_name, phone, time_zone, created_at, updated_at)
-    SELECT id, 'Ann' || i, 'Lee' || mod(i, 1000), '+1' || 2122000000 + i,
-        'America/New_York', now(), now()
+    INSERT INTO contacts (id, first_name, last_name, phone, time_zone, fields, created_at,
+        updated_at)
+    SELECT id, 'Ann' || i, 'Lee' || mod(i, 1000), '+1' || 2122000000 + i, 'America/New_York',
+        jsonb_build_object('team', 'T' || mod(i, 100), 'night', mod(i, 2) = 0), now(), now()
     FROM (SELECT id, %(first)s + row_number() OVER (ORDER BY id) AS i FROM ({_BORN}) born) numbered
     ORDER BY id
     """,  # noqa: S608 - built from constants
@@ -74,6 +75,11 @@ _FILL = (
     """,  # noqa: S608
 )
 _GROUP_UP = (
+    """
+    INSERT INTO contact_fields (id, key, label, type) VALUES
+        (gen_random_uuid(), 'team', 'Team', 'text'),
+        (gen_random_uuid(), 'night', 'Works at night', 'boolean')
+    """,
     "INSERT INTO groups (id, name, created_at) VALUES (%(group_id)s, 'Tenth', now())",
     """
     INSERT INTO group_members (group_id, contact_id, added_at)
@@ -137,6 +143,8 @@ def _views(user_id: UUID, places: Sequence[Position], cursors: Sequence[str]) ->
         View("step", {"step": "1"}, "e.step = 1"),
         View("enrolled by", {"enrolled_by": str(user_id)}, f"e.enrolled_by = '{user_id}'"),
         View("group", {"group": str(_GROUP)}, in_group),
+        View("field, half", {"field.night": "true"}, "c.fields @> '{\"night\": true}'"),
+        View("field, one in a hundred", {"field.team": "T7"}, 'c.fields @> \'{"team": "T7"}\''),
         View("search, one in a hundred", {"search": "ann77"}, few),
         View("search, everybody", {"search": "lee"}, many),
         View("search, digits", {"search": "2077"}, digits),

@@ -35,6 +35,7 @@ from services.enrollments.variables import Variables
 from services.enrollments.waking import Waking
 from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EventEndpoints
+from services.event_webhooks.event_log import EventLog
 from services.jobs.bulk_actions import BulkActions
 from services.jobs.contact_import import Importing
 from services.jobs.enroll_preview import EnrollPreviews
@@ -52,6 +53,7 @@ from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
+from services.messaging.inbox import Inbox
 from services.messaging.senders import Senders
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
@@ -189,6 +191,7 @@ class Services:
         self.users = Users(database, passwords)
 
         self.deliveries = Deliveries(database, config.events)
+        self.event_log = EventLog(database)
         self.event_endpoints = EventEndpoints(database, config.events)
 
         self.duplicating = Duplicating(database)
@@ -219,7 +222,7 @@ class Services:
         self.pausing = Pausing(database, rules)
         self.variables = Variables(database)
         self.pickers = Pickers(database)
-        self.previews = Previews(database)
+        self.previews = Previews(database, public_base_url=config.public_base_url)
 
         self.erasure = Erasure(database, rules)
         self.reviews = Reviews(database)
@@ -228,15 +231,18 @@ class Services:
 
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)
         self.attachments = Attachments(database, gateway)
-        self.conversations = Conversations(database)
+        self.conversations = Conversations(database, public_base_url=config.public_base_url)
         self.holds = Holds(database, rules, self.finishing)
         self.inbound = Inbound(pools.webhooks)
+        self.inbox = Inbox(database)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
         self.sending = Sending(pools, rules)
         self.senders = Senders(database, default_region=region)
         self.unknown_numbers = UnknownNumbers(database)
 
-        self.bulk_actions = BulkActions(database, self.holds)
+        self.bulk_actions = BulkActions(
+            database, self.holds, public_base_url=config.public_base_url
+        )
         self.exporting = Exporting(database, default_region=region)
         self.importing = Importing(database, self.contacts.merging, default_region=region)
         self.enroll_previews = EnrollPreviews(

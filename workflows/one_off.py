@@ -30,9 +30,10 @@ class OneOffMessageWorkflow:
     """Sends one text, ahead of the steps of its sender.
 
     Id: ``message/<uuid>``. Started by the outbox. No signals. Ends when the text was accepted,
-    refused or suppressed. History: 5 events, 1 per decision, 6 per send with a wait; 12 when
-    nothing blocks it; it continues as new when the server suggests it, after hours of a sender on
-    hold.
+    refused, suppressed or canceled; one that was scheduled sleeps until its time, for up to a year,
+    and then finds its row as it is by then. History: 5 events, 1 per decision, 6 per send with a
+    wait; 12 when nothing blocks it; it continues as new when the server suggests it, after hours of
+    a sender on hold.
     """
 
     @workflow.run

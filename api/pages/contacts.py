@@ -1,25 +1,28 @@
 """Contacts: the list, the form of one, and one with its groups, enrollments and opt-outs."""
 
+from collections.abc import Mapping
+from datetime import date
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from starlette.responses import Response
 
 from api.contacts import CURSORS, ContactFilter
 from api.dependencies import AdminOnly
 from api.pages.addresses import PlaceQuery, listed
 from api.pages.flash import Flash
-from api.pages.forms import FormErrors, FormFields, chosen
+from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
-from api.pages.times import TIME_ZONES
+from api.pages.times import TIME_ZONES, date_words
 from api.paging import FilterQuery, InQuery
+from domain.contacts.fields import Value, as_text
 from domain.platform.errors import ConflictError, SegueError
 from domain.platform.provider_errors import explain
-from domain.statuses.contacts import LineType
+from domain.statuses.contacts import FieldType, LineType
 from services.contacts.values import ContactFields
 from services.suppression.suppressions import may_lift
 from storage.contacts.contacts import ContactDetails
@@ -27,6 +30,7 @@ from storage.contacts.contacts import ContactDetails
 router = APIRouter()
 
 _LINES = [("", "Not known"), *((one.value, words) for one, words in LABELS.line_types.items())]
+_FIELD = "field."
 _ZONES = [("", "As the number tells"), *TIME_ZONES]
 
 
@@ -41,16 +45,41 @@ class NewContactQuery(FilterQuery):
 
 
 class ContactForm(FormFields):
-    """A contact as typed; an empty time zone or line type means unknown."""
+    """A contact as typed; an empty value means none. ``fields`` are those sent as ``field.KEY``."""
 
     first_name: str = ""
     last_name: str = ""
     phone: str = ""
     time_zone: str = ""
     line_type: str = ""
+    external_id: str = ""
+    owner_id: str = ""
+    fields: dict[str, str] = Field(default_factory=dict)
 
-    def fields(self) -> ContactFields:
-        """Return the fields as the service takes them."""
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_fields(cls, given: Any) -> Any:  # noqa: ANN401 - a form, or a contact
+        if not isinstance(given, Mapping):
+            return given
+        own = {
+            name.removeprefix(_FIELD): value
+            for name, value in given.items()
+            if name.startswith(_FIELD) and isinstance(value, str)
+        }
+        return {**given, "fields": own}
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _write_fields(cls, given: Mapping[str, Value]) -> Mapping[str, str]:
+        return {key: as_text(value) for key, value in given.items()}
+
+    @field_validator("owner_id", mode="before")
+    @classmethod
+    def _write_id(cls, given: object) -> str:
+        return str(given) if given else ""
+
+    def written(self) -> ContactFields:
+        """Return the values as the service takes them."""
         line_type = chosen(LineType, self.line_type, field="line_type") if self.line_type else None
         return {
             "first_name": self.first_name,
@@ -58,7 +87,23 @@ class ContactForm(FormFields):
             "phone": self.phone,
             "time_zone": self.time_zone or None,
             "line_type": line_type,
+            "external_id": self.external_id.strip() or None,
+            "owner_id": chosen_id(self.owner_id, field="owner_id") if self.owner_id else None,
+            "fields": {key: value.strip() or None for key, value in self.fields.items()},
         }
+
+    def changes(self, before: ContactFields) -> ContactFields:
+        """Return what differs from before."""
+        now = self.written()
+        own = {
+            key: value for key, value in now["fields"].items() if value != before["fields"].get(key)
+        }
+        changed = {
+            name: value
+            for name, value in now.items()
+            if name != "fields" and value != before.get(name)
+        }
+        return cast("ContactFields", {**changed, **({"fields": own} if own else {})})
 
 
 @router.get("/contacts")
@@ -74,22 +119,23 @@ async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
         contacts=contacts,
         address=address,
         group_options=[] if page.wants_part else await page.group_options(),
+        own=[] if page.wants_part else await page.services.fields.all(),
     )
 
 
 @router.get("/contacts/new")
 async def new_contact(page: PageDep, query: InQuery[NewContactQuery]) -> Response:
     """Show the form of a new contact."""
-    return _render_form(page, ContactForm(phone=query.phone))
+    return await _render_form(page, ContactForm(phone=query.phone))
 
 
 @router.post("/contacts/new")
 async def add_contact(page: PageDep, form: InForm[ContactForm]) -> Response:
     """Add a contact."""
     try:
-        added = await page.services.contacts.create(form.fields())
+        added = await page.services.contacts.create(form.written())
     except SegueError as error:
-        return _refuse(page, form, error)
+        return await _refuse(page, form, error)
     return page.redirect_to("show_contact", f"{added.name} is added.", contact_id=added.id)
 
 
@@ -106,6 +152,12 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         contact=contact,
         groups=groups,
         group_options=[one for one in await page.group_options() if one[0] not in joined],
+        own=[
+            (one, _in_words(one.type, contact.fields[one.key]))
+            for one in await services.fields.all()
+            if one.key in contact.fields
+        ],
+        owner=dict(await page.user_options()).get(str(contact.owner_id)),
         enrollments=await services.enrollment_list.of_contact(contact_id),
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},
@@ -117,21 +169,18 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
 async def edit_contact(page: PageDep, contact_id: UUID) -> Response:
     """Show the form of a contact."""
     contact = await page.services.contacts.get(contact_id)
-    return _render_form(page, ContactForm.model_validate(contact), contact)
+    return await _render_form(page, ContactForm.model_validate(contact), contact)
 
 
 @router.post("/contacts/{contact_id}/edit")
 async def change_contact(page: PageDep, contact_id: UUID, form: InForm[ContactForm]) -> Response:
     """Change the fields of a contact that differ from before."""
     contact = await page.services.contacts.get(contact_id)
-    before = ContactForm.model_validate(contact).fields()
+    before = ContactForm.model_validate(contact).written()
     try:
-        changes = {
-            name: value for name, value in form.fields().items() if value != before.get(name)
-        }
-        changed = await page.services.contacts.update(contact_id, changes)  # type: ignore[arg-type]
+        changed = await page.services.contacts.update(contact_id, form.changes(before))
     except SegueError as error:
-        return _refuse(page, form, error, contact)
+        return await _refuse(page, form, error, contact)
     return page.redirect_to("show_contact", f"{changed.name} is saved.", contact_id=contact_id)
 
 
@@ -161,21 +210,37 @@ async def leave_group(page: PageDep, contact_id: UUID, group_id: UUID) -> Respon
     return page.redirect_to("show_contact", contact_id=contact_id)
 
 
-def _refuse(
+def _in_words(kind: FieldType, value: Value) -> str:
+    """Write a value of a field as people read it."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if kind is FieldType.DATE:
+        return date_words(date.fromisoformat(str(value)))
+    return as_text(value)
+
+
+async def _refuse(
     page: Page, form: ContactForm, error: SegueError, contact: ContactDetails | None = None
 ) -> Response:
     """Show the form again with its errors; a taken number gets a link to the contact who has it."""
     if isinstance(error, ConflictError) and error.conflict == "phone_taken":
         page.errors = FormErrors({"phone": "is another contact's"}, status=409)
-        return _render_form(page, form, contact, holder=error.facts.get("contact_id"))
+        return await _render_form(page, form, contact, holder=error.facts.get("contact_id"))
     page.refuse(error)
-    return _render_form(page, form, contact)
+    return await _render_form(page, form, contact)
 
 
-def _render_form(
+async def _render_form(
     page: Page, form: ContactForm, contact: ContactDetails | None = None, *, holder: object = None
 ) -> Response:
     """Show the form of a contact; ``holder`` is the contact who already has its number."""
     return page.render(
-        "contacts/form.html", form=form, contact=contact, holder=holder, zones=_ZONES, lines=_LINES
+        "contacts/form.html",
+        form=form,
+        contact=contact,
+        holder=holder,
+        zones=_ZONES,
+        lines=_LINES,
+        own=await page.services.fields.all(),
+        owners=[("", "Nobody"), *await page.user_options()],
     )

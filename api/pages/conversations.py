@@ -1,12 +1,14 @@
-"""Conversations: the list, one conversation beside it, and replying."""
+"""Conversations: the list, one conversation beside it, replying, whose it is."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 from mimetypes import guess_extension
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -16,12 +18,15 @@ from api import problems
 from api.dependencies import Sends
 from api.pages.addresses import Addresses, PlaceQuery, address, listed
 from api.pages.forms import FormFields, chosen_id
+from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import Cursor, Cursors, FilterQuery, Find, InQuery, Search
 from domain.messaging.ports import ProviderUnavailableError
+from domain.platform.errors import InvalidFieldError
 from domain.sequences.pictures import type_of
-from domain.statuses.messaging import TextKind
+from domain.statuses.messaging import ConversationState, TextKind
 from services.messaging.conversations import Conversation, ConversationText
+from services.messaging.inbox import ConversationChange
 from services.messaging.unknown_numbers import UnknownTexts
 from storage.messaging.conversations import ConversationFilter
 
@@ -32,27 +37,59 @@ _TEXT_CURSORS = Cursors("texts", "-created_at", {"created_at": datetime})
 _TEXTS = 50
 _TEXTS_MOST = 200
 _PICTURES_MOST = 100
-_ONLY_WORDS = (
-    (ConversationFilter.ALL, "All"),
-    (ConversationFilter.UNANSWERED, "Unanswered"),
-    (ConversationFilter.OPTED_OUT, "Opted out"),
-    ("unknown", "Unknown numbers"),
-)
+
+COUNT_MOST = 99
+"""The highest number that the badge shows."""
+
+
+class Only(StrEnum):
+    """Which conversations the list shows, or the numbers that are no contact's."""
+
+    ALL = "all"
+    NEEDS_REPLY = "needs_reply"
+    OPEN = "open"
+    DONE = "done"
+    OPTED_OUT = "opted_out"
+    UNKNOWN = "unknown"
+
+
+class Inbox(StrEnum):
+    """Whose conversations the list shows, besides those of one user."""
+
+    MINE = "mine"
+    ME = "me"
+    NOBODY = "none"
+
+
+_STATES = {Only(state.value): state for state in ConversationState}
 
 
 class TalksQuery(PlaceQuery):
     """Query of the list.
 
     Attributes:
-        only: A filter of the conversations, or the numbers that are no contact's.
+        owner: Whose; None for everybody's.
         open: The contact whose conversation is shown beside the list.
         number: The first text of the number that is shown beside the list instead.
     """
 
     search: Search = ""
-    only: ConversationFilter | Literal["unknown"] = ConversationFilter.ALL
+    only: Only = Only.ALL
+    owner: Inbox | UUID | None = None
     open: UUID | None = None
     number: UUID | None = None
+
+    def wanted(self, user_id: UUID) -> ConversationFilter:
+        """Hand the filters to the use case; a user's inbox has what is nobody's too."""
+        mine = self.owner in {Inbox.MINE, Inbox.ME}
+        named = [self.owner] if isinstance(self.owner, UUID) else []
+        return ConversationFilter(
+            states=[_STATES[self.only]] if self.only in _STATES else [],
+            owners=[user_id] if mine else named,
+            nobodys=self.owner in {Inbox.MINE, Inbox.NOBODY},
+            opted_out=self.only is Only.OPTED_OUT,
+            search=self.search,
+        )
 
 
 class TextsQuery(FilterQuery):
@@ -74,11 +111,44 @@ class EarlierQuery(FilterQuery):
 
 
 class ReplyFields(FormFields):
-    """A reply; ``message_id`` keeps it from being sent twice."""
+    """A reply; ``message_id`` keeps it from being sent twice.
+
+    Attributes:
+        media: Addresses of pictures, one a line.
+        send_at: A date and time on the workspace's clock, as browsers write them; empty for now.
+    """
 
     message_id: UUID = Field(default_factory=uuid4)
     body: str = ""
     sender_id: str = ""
+    media: str = ""
+    send_at: str = ""
+
+    @property
+    def media_urls(self) -> tuple[str, ...]:
+        """The addresses without blank lines."""
+        return tuple(line.strip() for line in self.media.splitlines() if line.strip())
+
+    def moment(self, zone: str) -> datetime | None:
+        """Read when it is to go, on the clock of a zone.
+
+        Raises:
+            InvalidFieldError: It is no date and time.
+        """
+        if not self.send_at.strip():
+            return None
+        try:
+            written = datetime.fromisoformat(self.send_at.strip())
+        except ValueError:
+            raise InvalidFieldError("send_at", "is no date and time; choose one") from None
+        return written.replace(tzinfo=ZoneInfo(zone))
+
+
+class HandlingFields(FormFields):
+    """What to change of a conversation: its owner, empty for nobody, or its state."""
+
+    owner_id: str | None = None
+    state: ConversationState | None = None
 
 
 @router.get("/conversations")
@@ -91,6 +161,13 @@ async def show_conversations(page: PageDep, query: InQuery[TalksQuery]) -> Respo
     if page.request.headers.get("hx-trigger") == "talk-filters":
         response.headers["HX-Replace-Url"] = Addresses(*_place(page, query)).of()
     return response
+
+
+@router.get("/conversations/count")
+async def count_conversations(page: PageDep) -> Response:
+    """Count what needs a reply in the user's inbox, for the menu."""
+    count = await page.services.inbox.count_needing_reply(page.user.id, most=COUNT_MOST + 1)
+    return page.part("conversations/_count.html", count=count, most=COUNT_MOST)
 
 
 @router.get("/conversations/unknown/{message_id}")
@@ -134,7 +211,8 @@ async def show_conversation(
     """Show a conversation beside the list; htmx gets the conversation alone."""
     query = query.model_copy(update={"open": contact_id})
     talk = await page.services.conversations.get(contact_id, limit=_TEXTS)
-    thread = {**await _reply_box(page, talk), **_thread(page, talk)}
+    handling = await _handling(page, contact_id)
+    thread = {**await _reply_box(page, talk), **_thread(page, talk), **handling}
     return await _beside(page, query, "conversations/_thread.html", thread)
 
 
@@ -159,16 +237,42 @@ async def show_earlier_texts(
     return page.part("conversations/_earlier.html", **_thread(page, talk))
 
 
+@router.get("/conversations/{contact_id}/handling")
+async def show_handling(page: PageDep, contact_id: UUID) -> Response:
+    """Show whose a conversation is and whether it is done."""
+    return page.part("conversations/_handling.html", **await _handling(page, contact_id))
+
+
+@router.post("/conversations/{contact_id}/handling")
+async def change_handling(
+    page: PageDep, contact_id: UUID, form: InForm[HandlingFields]
+) -> Response:
+    """Give a contact an owner, or mark the conversation done or open."""
+    change: ConversationChange = {}
+    if form.owner_id is not None:
+        given = form.owner_id
+        change["owner_id"] = chosen_id(given, field="owner_id") if given else None
+    if form.state is not None:
+        change["state"] = form.state
+    await page.services.inbox.change(contact_id, change)
+    handling = await _handling(page, contact_id)
+    event = PageEvent.TEXTS_CHANGED
+    return page.part("conversations/_handling.html", event=event, **handling)
+
+
 @router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
 async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields]) -> Response:
-    """Text a contact; show the reply box empty, or as typed with its errors."""
-    with page.refusing():
+    """Text a contact, now or later; show the reply box empty, or as typed with its errors."""
+    lines = {f"media_urls.{index}": "media" for index in range(len(form.media_urls))}
+    with page.refusing(media_urls="media", **lines):
         await page.services.conversations.reply(
             form.message_id,
             contact_id,
             form.body,
             page.user.id,
             sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
+            media_urls=form.media_urls,
+            send_at=form.moment(page.clock.zone),
         )
     talk = await page.services.conversations.get(contact_id, limit=1)
     box = await _reply_box(page, talk, form if page.errors else None)
@@ -199,6 +303,13 @@ async def show_inbound_picture(
     )
 
 
+@router.post("/conversations/texts/{message_id}/cancel")
+async def cancel_text(page: PageDep, message_id: UUID) -> Response:
+    """Cancel a text that waits for its time."""
+    await page.services.conversations.cancel(message_id)
+    return page.done("Text canceled.", event=PageEvent.TEXTS_CHANGED)
+
+
 @router.post("/conversations/texts/{message_id}/human")
 async def set_text_human(page: PageDep, message_id: UUID) -> Response:
     """Note that a person wrote a text; its effects as a reply happen now."""
@@ -215,18 +326,22 @@ async def _beside(page: Page, query: TalksQuery, part: str, thread: Mapping[str,
 
 
 async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
-    services, search = page.services, query.search
+    services = page.services
     find: Find[Any] = (
-        partial(services.unknown_numbers.page, search=search)
-        if query.only == "unknown"
-        else partial(services.conversations.page, search=search, only=query.only)
+        partial(services.unknown_numbers.page, search=query.search)
+        if query.only is Only.UNKNOWN
+        else partial(services.inbox.page, query.wanted(page.user.id))
     )
     path, place = _place(page, query)
     talks, addresses = await listed(path, place, _CURSORS, find)
     return {
         "query": query,
         "talks": talks,
-        "only_words": _ONLY_WORDS,
+        "only_words": LABELS.conversations.items(),
+        "owner_options": [
+            *LABELS.inboxes.items(),
+            *((str(one.id), one.name) for one in await services.inbox.owners()),
+        ],
         "address_beside": lambda **beside: _address(page, query.model_copy(update=beside)),
         "back": _back(page, query),
         "address": addresses,
@@ -251,6 +366,15 @@ def _address(page: Page, query: TalksQuery) -> str:
 def _back(page: Page, query: TalksQuery) -> str:
     """Return the address of the list with nothing beside it."""
     return _address(page, query.model_copy(update={"open": None, "number": None}))
+
+
+async def _handling(page: Page, contact_id: UUID) -> dict[str, Any]:
+    """Return what the head of a conversation shows: whose it is, and whether it is done."""
+    handling = await page.services.inbox.get(contact_id)
+    owners = await page.services.inbox.owners()
+    if handling.owner is not None and handling.owner not in owners:
+        owners = [*owners, handling.owner]  # disabled by now
+    return {"handling": handling, "owners": [(str(one.id), one.name) for one in owners]}
 
 
 def _thread(page: Page, talk: Conversation) -> dict[str, Any]:

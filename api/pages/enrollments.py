@@ -183,13 +183,13 @@ def _blocked(detail: Mapping[str, Any]) -> str:
 
 
 def _received(entry: TimelineEntry) -> str:
-    if entry.detail.get("is_reply"):
-        return "They replied"
     kind = entry.detail.get("kind")
     if kind == TextKind.REACTION:
         return "They reacted to a text"
     if kind == TextKind.AUTO_REPLY:
         return "An automatic reply came"
+    if entry.detail.get("is_reply"):
+        return "They replied"
     keyword = entry.detail.get("keyword")
     return LABELS.received[TextMeaning(keyword)] if keyword else "They wrote"
 

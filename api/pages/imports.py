@@ -52,6 +52,7 @@ async def _start_contacts(page: Page, sent: FormData, form: Mapping[str, str]) -
         _pieces(sent),
         page.user.id,
         dry_run=is_check,
+        update_existing=bool(form["update_existing"]),
         group_id=group_id,
         region=form["region"] or None,
     )
@@ -79,7 +80,10 @@ async def _start_opt_outs(page: Page, sent: FormData, form: Mapping[str, str]) -
 
 
 _CONTACTS = _Import(
-    JobKind.IMPORT_CONTACTS, "contacts", ("group_id", "new_group", "region"), _start_contacts
+    JobKind.IMPORT_CONTACTS,
+    "contacts",
+    ("group_id", "new_group", "region", "update_existing"),
+    _start_contacts,
 )
 _OPT_OUTS = _Import(JobKind.IMPORT_SUPPRESSIONS, "opt_outs", ("reason", "region"), _start_opt_outs)
 

@@ -9,7 +9,7 @@ from typing import Self, get_args
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from domain.event_webhooks.events import DeliveryState, EventType
-from domain.statuses.contacts import LineType
+from domain.statuses.contacts import FieldType, LineType
 from domain.statuses.enrollments import HeldReason, StepOutcome
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.messaging import TextKind
@@ -34,6 +34,7 @@ class Labels(BaseModel):
     last_texts: Mapping[str, str]
     jobs: Mapping[JobKind, str]
     job_states: Mapping[JobState, str]
+    field_types: Mapping[FieldType, str]
     line_types: Mapping[LineType, str]
     opt_out_sources: Mapping[OptOutSource, str]
     step_outcomes: Mapping[StepOutcome, str]
@@ -44,6 +45,8 @@ class Labels(BaseModel):
     received: Mapping[TextMeaning, str]
     meanings: Mapping[TextMeaning, str]
     text_kinds: Mapping[TextKind, str]
+    conversations: Mapping[str, str]
+    inboxes: Mapping[str, str]
     ways: Mapping[str, str]
     columns: Mapping[str, str]
     previews: Mapping[Prediction, str]

@@ -29,7 +29,7 @@ SIDEBAR = (
     Entry("Sequences", "/sequences", icon="route"),
     Entry("Contacts", "/contacts", icon="users"),
     Entry("Groups", "/groups", icon="users-group"),
-    Entry("Conversations", "/conversations", icon="messages"),
+    Entry("Conversations", "/conversations", icon="messages", count="count_conversations"),
     Entry("Review", "/reviews", icon="message-question", count="count_reviews"),
     Entry("Settings", "/settings", icon="settings"),
 )
@@ -38,6 +38,7 @@ SIDEBAR = (
 SETTINGS = (
     Entry("Workspace", "/settings/workspace", icon="building"),
     Entry("Senders", "/settings/senders", icon="device-mobile"),
+    Entry("Fields", "/settings/fields", icon="id"),
     Entry("Users", "/settings/users", icon="users", role=Role.ADMIN),
     Entry("Opt-outs", "/settings/opt-outs", icon="ban"),
     Entry("Webhooks", "/settings/webhooks", icon="webhook", role=Role.ADMIN),

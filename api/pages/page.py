@@ -25,6 +25,7 @@ from domain.platform.errors import SegueError
 HTMX = "hx-request"
 _OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # have a meaning in addresses, or are escaped already
 _SENDERS_MOST = 200
+_USERS_MOST = 200
 _Model = TypeVar("_Model")
 InForm = Annotated[_Model, Form()]
 """A model read from a form."""
@@ -34,6 +35,7 @@ class PageEvent(StrEnum):
     """Events that the browser fires on the page after an action; its parts then load again."""
 
     DELIVERIES_CHANGED = "deliveries-changed"
+    FIELDS_CHANGED = "fields-changed"
     JOB_ENDED = "job-ended"
     MEMBERS_CHANGED = "members-changed"
     PEOPLE_CHANGED = "people-changed"
@@ -203,6 +205,11 @@ class Page(PublicPage):
     async def group_options(self) -> list[tuple[str, str]]:
         """Return all groups, id and name; a long dropdown gets a search box in the browser."""
         return [(str(group.id), group.name) for group in await self.services.pickers.groups()]
+
+    async def user_options(self) -> list[tuple[str, str]]:
+        """Return the users, id and name."""
+        users = await self.services.users.find(limit=_USERS_MOST)
+        return [(str(one.id), one.name) for one in users.items]
 
     async def sender_options(self) -> list[tuple[str, str]]:
         """Return the senders, id and name."""

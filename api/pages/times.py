@@ -30,13 +30,13 @@ class Clock:
 
     def date_of(self, moment: datetime, zone: str | None = None) -> str:
         """Write the date: ``Wed 2 Dec 2026``."""
-        return _date(moment.astimezone(ZoneInfo(zone or self.zone)).date())
+        return date_words(moment.astimezone(ZoneInfo(zone or self.zone)).date())
 
     def exact(self, moment: datetime, zone: str | None = None) -> str:
         """Write a moment in full: ``Wed 2 Dec 2026, 9:30 am (New York)``."""
         place = (zone or self.zone).rpartition("/")[2].replace("_", " ")
         local = moment.astimezone(ZoneInfo(zone or self.zone))
-        return f"{_date(local.date())}, {self._time(local)} ({place})"
+        return f"{date_words(local.date())}, {self._time(local)} ({place})"
 
     def _time(self, local: datetime) -> str:
         if self.hour_cycle == 24:
@@ -78,7 +78,8 @@ def iso(moment: datetime) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _date(day: date) -> str:
+def date_words(day: date) -> str:
+    """Write a date: ``Wed 2 Dec 2026``."""
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 

@@ -4,7 +4,19 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import plain_serializer_function_ser_schema
+
+from domain.platform.moments import written
 
 _Item = TypeVar("_Item", bound="Schema")
 
@@ -31,14 +43,37 @@ Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
 """A date and time with its zone."""
 
 
+def _write_moments(part: Any) -> None:  # noqa: ANN401 - a node of a core schema, or what it holds
+    """Give every type of moment within a core schema its serializer."""
+    if isinstance(part, list | tuple):
+        for one in part:
+            _write_moments(one)
+    elif isinstance(part, dict):
+        if part.get("type") == "datetime":
+            part["serialization"] = plain_serializer_function_ser_schema(written, when_used="json")
+        else:
+            for one in part.values():
+                _write_moments(one)
+
+
 class Schema(BaseModel):
     """Base of every body and answer; unknown fields are refused.
 
     ``model_validate`` also reads the use cases' dataclasses. A field's docstring describes it in
-    the document, where a ``description`` does not fit the field's line.
+    the document, where a ``description`` does not fit the field's line. Moments are written alike
+    everywhere: see ``domain.platform.moments``.
     """
 
     model_config = ConfigDict(extra="forbid", from_attributes=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /
+    ) -> CoreSchema:
+        """Serialize every moment in the one form that all answers have."""
+        schema = handler(source)
+        _write_moments(schema)
+        return schema
 
     @model_validator(mode="before")
     @classmethod

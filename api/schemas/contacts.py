@@ -195,6 +195,12 @@ class NewGroup(Schema):
     name: str = Field(max_length=200)
 
 
+class GroupChanges(Schema):
+    """What to change of a group."""
+
+    name: str = Field(max_length=200)
+
+
 class Group(Schema):
     """A group."""
 

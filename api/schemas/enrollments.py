@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from api.paging import FieldsQuery, PageQuery, Search
-from api.schemas.base import ListedUser, Listing, Named, Schema
+from api.schemas.base import ListedUser, Listing, Named, PhoneText, Schema
 from api.schemas.sequences import TextBody
 from domain.contacts.fields import KEY_PATTERN
 from domain.enrollments.variables import MAX_VARIABLES
@@ -21,6 +21,7 @@ from domain.statuses.enrollments import (
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrolling import ContactAsked, SkipCode
+from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
 from storage.enrollments.list_filter import ListFilter
 from workflows import client as workflow_client
@@ -231,8 +232,8 @@ def _told(live: workflow_client.LiveState | None) -> LiveState | LiveUnavailable
 Live = Annotated[LiveState | LiveUnavailable | None, BeforeValidator(_told)]
 
 
-class Line(Schema):
-    """One enrollment in the Contacts tab."""
+class _Line(Schema):
+    """What every list shows of an enrollment."""
 
     enrollment_id: UUID
     contact: ListedContact
@@ -250,7 +251,31 @@ class Line(Schema):
     last_message_at: datetime | None
     replied_late_at: datetime | None = Field(description=_LATE)
     error: Fault | None = Field(description=_ERROR)
+
+
+class Line(_Line):
+    """One enrollment in the Contacts tab."""
+
     live: Live
+
+
+class ListedSequence(Named):
+    """A sequence, in short."""
+
+
+class ListedEnrollment(_Line):
+    """One enrollment in the list of all."""
+
+    sequence: ListedSequence
+    ended_at: datetime | None
+
+
+class EnrollmentsQuery(PageQuery):
+    """The filters of the list of all enrollments; each repeats for "any of"."""
+
+    contact_id: list[UUID] = Field(default_factory=list, max_length=50)
+    sequence_id: list[UUID] = Field(default_factory=list, max_length=50)
+    status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)
 
 
 class ContactsPage(Listing[Line]):
@@ -356,7 +381,10 @@ class OneOffText(Schema):
 
     enrollment_ids: list[UUID]
     """Of at most 10 contacts, each of whom gets it once."""
-    body: TextBody
+    body: TextBody = ""
+    """May be empty if there are pictures."""
+    media_urls: list[str] = Field(default_factory=list, max_length=100)
+    """At most ten `https` addresses."""
 
 
 class Finishing(_Selected):
@@ -371,6 +399,62 @@ class Releasing(_Selected):
     """Which held enrollments to release, and how."""
 
     decision: Decision
+
+
+class OneRelease(Schema):
+    """How to release a held enrollment."""
+
+    decision: Decision
+
+
+class EnrollCheck(Schema):
+    """Whom enrolling would be about: exactly one of the three."""
+
+    contact_ids: list[UUID] | None = Field(default=None, max_length=_IDS_MOST)
+    """1 to 10,000 contacts; duplicates count once."""
+    group_id: UUID | None = None
+    """All its members."""
+    numbers: list[PhoneText] | None = Field(default=None, max_length=_IDS_MOST)
+    """Phone numbers, whether a contact has them or not; duplicates are told."""
+
+
+class FieldReason(Schema):
+    """What is wrong with a field."""
+
+    field: str
+    reason: str
+
+
+def _reasons(reasons: object) -> object:
+    """Name the two parts of each reason."""
+    if not isinstance(reasons, tuple):
+        return reasons
+    return [{"field": field, "reason": reason} for field, reason in reasons]
+
+
+class CheckedRow(Schema):
+    """One contact or number, and what enrolling would do with it."""
+
+    outcome: Prediction
+    contact_id: UUID | None
+    name: str
+    phone: str = Field(description="E.164; as written if it is no number.")
+    line: int | None = Field(description="Of a number, its place in `numbers`, from 1.")
+    reasons: Annotated[list[FieldReason], BeforeValidator(_reasons)] = Field(
+        description="Of an `invalid` one."
+    )
+
+
+class EnrollForecast(Schema):
+    """What enrolling would do; nothing is done."""
+
+    total: int = Field(description="All rows, duplicates and invalid ones too.")
+    counts: dict[Prediction, int] = Field(description="By outcome, all of them.")
+    rows: list[CheckedRow]
+    """At most 200, those that are not simply enrolled first."""
+    contact_ids: list[UUID]
+    """Who would be listed, in order; empty for a group, which is enrolled as a whole."""
+    unknown_numbers: list[str] = Field(description="Numbers that no contact has yet.")
 
 
 _Row = TypeVar("_Row", bound="RowResult")

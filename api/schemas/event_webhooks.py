@@ -62,6 +62,8 @@ class EventEndpoint(Schema):
     created_at: datetime
     disabled_at: datetime | None
     """Since when it gets nothing: disabled by hand, or because it answered 410."""
+    previous_secret_until: datetime | None
+    """Until when the secret before the present one signs beside it."""
 
 
 class EventEndpointWithSecret(EventEndpoint):
@@ -71,6 +73,23 @@ class EventEndpointWithSecret(EventEndpoint):
         description=f"`whsec_` and base64. {SHOWN_ONCE}",
         examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
     )
+
+
+class ReplayRequest(Schema):
+    """Which events to send an endpoint again."""
+
+    after: UUID | None = Field(
+        default=None,
+        description="The id of an event; those behind it are sent. Null: all that are kept.",
+    )
+
+
+class Replay(Schema):
+    """Events that are on their way to an endpoint again."""
+
+    queued: int
+    next_after: UUID | None
+    """Give it as `after` to go on; null if these were the last."""
 
 
 class EventDelivery(Schema):

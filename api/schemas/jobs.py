@@ -35,6 +35,8 @@ class JobAbout(Schema):
     """Of an import that is done: the job that enrolls its people."""
     decision: Decision | None = None
     dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
+    update_existing: bool | None = None
+    """Of an import of contacts: changes those who exist."""
     region: str | None = None
     """Of an import: the country of numbers without a country code."""
     reason: str | None = None

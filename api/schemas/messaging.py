@@ -2,15 +2,21 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import PhoneText, Schema
-from domain.statuses.messaging import Direction, TextKind
+from api.paging import PageQuery, Search
+from api.schemas.base import ListedUser, Moment, Omissible, PhoneText, Schema
+from api.schemas.enrollments import Fault, ListedContact, ListedSender
+from api.schemas.sequences import TextBody
+from domain.platform.names import SEARCH_LENGTH
+from domain.statuses.messaging import ConversationState, Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
+from services.messaging.conversations import ConversationText
 from services.messaging.senders import RATE_MOST
+from storage.messaging.conversations import ConversationFilter
 
 Rate = Annotated[
     Decimal,
@@ -78,6 +84,21 @@ class KindChange(Schema):
     kind: TextKind = Field(description="Only `human`.")
 
 
+class NewMessage(Schema):
+    """A text to a contact."""
+
+    body: TextBody = ""
+    """May be empty if there are pictures. Merge fields are filled in when it is written."""
+    media_urls: list[str] = Field(default_factory=list, max_length=100)
+    """At most ten `https` addresses."""
+    send_at: Moment | None = None
+    """When it may go, within 365 days; left out: at once. What holds then decides whether it does:
+    an opt-out or a landline refuses it, and a STOP cancels it at once."""
+    sender_id: UUID | None = None
+    """Where it goes out from; left out: from the sender of the last text, else of the last
+    enrollment, else the only one there is."""
+
+
 class Message(Schema):
     """A text."""
 
@@ -86,8 +107,18 @@ class Message(Schema):
     contact_id: UUID | None = Field(description="Whose it is; null for a stranger's.")
     phone: str = Field(description="The other party's number.")
     sender_id: UUID | None
+    sender: ListedSender | None
+    user: ListedUser | None = Field(description="Who wrote it, if a person of yours did.")
+    enrollment_id: UUID | None = Field(description="Of which enrollment one of ours is.")
+    sequence_id: UUID | None
+    step: int | None = Field(description="From 1; null for one that a person wrote.")
     body: str
     media_urls: list[str]
+    status: MessageStatus = Field(
+        description="`received` of theirs. `scheduled`: it waits for `send_at`."
+    )
+    status_label: str
+    error: Fault | None = Field(description="Why it was refused or not delivered.")
     kind: TextKind | None = Field(
         description="What an inbound text is; null for a text of ours, and for one that came before"
         " kinds were told."
@@ -96,3 +127,104 @@ class Message(Schema):
     is_reply: bool = Field(description="Whether an inbound text counts as a reply.")
     keyword: TextMeaning | None = Field(description="What an inbound text asks for, if anything.")
     at: datetime = Field(description="When it came, or was accepted by the provider.")
+    send_at: datetime | None = Field(description="When a text that was scheduled may go, or might.")
+    created_at: datetime
+    """When it was stored; of a scheduled one that went, when it went. Lists go by it."""
+
+    @classmethod
+    def of(cls, text: ConversationText) -> "Message":
+        """Convert what the use case gives."""
+        origin = text.origin
+        return cls.model_validate(
+            {
+                **vars(text),
+                "sender_id": text.sender.id if text.sender else None,
+                "enrollment_id": origin.enrollment_id if origin else None,
+                "sequence_id": origin.sequence_id if origin else None,
+                "step": origin.step if origin else None,
+                "about_message_id": text.about_id,
+                "keyword": text.meaning,
+            },
+            extra="ignore",
+        )
+
+
+class LastMessage(Schema):
+    """The last text with somebody, in short."""
+
+    id: UUID
+    direction: Direction
+    snippet: str = Field(description="Its beginning on one line; empty if it is pictures alone.")
+    media_count: int
+    status: MessageStatus
+    status_label: str
+    at: datetime = Field(description="When it was stored; the order of the list.")
+
+
+class Conversation(Schema):
+    """How the conversation with a contact stands."""
+
+    contact: ListedContact
+    owner: ListedUser | None = Field(description="Whose inbox it is in; null: everybody's.")
+    state: ConversationState
+    """`needs_reply`: the last word is theirs. `done`: you said so, and the contact has not written
+    since. `open`: neither."""
+    opted_out: bool = Field(description="Whether the number is suppressed for everyone.")
+    last_message: LastMessage | None = Field(description="Null if nothing was said yet.")
+
+
+class ConversationChanges(Schema):
+    """What to change of a conversation; what is left out stays."""
+
+    owner_id: UUID | None = None
+    """A user; null: everybody's."""
+    state: ConversationState = Omissible
+    """`done`, until the contact writes again; `open` takes that back. `needs_reply` cannot be set:
+    it follows from who wrote last."""
+
+
+Owner = Annotated[
+    Literal["me", "none"] | UUID,
+    Field(description="`me`, a user's id, or `none`: nobody, or a user who is disabled."),
+]
+
+
+class ConversationQuery(PageQuery):
+    """The filters of the list of conversations; each repeats for "any of"."""
+
+    state: list[ConversationState] = Field(default_factory=list, max_length=10)
+    owner: list[Owner] = Field(default_factory=list, max_length=50)
+    search: Search = ""
+
+    def wanted(self, user_id: UUID) -> ConversationFilter:
+        """Hand them to the use case, of the caller's own for `me`."""
+        named = [one for one in self.owner if isinstance(one, UUID)]
+        return ConversationFilter(
+            states=self.state,
+            owners=[*named, *([user_id] if "me" in self.owner else [])],
+            nobodys="none" in self.owner,
+            search=self.search,
+        )
+
+
+class MessageQuery(PageQuery):
+    """The order of the list of texts, and its page."""
+
+    sort: Literal["created_at", "-created_at"] = "-created_at"
+    """`created_at`: the oldest first."""
+
+
+class UnknownNumber(Schema):
+    """A number that has texted you and is no contact's."""
+
+    id: UUID = Field(description="Of the first text that came from it.")
+    phone: str = Field(description="`POST /api/contacts` with it makes the texts the contact's.")
+    opted_out: bool = Field(description="Whether the number is suppressed for everyone.")
+    unanswered: bool = Field(description="Whether the last text asks for an answer.")
+    last_message: LastMessage
+
+
+class UnknownNumberQuery(PageQuery):
+    """The search of the list of unknown numbers, and its page."""
+
+    search: Annotated[str, Field(max_length=SEARCH_LENGTH, description="Phone digits.")] = ""

@@ -11,7 +11,7 @@ from api.paging import PageQuery
 from api.schemas.base import Named, Omissible, Schema
 from domain.sequences.segments import measure
 from domain.sequences.timing import DEFAULT_WINDOW
-from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.sequences.sequences import (
     DEFAULT_REPLY_WINDOW,
@@ -201,3 +201,79 @@ class Sequence(SequenceSummary):
     """A sequence with the current version of its steps."""
 
     steps: list[Annotated[Step, BeforeValidator(Step.of)]]
+
+
+class StepText(Schema):
+    """A step's text, as it may be written."""
+
+    body: TextBody
+    media_urls: list[str] = Field(default_factory=list, max_length=100)
+
+
+class PreviewRequest(Schema):
+    """What to preview."""
+
+    contact_id: UUID | None = None
+    """Whose values are filled in; left out: nobody's, so that fallbacks show."""
+    steps: list[StepText] | None = Field(default=None, max_length=1000)
+    """Texts to preview instead of the sequence's own."""
+
+
+class PreviewedStep(Schema):
+    """A step's text as it would arrive."""
+
+    position: int = Field(description="From 1.")
+    text: str
+    media_urls: list[str]
+    segments: SegmentCount
+    missing: list[str] = Field(
+        description="Fields and variables that it cannot go without: blank, without a fallback."
+    )
+
+
+class Preview(Schema):
+    """Steps as a contact would get them."""
+
+    steps: list[PreviewedStep]
+
+
+class StatusCount(Schema):
+    """How many enrollments have a status."""
+
+    status: EnrollmentStatus
+    label: str
+    meaning: str
+    count: int
+    share: float = Field(description="Of all enrollments, 0 to 1.")
+
+
+class FunnelStep(Schema):
+    """One step of the funnel."""
+
+    step: int = Field(description="From 1; the same position in every version.")
+    body: str | None = Field(description="Of the current version; null if that has fewer steps.")
+    counts: dict[StepOutcome, int]
+    """Enrollments by what became of the step. `GET /api/sequences/{id}/contacts` lists those behind
+    a number by `outcome` and `outcome_step`."""
+
+
+class HourCount(Schema):
+    """How many texts are due in an hour; overdue ones are in the first."""
+
+    start: datetime
+    count: int
+
+
+class Overview(Schema):
+    """The figures of a sequence, as of now."""
+
+    state: SequenceState
+    total: int = Field(description="All who were ever enrolled.")
+    reply_rate: float | None
+    """Of those who were sent a text, 0 to 1; null if nobody was. Late replies are not in it."""
+    replied_late: int
+    """Enrollments whose contact replied after they ended without a response."""
+    statuses: list[StatusCount] = Field(description="All eight.")
+    funnel: list[FunnelStep]
+    time_zone: str = Field(description="Of `hours`.")
+    hours: list[HourCount] = Field(description="The next 24, beginning with this one.")

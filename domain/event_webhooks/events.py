@@ -13,6 +13,7 @@ class EventType(StrEnum):
     ENROLLMENT_CREATED = "enrollment.created"
     ENROLLMENT_FINISHED = "enrollment.finished"
     ENROLLMENT_HELD = "enrollment.held"
+    ENROLLMENT_RELEASED = "enrollment.released"
     ENROLLMENT_PAUSED = "enrollment.paused"
     ENROLLMENT_RESUMED = "enrollment.resumed"
     ENROLLMENT_REPLIED_LATE = "enrollment.replied_late"
@@ -21,9 +22,20 @@ class EventType(StrEnum):
     MESSAGE_FAILED = "message.failed"
     MESSAGE_DOUBLED = "message.doubled"
     MESSAGE_RECEIVED = "message.received"
+    MESSAGE_KIND_CHANGED = "message.kind_changed"
+    CONTACT_CHANGED = "contact.changed"
     CONTACT_OPTED_OUT = "contact.opted_out"
     CONTACT_OPTED_IN = "contact.opted_in"
+    JOB_FINISHED = "job.finished"
     TEST_PING = "test.ping"
+
+
+class ContactChange(StrEnum):
+    """What was done to a contact."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    ERASED = "erased"
 
 
 class DeliveryState(StrEnum):
@@ -41,7 +53,10 @@ class EventRules:
     Attributes:
         waits: After the first failure, the second and so on; the last one repeats. Each is varied
             by up to a fifth.
-        give_up: The age at which an undelivered event is given up.
+        retry_after_most: The longest wait that an endpoint may ask for by ``Retry-After``; the
+            shortest is the first of ``waits``.
+        give_up: How long after it was to be sent an undelivered event is given up.
+        secrets_overlap: How long the secret before signs beside a new one.
         round_length: How long one round begins new deliveries.
         claim: When a try that was never recorded is repeated; longer than a try can take.
         pause: How long an endpoint rests after ``failures_in_a_row``.
@@ -57,7 +72,9 @@ class EventRules:
         timedelta(hours=1),
         timedelta(hours=3),
     )
+    retry_after_most: timedelta = timedelta(hours=24)
     give_up: timedelta = timedelta(days=3)
+    secrets_overlap: timedelta = timedelta(hours=24)
     round_length: timedelta = timedelta(seconds=8)
     claim: timedelta = timedelta(minutes=1)
     pause: timedelta = timedelta(seconds=5)
@@ -68,6 +85,10 @@ class EventRules:
     def wait(self, tries: int) -> timedelta:
         """Compute the wait after so many failed tries, before it is varied."""
         return self.waits[min(tries, len(self.waits)) - 1]
+
+    def asked(self, retry_after: timedelta) -> timedelta:
+        """Bound the wait that an endpoint asked for."""
+        return min(max(retry_after, self.waits[0]), self.retry_after_most)
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,8 @@ class OneOffFacts:
 
     Attributes:
         last_outcome: What is known about the latest attempt at it.
-        next_try_at: When a text that failed for a passing reason may be tried again.
+        next_try_at: When a text that failed for a passing reason may be tried again, or one that
+            was scheduled may go.
         overtaken: Since it was written, its enrollment ended by a reply, an opt-out or a finish.
         suppressed: The number opted out (everywhere, or from this sender).
     """

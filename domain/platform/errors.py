@@ -117,3 +117,17 @@ class ConflictError(SegueError):
         self.conflict = conflict
         self.reason = reason
         self.facts = facts
+
+
+class GoneError(SegueError):
+    """What the request goes on from is not kept any more; final.
+
+    Attributes:
+        what: Stable code of what is gone (``event_not_kept``).
+    """
+
+    code = "gone"
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(reason)
+        self.what = what

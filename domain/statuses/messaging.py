@@ -1,5 +1,6 @@
 """States of messages and of attempts."""
 
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -28,7 +29,8 @@ class MessageStatus(StrEnum):
     ``pending``: to be sent; no attempt yet, or the last one was absent or written off. ``sending``:
     an attempt is open. ``unknown``: an attempt got no answer and is being reconciled. ``refused``:
     the provider refused the last attempt. ``canceled`` and the rest are Twilio's. Inbound messages
-    are ``received``.
+    are ``received``. A ``pending`` text that was written to be sent later is shown as
+    ``scheduled``; see ``shown_status``.
     """
 
     PENDING = "pending"
@@ -53,7 +55,7 @@ MESSAGE_LABELS: dict[MessageStatus, str] = {
     MessageStatus.UNKNOWN: "Not known whether it went out",
     MessageStatus.REFUSED: "Refused",
     MessageStatus.ACCEPTED: "Handed over",
-    MessageStatus.SCHEDULED: "Handed over",
+    MessageStatus.SCHEDULED: "Scheduled",
     MessageStatus.QUEUED: "Handed over",
     MessageStatus.SENT: "Sent",
     MessageStatus.FAILED: "Not sent",
@@ -63,6 +65,26 @@ MESSAGE_LABELS: dict[MessageStatus, str] = {
     MessageStatus.READ: "Read",
     MessageStatus.RECEIVED: "Received",
 }
+
+
+def shown_status(
+    status: MessageStatus, send_at: datetime | None, next_try_at: datetime | None
+) -> MessageStatus:
+    """Give the status to show: a text that waits for the time it was written for is scheduled."""
+    is_scheduled = status is MessageStatus.PENDING and None is not send_at == next_try_at
+    return MessageStatus.SCHEDULED if is_scheduled else status
+
+
+class ConversationState(StrEnum):
+    """How a conversation with a contact stands.
+
+    ``needs_reply``: the last word is theirs. ``done``: a person said so, and the contact has not
+    written since. ``open``: neither.
+    """
+
+    NEEDS_REPLY = "needs_reply"
+    OPEN = "open"
+    DONE = "done"
 
 
 class AttemptOutcome(StrEnum):

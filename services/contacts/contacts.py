@@ -27,6 +27,7 @@ from services.contacts.values import (
     cleaned,
     field_type,
     filled_in,
+    given_names,
     known_for,
     note_changes,
     require_name,
@@ -78,7 +79,7 @@ class Contacts:
             if added is None:
                 raise await _taken(tx, values)
             await self._hooks.numbers_assigned(tx, [values["phone"]])
-            await note_changes(tx, created=[added])
+            await note_changes(tx, created={added: given_names(values)})
             return await _details(tx, added)
 
     async def get(self, contact_id: UUID) -> ContactDetails:
@@ -134,11 +135,11 @@ class Contacts:
             if "phone" in changed:
                 await contacts.remember_phone(tx, contact_id, row.phone)
                 await self._hooks.numbers_assigned(tx, [changed["phone"]])
-            await note_changes(tx, changed={contact_id: changed_names(row, changed)})
             await self._hooks.data_changed(tx, [contact_id])
             after = await _details(tx, contact_id)
             clocks = [clock(one.time_zone, one.phone, zone) for one in (row, after)]
             await self._hooks.clocks_changed(tx, {contact_id: (clocks[0], clocks[1])})
+            await note_changes(tx, changed={contact_id: changed_names(row, changed)})
             return after
 
     async def put(

@@ -17,6 +17,7 @@ from services.contacts.values import (
     changed_names,
     changes,
     filled_in,
+    given_names,
     note_changes,
     require_name,
 )
@@ -207,17 +208,17 @@ class Merging:
         await merging.update(tx, after, former)
         if numbers:
             await self._hooks.numbers_assigned(tx, numbers)
+        await self._hooks.data_changed(tx, [before.id for before, _ in plan.changed.values()])
+        if clocks:
+            await self._hooks.clocks_changed(tx, clocks)
         await note_changes(
             tx,
-            created=created.values(),
+            created={created[row["phone"]]: given_names(row) for row in plan.new.values()},
             changed={
                 before.id: changed_names(before, changed)
                 for before, changed in plan.changed.values()
             },
         )
-        await self._hooks.data_changed(tx, [before.id for before, _ in plan.changed.values()])
-        if clocks:
-            await self._hooks.clocks_changed(tx, clocks)
 
 
 def clock(time_zone: str | None, phone: str, workspace_zone: str) -> ContactClock:

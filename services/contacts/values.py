@@ -1,12 +1,13 @@
 """The values of a contact as people and programs write them: cleaned, compared, told."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypedDict
 from uuid import UUID
 
 from domain.contacts.fields import KEY_LENGTH, Value, checked
+from domain.event_webhooks.events import ContactChange
 from domain.platform import names, phones
 from domain.platform.errors import InvalidFieldError, Problems
 from domain.sequences.timing import check_time_zone
@@ -15,6 +16,7 @@ from services.platform import audit
 from storage.access import users
 from storage.contacts import fields as stored_fields
 from storage.contacts.contacts import StoredContact
+from storage.event_webhooks import events
 from storage.platform.database import Transaction
 from storage.platform.locks import share_fields
 
@@ -197,20 +199,29 @@ def changed_names(before: StoredContact, changed: Mapping[str, Any]) -> list[str
     return sorted(found)
 
 
+def given_names(values: Mapping[str, Any]) -> list[str]:
+    """Name the values that a new contact has, as ``changed_names`` does."""
+    found = {name for name, one in values.items() if name != "fields" and one not in (None, "")}
+    own = values.get("fields", {}).items()
+    return sorted(found | {f"fields.{key}" for key, one in own if one is not None})
+
+
 async def note_changes(
     tx: Transaction,
     *,
-    created: Iterable[UUID] = (),
+    created: Mapping[UUID, Collection[str]] = MappingProxyType({}),
     changed: Mapping[UUID, Collection[str]] = MappingProxyType({}),
 ) -> None:
     """Tell, in the transaction that writes them, which contacts are new and what of others changed.
 
     Everything that writes what people and programs say of contacts calls this: one contact by hand,
-    many by upsert or import. ``changed`` are names as of ``changed_names``, never values.
+    many by upsert or import. Both are names as of ``given_names`` and ``changed_names``, never
+    values.
     """
-    added = list(created)
-    if added:
-        await audit.record(tx, "contact.create", "contact", added)
+    if created:
+        await audit.record(tx, "contact.create", "contact", list(created))
+        await events.contacts_changed(tx, created, ContactChange.CREATED)
     if changed:
+        await events.contacts_changed(tx, changed, ContactChange.UPDATED)
         named = {one: {"fields": ",".join(some)} for one, some in changed.items()}
         await audit.record_each(tx, "contact.change", "contact", named)

@@ -1,7 +1,7 @@
 """Enrolling contacts into a sequence, thousands in one call."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,7 +124,8 @@ class Enrolling:
         """Enroll 1 to 10,000 contacts, or a group's members, into a sequence's current version.
 
         All in one transaction: the caller's, or one of its own. Suppressed numbers and landlines
-        get a row with a final status and no workflow. Duplicate ``contact_ids`` count once.
+        get a row with a final status and no workflow. Whoever has no owner is the user's from now
+        on. Duplicate ``contact_ids`` count once.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -136,9 +137,12 @@ class Enrolling:
         check_one_way(contact_ids, contacts, group_id)
         async with self._database.within(within) as tx:
             if group_id is not None:
+                some = await rows.ids_of_group(tx, group_id, MAX_CONTACTS)
+                unowned = await rows.lock_unowned(tx, some)
                 found = await _members(tx, group_id)
                 members = [Chosen(candidate.contact_id) for candidate in found]
                 answer = await self._enroll(tx, sequence_id, user_id, members, found)
+                await _own(tx, answer, unowned, user_id)
             else:
                 asked = await chosen(tx, sequence_id, contact_ids, contacts)
                 answer = await self.enroll_chosen(tx, sequence_id, user_id, asked)
@@ -156,8 +160,11 @@ class Enrolling:
             ConflictError: ``sequence_not_active``.
         """
         ids = [one.contact_id for one in asked if one.contact_id is not None]
+        unowned = await rows.lock_unowned(tx, ids)
         found = await rows.contacts_by_id(tx, ids)
-        return await self._enroll(tx, sequence_id, user_id, asked, found)
+        answer = await self._enroll(tx, sequence_id, user_id, asked, found)
+        await _own(tx, answer, unowned, user_id)
+        return answer
 
     async def predict(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
@@ -222,6 +229,15 @@ class Enrolling:
                 sequence_id=str(sequence_id),
             )
         return _answer(asked, new, written, skipped)
+
+
+async def _own(
+    tx: Transaction, answer: EnrollResult, unowned: Collection[UUID], user_id: UUID
+) -> None:
+    """Make a user the owner of those who were enrolled and had none."""
+    new = [one.contact_id for one in answer.enrolled if one.contact_id in unowned]
+    if new:
+        await rows.own(tx, new, user_id)
 
 
 async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 from domain.enrollments.faults import Fault
 from domain.platform.errors import required
+from domain.platform.moments import written
 from domain.platform.names import Named
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import ContactClock
@@ -206,7 +207,7 @@ def _id(which: UUID | None) -> str | None:
 
 
 def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()
+    return None if moment is None else written(moment)
 
 
 def _repeated(

@@ -1,4 +1,4 @@
-"""A sequence's Contacts tab: its enrollments, filtered, sorted, counted; and a contact's."""
+"""A sequence's Contacts tab: its enrollments, filtered, sorted, counted; and lists of others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +11,9 @@ from domain.platform.paging import Page, Position, cut
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
 from domain.statuses.sequences import SequenceState
 from services.contacts.contacts import clean_field_filter
-from storage.enrollments import contact_history, enrollment_counts
+from storage.enrollments import all_enrollments, contact_history, enrollment_counts
 from storage.enrollments import enrollment_list as rows
+from storage.enrollments.all_enrollments import EnrollmentAnywhere
 from storage.enrollments.contact_history import ContactEnrollment
 from storage.enrollments.enrollment_list import Count, ListedRow, Outlook
 from storage.enrollments.list_filter import ListFilter
@@ -107,6 +108,33 @@ class EnrollmentList:
         return [
             replace(row, activity=shown_activity(row.activity, row.sequence_state)) for row in found
         ]
+
+    async def find(
+        self,
+        *,
+        contact_ids: Sequence[UUID] = (),
+        sequence_ids: Sequence[UUID] = (),
+        statuses: Sequence[EnrollmentStatus] = (),
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[EnrollmentAnywhere]:
+        """List enrollments in whatever sequences, the latest first.
+
+        Of any of these contacts, sequences and statuses; what is empty does not matter.
+        """
+        async with self._database.transaction() as tx:
+            found = await all_enrollments.page(
+                tx,
+                contact_ids=contact_ids,
+                sequence_ids=sequence_ids,
+                statuses=statuses,
+                after=after,
+                limit=limit + 1,
+            )
+        page = cut(found, limit, lambda row: Position(row.enrolled_at, row.id))
+        return page.showing(
+            lambda row: replace(row, activity=shown_activity(row.activity, row.sequence_state))
+        )
 
     async def count(self, sequence_id: UUID, wanted: ListFilter) -> Count:
         """Count the enrollments that match a filter, as ``storage.enrollments.enrollment_list``.

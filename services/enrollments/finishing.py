@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from domain.platform.errors import required
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText
 from services.enrollments.selection import EnrollmentResult, checked
 from services.platform import audit
-from storage.enrollments import enrollments, finishing
+from storage.contacts import contacts
+from storage.enrollments import all_enrollments, enrollments, finishing
 from storage.platform.database import Database, Transaction
 
 _POLL_SECONDS = 0.1
@@ -45,6 +47,26 @@ class Finishing:
             for one in results
         }
         return [by_id[enrollment_id] for enrollment_id in enrollment_ids]
+
+    async def finish_contact(self, contact_id: UUID, user_id: UUID) -> list[EnrollmentResult]:
+        """Mark all active enrollments of a contact finished, as ``mark_finished``.
+
+        Returns once no text of any of their enrollments can start: those that ended before, while
+        a text was under way, are waited for too.
+
+        Raises:
+            NotFoundError: There is no such contact.
+        """
+        async with self._database.transaction() as tx:
+            required(await contacts.get(tx, contact_id), "contact", contact_id)
+            known = await all_enrollments.ids_of_contact(tx, contact_id)
+        active = [one for one, status in known.items() if not status.is_final]
+        results = await self.mark_finished(active, user_id) if active else []
+        async with self._database.transaction() as tx:
+            ended = [one for one in known if one not in active]
+            under_way = await finishing.attempts_under_way(tx, ended)
+        await self.last_texts(under_way)
+        return results
 
     async def _finish(
         self, enrollment_id: UUID, user_id: UUID, under_way: dict[UUID, list[UUID]]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.enrollments.faults import Fault
+from domain.platform.moments import written
 from domain.sequences.texts import outline
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, step_due
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason, PauseReason
@@ -133,14 +134,14 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
         }
         reasons.append(Reason("held", _HELD_WORDS[facts.held_reason], detail))
     elif facts.sender_held_at is not None:
-        detail = {"since": facts.sender_held_at.isoformat(), "held_code": facts.sender_hold_code}
+        detail = {"since": written(facts.sender_held_at), "held_code": facts.sender_hold_code}
         reasons.append(Reason("sender_on_hold", "not before the sender is off hold", detail))
     if facts.sequence_state is SequenceState.PAUSED:
         reasons.append(Reason("paused", "not before the sequence is resumed"))
     if facts.paused_at is not None:
         left = timedelta(0) if facts.due_at is None else facts.due_at - facts.paused_at
         since = {
-            "since": facts.paused_at.isoformat(),
+            "since": written(facts.paused_at),
             "left_seconds": max(0, int(left.total_seconds())),
         }
         words = "not before this enrollment is resumed; what was left of the delay is kept"
@@ -217,7 +218,7 @@ def _postponed(
 def _noted(events: Many[EventRow], at: datetime) -> str | None:
     """Find the noted reason for postponing the next step until this moment."""
     noted = [event.detail for event in events if event.kind == "waits"]
-    is_it = bool(noted) and datetime.fromisoformat(noted[-1]["until"]) == at
+    is_it = bool(noted) and written(datetime.fromisoformat(noted[-1]["until"])) == written(at)
     return str(noted[-1]["because"]) if is_it else None
 
 
@@ -236,7 +237,7 @@ def _moved(due: datetime, at: datetime, clock: ContactClock) -> Reason:
 
 
 def _from_to(due: datetime, at: datetime) -> dict[str, Any]:
-    return {"from": due.astimezone(UTC).isoformat(), "to": at.astimezone(UTC).isoformat()}
+    return {"from": written(due), "to": written(at)}
 
 
 def span(delay: timedelta) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
@@ -12,13 +13,18 @@ from uuid import UUID
 from standardwebhooks import Webhook
 
 from domain.event_webhooks.events import EventRules, EventsRound
-from services.event_webhooks.http_client import Post, PostFailedError, connections
+from domain.platform.moments import written
+from services.event_webhooks.http_client import EndpointAnswer, Post, PostFailedError, connections
 from services.platform import audit
 from storage.event_webhooks import deliveries, endpoints
 from storage.event_webhooks.deliveries import DueDelivery
 from storage.platform.database import Database
+from storage.tables.event_webhooks import EventEndpoint
 
 _GONE = 410
+_OVERLOADED = frozenset({429, 503})
+"""Statuses whose ``Retry-After`` is about the endpoint, not about one event."""
+
 _VARIATION = 0.2
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +36,7 @@ class _Round:
     """A round of deliveries to one endpoint.
 
     Attributes:
+        secrets: Those that sign: the present one, and for a day the one before.
         ends: When it stops beginning deliveries, by the monotonic clock.
         in_a_row: How many of the latest tries failed.
         over: It begins nothing more.
@@ -37,7 +44,7 @@ class _Round:
 
     endpoint_id: UUID
     url: str
-    secret: str
+    secrets: Sequence[str]
     post: Post
     ends: float
     delivered: int = 0
@@ -71,7 +78,7 @@ class Deliveries:
             return EventsRound()
         async with connections(allow_local=self._rules.allow_local) as post:
             ends = time.monotonic() + self._rules.round_length.total_seconds()
-            going = _Round(endpoint_id, endpoint.url, endpoint.secret, post, ends)
+            going = _Round(endpoint_id, endpoint.url, _secrets(endpoint), post, ends)
             try:
                 await self._go(going)
             finally:
@@ -107,9 +114,11 @@ class Deliveries:
     async def _tell(self, going: _Round, due: DueDelivery) -> None:
         """Send one event and record the result."""
         status: int | None = None
+        retry_after: timedelta | None = None
         error = ""
         try:
-            status = await self._post(going, due)
+            answer = await self._post(going, due)
+            status, retry_after = answer.status, answer.retry_after
         except PostFailedError as failure:
             error = failure.code
         if status is not None and 200 <= status < 300:
@@ -127,6 +136,10 @@ class Deliveries:
             await self._disable(going, due)
             return
         wait = self._rules.wait(due.tries) * _dice.uniform(1 - _VARIATION, 1 + _VARIATION)
+        rests = False
+        if retry_after is not None:
+            wait = self._rules.asked(retry_after)
+            going.over = rests = status in _OVERLOADED
         async with self._database.transaction() as tx:
             await deliveries.failed(
                 tx,
@@ -137,8 +150,10 @@ class Deliveries:
                 wait=wait,
                 give_up=self._rules.give_up,
             )
+            if rests:
+                await deliveries.rest(tx, going.endpoint_id, wait)
 
-    async def _post(self, going: _Round, due: DueDelivery) -> int:
+    async def _post(self, going: _Round, due: DueDelivery) -> EndpointAnswer:
         body = _body(due)
         event_id = str(due.event_id)
         sent_at = datetime.now(UTC)
@@ -147,7 +162,9 @@ class Deliveries:
             "user-agent": "Segue",
             "webhook-id": event_id,
             "webhook-timestamp": str(int(sent_at.timestamp())),
-            "webhook-signature": Webhook(going.secret).sign(event_id, sent_at, body),
+            "webhook-signature": " ".join(
+                Webhook(one).sign(event_id, sent_at, body) for one in going.secrets
+            ),
         }
         return await going.post(going.url, headers, body.encode())
 
@@ -162,8 +179,14 @@ class Deliveries:
         _logger.warning("an event endpoint is gone", extra={"endpoint": str(going.endpoint_id)})
 
 
+def _secrets(endpoint: EventEndpoint) -> Sequence[str]:
+    before, until = endpoint.previous_secret, endpoint.previous_secret_until
+    if before is None or until is None or until <= datetime.now(UTC):
+        return (endpoint.secret,)
+    return endpoint.secret, before
+
+
 def _body(due: DueDelivery) -> str:
     """Write an event as it is sent: the same at every try."""
-    timestamp = due.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    body = {"type": due.type, "timestamp": timestamp, "data": due.data}
+    body = {"type": due.type, "timestamp": written(due.occurred_at), "data": due.data}
     return json.dumps(body, separators=(",", ":"), sort_keys=True)

@@ -15,16 +15,19 @@ from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError, required
 from domain.platform.filling import filled
 from domain.platform.paging import Page, Position, by_creation, cut
+from services.event_webhooks.event_log import EventLog, position
 from services.event_webhooks.http_client import is_public
 from services.platform import audit
 from storage.event_webhooks import deliveries, endpoints, events
-from storage.event_webhooks.deliveries import DeliveryRecord
+from storage.event_webhooks.deliveries import DeliveryRecord, Replayed
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
 from storage.tables.event_webhooks import EventEndpoint
 
 MOST_ENDPOINTS = 20
 """Each costs every event a row."""
+
+REPLAYED_AT_ONCE = 10_000
 
 URL_LENGTH = 2000
 DESCRIPTION_LENGTH = 200
@@ -45,6 +48,7 @@ class EndpointDetails:
     enabled: bool
     created_at: datetime
     disabled_at: datetime | None
+    previous_secret_until: datetime | None
 
     @classmethod
     def of(cls, row: EventEndpoint) -> "EndpointDetails":
@@ -79,6 +83,7 @@ class EventEndpoints:
     def __init__(self, database: Database, rules: EventRules) -> None:
         self._database = database
         self._rules = rules
+        self._log = EventLog(database)
 
     async def create(self, fields: EndpointFields, user_id: UUID) -> MadeEndpoint:
         """Add an endpoint.
@@ -123,7 +128,7 @@ class EventEndpoints:
         """Change an endpoint.
 
         Waiting events are tried at once at a new address, and when an endpoint is enabled. Events
-        that happen while it is disabled are never sent to it.
+        that happen while it is disabled are sent to it only by ``replay``.
 
         Raises:
             InvalidFieldError: A field cannot be taken.
@@ -153,10 +158,13 @@ class EventEndpoints:
             await audit.record(tx, "event_endpoint.delete", _KIND, [endpoint_id])
 
     async def rotate_secret(self, endpoint_id: UUID) -> MadeEndpoint:
-        """Give an endpoint a new secret, which signs everything sent from now on."""
-        secret = _new_secret()
+        """Give an endpoint a new secret; the one before signs everything too for a day.
+
+        The one before that no longer does: after a secret has leaked, rotate twice.
+        """
+        secret, overlap = _new_secret(), self._rules.secrets_overlap
         async with self._database.transaction() as tx:
-            changed = await endpoints.change(tx, endpoint_id, {"secret": secret})
+            changed = await endpoints.rotate_secret(tx, endpoint_id, secret, overlap)
             row = required(changed, "event endpoint", endpoint_id)
             await audit.record(tx, "event_endpoint.rotate_secret", _KIND, [endpoint_id])
         return MadeEndpoint(EndpointDetails.of(row), secret)
@@ -173,6 +181,31 @@ class EventEndpoints:
             await outbox.add_event_wakes(tx, [endpoint_id])
             await audit.record(tx, "event_endpoint.test", _KIND, [endpoint_id])
             return await _delivery(tx, endpoint_id, event_id)
+
+    async def replay(self, endpoint_id: UUID, after: UUID | None) -> Replayed:
+        """Send an endpoint the next events of its types behind one, whatever it got of them.
+
+        At most ``REPLAYED_AT_ONCE``, oldest first; None to begin with the oldest that is kept.
+
+        Raises:
+            ConflictError: ``endpoint_disabled``.
+            GoneError: ``event_not_kept``.
+        """
+        async with self._database.transaction() as tx:
+            await _enabled(tx, endpoint_id)
+        # Who found the endpoint disabled, and may not have committed its events yet.
+        await self._log.settled()
+        async with self._database.transaction() as tx:
+            row = await _enabled(tx, endpoint_id)
+            number = await position(tx, after)
+            done = await deliveries.replay(
+                tx, endpoint_id, after=number, types=row.types, limit=REPLAYED_AT_ONCE
+            )
+            await outbox.add_event_wakes(tx, [endpoint_id])
+            await audit.record(
+                tx, "event_endpoint.replay", _KIND, [endpoint_id], queued=done.queued
+            )
+        return done
 
     async def deliveries(
         self,
@@ -232,12 +265,13 @@ async def _required(tx: Transaction, endpoint_id: UUID, *, lock: bool = False) -
     return required(row, "event endpoint", endpoint_id)
 
 
-async def _enabled(tx: Transaction, endpoint_id: UUID) -> None:
+async def _enabled(tx: Transaction, endpoint_id: UUID) -> EventEndpoint:
     row = await _required(tx, endpoint_id, lock=True)
     if row.disabled_at is not None:
         raise ConflictError(
             "endpoint_disabled", "the event endpoint is disabled; enable it first, with PATCH"
         )
+    return row
 
 
 async def _delivery(tx: Transaction, endpoint_id: UUID, event_id: UUID) -> DeliveryRecord:

@@ -4,6 +4,9 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,6 +20,9 @@ _IDLE_SECONDS = 2
 """The other end may be about to close connections that were idle for longer."""
 
 _CONNECTIONS = 8
+
+_MOST_SECONDS = 10**8
+_DIGITS = 9
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -73,9 +79,30 @@ class PostFailedError(Exception):
         self.code = code
 
 
-Post = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
-"""Posts headers and a body to an address, follows no redirect, and returns the HTTP status. Raises
-``PostFailedError``."""
+@dataclass(frozen=True)
+class EndpointAnswer:
+    """What an endpoint answered: an HTTP status, and how long to wait, if it says so."""
+
+    status: int
+    retry_after: timedelta | None = None
+
+
+Post = Callable[[str, Mapping[str, str], bytes], Awaitable[EndpointAnswer]]
+"""Posts headers and a body to an address and follows no redirect. Raises ``PostFailedError``."""
+
+
+def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read a ``Retry-After``: seconds or an HTTP date (RFC 9110, 10.2.3); None for any other."""
+    if value is None:
+        return None
+    words = value.strip()
+    if words.isascii() and words.isdecimal():
+        return timedelta(seconds=min(int(words[:_DIGITS]), _MOST_SECONDS))
+    try:
+        at = parsedate_to_datetime(words)
+    except ValueError:
+        return None
+    return max(at.replace(tzinfo=at.tzinfo or UTC) - now, timedelta(0))
 
 
 @asynccontextmanager
@@ -91,7 +118,7 @@ async def connections(*, allow_local: bool) -> AsyncIterator[Post]:
         connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
 
-        async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
+        async def post(url: str, headers: Mapping[str, str], body: bytes) -> EndpointAnswer:
             if not allow_local:
                 _require_public(url)
             return await _post(session, url, headers, body)
@@ -111,10 +138,11 @@ def _require_public(url: str) -> None:
 
 async def _post(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: bytes
-) -> int:
+) -> EndpointAnswer:
     try:
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-            return response.status
+            asked = response.headers.get("Retry-After")
+            return EndpointAnswer(response.status, read_retry_after(asked, datetime.now(UTC)))
     except TimeoutError:
         raise PostFailedError("timeout") from None
     except aiohttp.ClientConnectorDNSError as error:

@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from domain.platform.errors import InvalidFieldError
-from domain.sequences.texts import check_body
+from domain.sequences.texts import check_body, check_media
 from services.contacts.groups import require_group
 from services.enrollments.selection import EnrollmentResult, ResultCode, checked
 from services.messaging import one_offs
 from services.messaging.holds import Decision, Holds
 from services.platform import audit
+from services.sequences.pictures import own_pictures
 from storage.contacts import groups
 from storage.messaging import recipients
 from storage.platform import outbox
@@ -23,11 +24,15 @@ _PAGE = 500
 
 
 class BulkActions:
-    """Actions of the Contacts tab; results are in the order asked."""
+    """Actions of the Contacts tab; results are in the order asked.
 
-    def __init__(self, database: Database, holds: Holds) -> None:
+    ``public_base_url`` is where our pictures are.
+    """
+
+    def __init__(self, database: Database, holds: Holds, *, public_base_url: str) -> None:
         self._database = database
         self._holds = holds
+        self._base_url = public_base_url
 
     async def add_to_group(
         self,
@@ -58,7 +63,13 @@ class BulkActions:
         return [EnrollmentResult(one, results.get(one, "not_found")) for one in enrollment_ids]
 
     async def send_message(
-        self, enrollment_ids: Many[UUID], body: str, user_id: UUID, *, send_id: UUID | None = None
+        self,
+        enrollment_ids: Many[UUID],
+        body: str,
+        user_id: UUID,
+        *,
+        send_id: UUID | None = None,
+        media_urls: Many[str] = (),
     ) -> list[EnrollmentResult]:
         """Text the enrollments' contacts, at most 10, each individually and once.
 
@@ -67,13 +78,16 @@ class BulkActions:
         id from a form: with the same id a contact is texted once, however often the form is sent.
 
         Raises:
+            InvalidRequestError: Pictures that cannot be sent.
             InvalidFieldError: ``too_many_recipients``, and nothing was sent; a body that cannot be
                 sent; too many enrollments or none.
         """
         asked = checked(enrollment_ids)
-        check_body(body, field="body")
+        check_body(body, field="body", has_media=bool(media_urls))
         async with self._database.transaction() as tx:
             found = await recipients.of_enrollments(tx, asked)
+            ours = await own_pictures(tx, media_urls, self._base_url)
+            check_media(media_urls, ours, field="media_urls")
             contacts = {one.contact_id for one in found.values()}
             if len(contacts) > MAX_RECIPIENTS:
                 raise InvalidFieldError(
@@ -97,6 +111,7 @@ class BulkActions:
                         user_id,
                         enrollment_id=enrollment_id,
                         message_id=uuid5(send_id, str(recipient.contact_id)) if send_id else None,
+                        media_urls=media_urls,
                     ),
                 )
                 results[enrollment_id] = EnrollmentResult(

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -15,6 +15,7 @@ from uuid import UUID
 from domain.contacts.fields import as_text
 from domain.jobs.csv_rows import guarded
 from domain.platform.errors import required
+from domain.platform.moments import written
 from domain.platform.names import clean_search
 from domain.platform.paging import Position, by_creation
 from domain.statuses.suppression import OptOutSource
@@ -266,7 +267,7 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - whatever a row holds
         case None:
             return ""
         case datetime():
-            return value.astimezone(UTC).isoformat()
+            return written(value)
         case Enum():
             return str(value.value)
         case str() if not _E164.fullmatch(value):

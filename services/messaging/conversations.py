@@ -2,74 +2,44 @@
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from domain.contacts.names import ContactName, full_name
+from domain.contacts.names import ContactName
 from domain.enrollments.faults import Fault
 from domain.platform.errors import ConflictError, InvalidFieldError, required
 from domain.platform.filling import filled
-from domain.platform.names import Named, clean_search
+from domain.platform.names import Named
 from domain.platform.paging import Page, Position, by_creation, cut
-from domain.sequences.texts import check_body
+from domain.sequences.texts import check_body, check_media
 from domain.statuses.contacts import LineType
-from domain.statuses.messaging import MESSAGE_LABELS, Direction, MessageStatus, TextKind
+from domain.statuses.messaging import (
+    MESSAGE_LABELS,
+    Direction,
+    MessageStatus,
+    TextKind,
+    shown_status,
+)
 from domain.statuses.suppression import TextMeaning
 from domain.suppression.text_kinds import Reaction, marks_of, reaction_in
 from services.messaging import one_offs
 from services.platform import audit
+from services.sequences.pictures import own_pictures
 from storage.contacts import contacts
 from storage.messaging import conversations, recipients
-from storage.messaging.conversations import (
-    ConversationFilter,
-    LastText,
-    LastTextOfContact,
-    ReactionRow,
-    TextRow,
-)
+from storage.messaging.conversations import ReactionRow, TextRow
 from storage.messaging.recipients import Recipient
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
 
-SNIPPET_LENGTH = 120
-"""Most characters of a text that the list shows."""
+LATEST = timedelta(days=365)
+"""How far ahead a text can be scheduled."""
 
 _REFUSALS = {
     "opted_out": "the number opted out; lift that first, if they asked for it",
     "landline": "the number is a landline and takes no texts",
 }
-
-
-@dataclass(frozen=True)
-class LastSaid:
-    """The last text to or from somebody, as a list shows it.
-
-    Attributes:
-        opted_out: Whether the number is suppressed for the whole deployment.
-        unanswered: See ``ConversationFilter``.
-        snippet: Its beginning on one line; empty if it is media alone.
-        at: When it was stored, UTC; the list's order.
-    """
-
-    opted_out: bool
-    unanswered: bool
-    direction: Direction
-    snippet: str
-    media_count: int
-    status: MessageStatus
-    status_label: str
-    at: datetime
-
-
-_Listed = TypeVar("_Listed", bound=LastSaid)
-
-
-@dataclass(frozen=True)
-class ListedConversation(LastSaid):
-    """One line of the list: a contact and the last text with them."""
-
-    contact: ContactName
 
 
 @dataclass(frozen=True)
@@ -87,8 +57,12 @@ class ConversationText:
     """One text.
 
     Attributes:
+        phone: The other party's number.
         at: The provider's time of an inbound text, the acceptance of an outbound one; before that,
             when it was written.
+        send_at: When one that was written to be sent later may go, or might.
+        created_at: When it was stored; of one that was written to be sent later and went, when it
+            went. The order of the texts.
         meaning: What an inbound text asks for, if it is a keyword or asks for no more texts.
         kind: What an inbound text is; None of ours, and of one that came before that was told.
         marks: Emoji of the reactions to a text of ours, the oldest first.
@@ -96,19 +70,29 @@ class ConversationText:
 
     id: UUID
     direction: Direction
+    contact_id: UUID | None
+    phone: str
     body: str
     media_urls: tuple[str, ...]
     at: datetime
+    send_at: datetime | None
+    created_at: datetime
     status: MessageStatus
     status_label: str
     error: Fault | None
     meaning: TextMeaning | None
     kind: TextKind | None
     about_id: UUID | None
+    is_reply: bool
     marks: Many[str]
     sender: Named | None
     user: Named | None
     origin: Origin | None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it waits for the time it was written for; the provider knows the word too."""
+        return self.status is MessageStatus.SCHEDULED and self.send_at is not None
 
     @classmethod
     def of(cls, row: TextRow, marks: Many[str] = ()) -> "ConversationText":
@@ -116,14 +100,16 @@ class ConversationText:
         origin = None
         if row.enrollment_id is not None and row.sequence_id is not None:
             origin = Origin(row.enrollment_id, row.sequence_id, row.sequence_name or "", row.step)
+        status = shown_status(row.status, row.send_at, row.next_try_at)
         return filled(
             cls,
             row,
             media_urls=tuple(row.media_urls),
             at=row.occurred_at or row.created_at,
-            status_label=MESSAGE_LABELS[row.status],
+            status=status,
+            status_label=MESSAGE_LABELS[status],
             error=Fault.of(row.error_code),
-            meaning=TextMeaning(row.keyword) if row.keyword else None,
+            meaning=row.keyword,
             marks=marks,
             sender=Named.of(row.sender_id, row.sender_name),
             user=Named.of(row.user_id, row.user_name),
@@ -162,32 +148,11 @@ class Conversation:
 
 
 class Conversations:
-    """Lists and reads conversations, and replies."""
+    """Reads conversations, and replies; ``public_base_url`` is where our pictures are."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, public_base_url: str) -> None:
         self._database = database
-
-    async def page(
-        self,
-        *,
-        search: str = "",
-        only: ConversationFilter = ConversationFilter.ALL,
-        after: Position | None = None,
-        limit: int = 50,
-    ) -> Page[ListedConversation]:
-        """List contacts by their last text, the latest first.
-
-        ``search`` is any part of the name, or phone digits.
-
-        Raises:
-            InvalidFieldError: The search cannot match anyone.
-        """
-        sought = clean_search(search)
-        async with self._database.transaction() as tx:
-            found = await conversations.page(
-                tx, search=sought, only=only, after=after, limit=limit + 1
-            )
-        return cut(found, limit, by_creation).showing(_listed)
+        self._base_url = public_base_url
 
     async def get(
         self,
@@ -205,7 +170,7 @@ class Conversations:
         async with self._database.transaction() as tx:
             row = required(await contacts.get(tx, contact_id), "contact", contact_id)
             found = await conversations.texts(
-                tx, contact_id, row.phone, sender_id=sender_id, before=before, limit=limit + 1
+                tx, contact_id, row.phone, sender_id=sender_id, after=before, limit=limit + 1
             )
             # A reaction is later than its text: on the last page both are there.
             reactions: Many[ReactionRow | TextRow] = found[::-1]
@@ -227,6 +192,43 @@ class Conversations:
             reply=_reply_box(to, opted_out=row.opted_out, line_type=row.line_type),
         )
 
+    async def texts(
+        self,
+        contact_id: UUID,
+        *,
+        sort: str = "-created_at",
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> Page[ConversationText]:
+        """List the texts with a contact, ``-created_at`` or ``created_at``, without their marks.
+
+        Raises:
+            NotFoundError: There is no such contact.
+        """
+        async with self._database.transaction() as tx:
+            row = required(await contacts.get(tx, contact_id), "contact", contact_id)
+            found = await conversations.texts(
+                tx,
+                contact_id,
+                row.phone,
+                after=after,
+                limit=limit + 1,
+                down=sort.startswith("-"),
+            )
+        return cut(found, limit, by_creation).showing(ConversationText.of)
+
+    async def text(
+        self, message_id: UUID, *, within: Transaction | None = None
+    ) -> ConversationText:
+        """Read one text, without its marks.
+
+        Raises:
+            NotFoundError: There is no such text.
+        """
+        async with self._database.within(within) as tx:
+            row = await conversations.text(tx, message_id)
+        return ConversationText.of(required(row, "message", message_id))
+
     async def reply(
         self,
         message_id: UUID,
@@ -235,31 +237,91 @@ class Conversations:
         user_id: UUID,
         *,
         sender_id: UUID | None = None,
+        media_urls: Many[str] = (),
+        send_at: datetime | None = None,
+        within: Transaction | None = None,
     ) -> UUID:
         """Text a contact once, whether they are enrolled or not; it belongs to no enrollment.
 
-        Not bound by the send window, always by suppression and by "never twice, never after".
+        Not bound by the send window, always by suppression and by "never twice, never after". With
+        ``send_at`` it waits until then, bound by what holds then.
 
         ``message_id``, which is returned, is a new random id that the form brings along: repeating
         the same reply with it sends nothing more. Without ``sender_id`` the text goes out from
-        ``ReplyBox.sender``. The body is as a step's; its merge fields are filled in now.
+        ``ReplyBox.sender``. The body is as a step's; its merge fields are filled in now, so that
+        what is shown is what goes.
 
         Raises:
-            InvalidFieldError: A body that cannot be sent; no such sender, or one must be chosen.
+            InvalidRequestError: Pictures that cannot be sent.
+            InvalidFieldError: A body that cannot be sent; no such sender, or one must be chosen;
+                ``in_the_past`` or ``too_far_ahead``: no moment of the coming year.
             NotFoundError: There is no such contact.
             ConflictError: ``opted_out``, ``landline``; ``idempotency_key_reused`` if the id is
                 another text's.
         """
-        check_body(body, field="body")
-        async with self._database.transaction() as tx:
+        check_body(body, field="body", has_media=bool(media_urls))
+        async with self._database.within(within) as tx:
             to = await _recipient(tx, contact_id, sender_id)
-            values = one_offs.message(to, body, user_id, message_id=message_id)
+            ours = await own_pictures(tx, media_urls, self._base_url)
+            check_media(media_urls, ours, field="media_urls")
+            values = one_offs.message(
+                to, body, user_id, message_id=message_id, media_urls=media_urls, send_at=send_at
+            )
             refusal = one_offs.refusal(to)
             if not await conversations.is_same(tx, values):
+                _check_moment(send_at)
                 if refusal is not None:
                     raise ConflictError(refusal, _REFUSALS[refusal])
                 await _write(tx, values)
         return message_id
+
+    async def cancel(self, message_id: UUID) -> ConversationText:
+        """Cancel a text that a person wrote and that waits to be sent; again changes nothing.
+
+        Once this is answered, it never goes.
+
+        Raises:
+            NotFoundError: There is no such text.
+            ConflictError: ``not_waiting``: it is not a person's, or goes just now, or went.
+        """
+        async with self._database.transaction() as tx:
+            row = required(await conversations.text(tx, message_id), "message", message_id)
+            if await recipients.cancel_message(tx, message_id):
+                await audit.record(
+                    tx,
+                    "message.cancel",
+                    "message",
+                    [message_id],
+                    contact_id=str(row.contact_id) if row.contact_id else None,
+                )
+            row = required(await conversations.text(tx, message_id), "message", message_id)
+        if row.step is not None or row.status is not MessageStatus.CANCELED:
+            raise ConflictError("not_waiting", _why_not_canceled(row))
+        return ConversationText.of(row)
+
+
+def _check_moment(send_at: datetime | None) -> None:
+    now = datetime.now(UTC)
+    if send_at is not None and send_at <= now:
+        raise InvalidFieldError(
+            "send_at",
+            "is in the past; give a moment to come, or leave it out to send the text now",
+            code="in_the_past",
+        )
+    if send_at is not None and send_at > now + LATEST:
+        raise InvalidFieldError(
+            "send_at",
+            f"is too far ahead; give a moment within {LATEST.days} days",
+            code="too_far_ahead",
+        )
+
+
+def _why_not_canceled(row: TextRow) -> str:
+    if row.direction is Direction.INBOUND:
+        return "the text is the contact's; only texts of yours can be canceled"
+    if row.step is not None:
+        return "the text is a step's; pause its enrollment or mark it finished instead"
+    return "the text is under way or went already; only one that waits can be canceled"
 
 
 async def _write(tx: Transaction, values: dict[str, Any]) -> None:
@@ -306,24 +368,3 @@ def _reply_box(to: Recipient | None, *, opted_out: bool, line_type: LineType | N
         refusal = "landline"
     sender = Named(to.sender_id, to.sender_name) if to is not None else None
     return ReplyBox(sender, refusal, _REFUSALS[refusal] if refusal else None)
-
-
-def last_said(kind: type[_Listed], row: LastText, **others: object) -> _Listed:
-    """Make a line of a list of its last text, and of what the line has besides."""
-    one_line = " ".join(row.body.split())
-    cut = one_line if len(one_line) <= SNIPPET_LENGTH else one_line[: SNIPPET_LENGTH - 1] + "…"
-    return filled(
-        kind,
-        row,
-        snippet=cut,
-        media_count=len(row.media_urls),
-        status_label=MESSAGE_LABELS[row.status],
-        at=row.created_at,
-        **others,
-    )
-
-
-def _listed(row: LastTextOfContact) -> ListedConversation:
-    name = full_name(row.first_name, row.last_name)
-    contact = ContactName(row.contact_id, name, row.phone)
-    return last_said(ListedConversation, row, contact=contact)

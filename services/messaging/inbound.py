@@ -19,7 +19,7 @@ from services.messaging import replies
 from services.platform.group_commit import GroupCommit, GroupLimits
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_in, suppress
-from storage.enrollments import enrollments
+from storage.enrollments import replies as reply_rows
 from storage.event_webhooks import events
 from storage.messaging import inbound
 from storage.messaging.inbound import Parties, ReceivedText, SentText
@@ -247,7 +247,7 @@ async def _take_effect(
     texts = _of_different_contacts(texts, parties)
     phones = [text.phone for text in texts]
     await recall(tx, phones)
-    await lock_enrollments_of(tx, phones)
+    await lock_enrollments_of(tx, phones, since=min(moments[text.sid] for text in texts))
     answers = [text for text in texts if _may_be_opt_in(readings[text.sid])]
     opted_in = await inbound.suppressed_by_text(
         tx, {text.phone: parties[text.sid].sender_id for text in answers}
@@ -272,11 +272,12 @@ async def _take_effect(
         )
         received.append(one)
     await inbound.store_texts(tx, received)
-    await enrollments.recount_steps_of(
+    await reply_rows.recount_steps_of(
         tx, [text.phone for text in texts if parties[text.sid].was_undelivered]
     )
     answered = await replies.answered_by(tx, received)
-    await events.messages_received(tx, [one.id for one in received])
+    counted = [(text_id, one.id) for one in answered for text_id in one.message_ids]
+    await events.messages_received(tx, [one.id for one in received], counted)
     facts = [fact for one in received if (fact := _opt_out_of(one)) is not None]
     await replies.take_effect(tx, answered, opted_out=await suppress(tx, facts))
     opt_ins = [one for one in received if one.meaning is TextMeaning.OPT_IN and not one.is_reply]

@@ -1,5 +1,7 @@
 """One-off texts, which a person writes: whom they may go to, and their rows."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -24,8 +26,12 @@ def message(
     *,
     enrollment_id: UUID | None = None,
     message_id: UUID | None = None,
+    media_urls: Sequence[str] = (),
+    send_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Build the row of a text to a contact, its merge fields filled in.
+
+    One to be sent later waits as a text waits that is to be tried again.
 
     Raises:
         InvalidFieldError: ``empty_body``: nothing is left where a name is missing;
@@ -34,7 +40,7 @@ def message(
     to, name = recipient, (recipient.first_name, recipient.last_name)
     values = merge_values(*name, to.phone, to.fields, to.variables)
     text = render(body, values)
-    if not text.strip():
+    if not text.strip() and not media_urls:
         raise InvalidFieldError(
             "body",
             "leaves nothing to send where a name is missing; give a fallback, like"
@@ -57,5 +63,8 @@ def message(
         "enrollment_id": enrollment_id,
         "user_id": user_id,
         "body": text,
+        "media_urls": list(media_urls),
         "status": MessageStatus.PENDING,
+        "send_at": send_at,
+        "next_try_at": send_at,
     }

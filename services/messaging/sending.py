@@ -18,6 +18,7 @@ from domain.messaging.ports import (
     SendRequest,
     SendResult,
 )
+from domain.platform.moments import written
 from domain.platform.provider_errors import explain
 from domain.platform.rules import EARLY_TOLERANCE, SendingRules
 from domain.sequences.texts import render
@@ -232,7 +233,7 @@ class Sending:
     ) -> EnrollmentState:
         await enrollments.schedule(tx, row.id, decision.at)
         if decision.because not in _UNREMARKABLE and decision.at != row.next_send_at:
-            until = decision.at.isoformat()
+            until = written(decision.at)
             await timeline.note(
                 tx, [row.id], "waits", at=row.read_at, because=decision.because, until=until
             )

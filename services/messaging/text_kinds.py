@@ -11,6 +11,7 @@ from services.messaging import replies
 from services.platform import audit
 from services.suppression.erasure import recall
 from storage.enrollments import timeline
+from storage.event_webhooks import events
 from storage.messaging import inbound, text_kinds
 from storage.messaging.inbound import PossibleReply, Repliable
 from storage.messaging.text_kinds import TextRecord
@@ -53,16 +54,22 @@ class TextKinds:
             text = required(await text_kinds.get(tx, message_id), "message", message_id)
             if text.kind not in {None, TextKind.HUMAN}:
                 await recall(tx, [text.phone])
-                await lock_enrollments_of(tx, [text.phone])
+                await lock_enrollments_of(tx, [text.phone], since=text.at)
                 await _take_effect(tx, text, user_id)
                 text = required(await text_kinds.get(tx, message_id), "message", message_id)
         return text
 
 
 def _counted(text: TextRecord, enrollment: Repliable) -> bool:
-    """Whether a text was a reply to an active enrollment when it came, as any text is to it."""
+    """Whether a text was a reply to an active enrollment when it came, as any text is to it.
+
+    It was none if no reply had come by then: the sequence counts any text since.
+    """
+    if not text.is_reply or enrollment.status.is_final:
+        return False
     counts_any = enrollment.counts_as_reply is CountsAsReply.ANY
-    return text.is_reply and counts_any and not enrollment.status.is_final
+    first = enrollment.first_replied_at
+    return counts_any and first is not None and first <= text.at
 
 
 async def _take_effect(tx: Transaction, text: TextRecord, user_id: UUID) -> None:
@@ -79,6 +86,7 @@ async def _take_effect(tx: Transaction, text: TextRecord, user_id: UUID) -> None
         message_id=str(text.id),
         was=str(text.kind),
     )
+    await events.message_kind_changed(tx, text.id, str(text.kind), [one.id for one in answered])
     await replies.take_effect(tx, answered)
     # What a reaction quotes is ours, so nothing in it is a request.
     is_automatic = text.kind is TextKind.AUTO_REPLY

@@ -9,9 +9,10 @@ from domain.platform.errors import required
 from domain.platform.filling import filled
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
-from services.messaging.conversations import ConversationText, LastSaid, last_said
+from services.messaging.conversations import ConversationText
+from services.messaging.inbox import LastSaid, last_said
 from services.suppression.erasure import recall
-from storage.messaging import conversations, unknown_numbers
+from storage.messaging import conversations, recipients, unknown_numbers
 from storage.platform.database import Database, Transaction
 
 
@@ -50,11 +51,13 @@ class UnknownTexts:
 async def made_known(tx: Transaction, phones: Collection[str]) -> None:
     """Give contacts who have these numbers now what the numbers had before.
 
-    Those are opt-outs of erased contacts, and texts from unknown numbers. Call it in the
-    transaction that writes the numbers, after writing them.
+    Those are opt-outs of erased contacts, and texts from unknown numbers. Texts to the contacts
+    that wait for their time go to these numbers. Call it in the transaction that writes the
+    numbers, after writing them.
     """
     await recall(tx, phones)
     await unknown_numbers.claim(tx, phones)
+    await recipients.move_scheduled(tx, phones)
 
 
 class UnknownNumbers:
@@ -89,7 +92,7 @@ class UnknownNumbers:
         async with self._database.transaction() as tx:
             number = required(await unknown_numbers.of_text(tx, message_id), "message", message_id)
             found = (
-                await conversations.texts(tx, None, number.phone, before=before, limit=limit + 1)
+                await conversations.texts(tx, None, number.phone, after=before, limit=limit + 1)
                 if number.contact_id is None
                 else []
             )

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -13,13 +14,14 @@ from domain.sequences.pictures import (
     MAX_PICTURE_BYTES,
     PATH,
     THUMBNAIL_TYPE,
+    OwnPictures,
     address,
     thumbnail_of,
     type_of,
 )
 from services.platform import audit, rate_limits
 from services.sequences.reencoding import reencode, refused
-from storage.platform.database import Database
+from storage.platform.database import Database, Transaction
 from storage.sequences import media
 from storage.sequences.media import PictureRecord
 
@@ -58,6 +60,11 @@ class ServedPicture:
 
     content: bytes
     content_type: str
+
+
+async def own_pictures(tx: Transaction, urls: Collection[str], base_url: str) -> OwnPictures:
+    """Find the pictures of ours among those of texts, and keep them from being pruned."""
+    return OwnPictures(await media.keep(tx, urls), base_url)
 
 
 class Pictures:

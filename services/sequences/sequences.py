@@ -17,9 +17,9 @@ from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
 from services.platform import audit
+from services.sequences.pictures import own_pictures
 from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
-from storage.sequences import media
 from storage.sequences import sequences as rows
 from storage.sequences.sequences import WINDOW_JSON, SequenceRecord, StepRecord
 
@@ -220,9 +220,8 @@ class Sequences:
             return await find(tx, sequence_id)
 
     async def _pictures(self, tx: Transaction, drafts: Many[StepDraft]) -> OwnPictures:
-        """Find the pictures of ours among those of steps, and keep them from being pruned."""
         urls = {url for draft in drafts for url in draft.media_urls}
-        return OwnPictures(await media.keep(tx, urls), self._base_url)
+        return await own_pictures(tx, urls, self._base_url)
 
     async def activate(self, sequence_id: UUID) -> SequenceRecord:
         """Open a draft for enrolling and sending; repeating it is harmless.

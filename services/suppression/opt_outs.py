@@ -91,6 +91,9 @@ def _opted_in_elsewhere(opt_ins: Sequence[OptIn], sender_id: UUID) -> bool:
 
 async def _suppress(tx: Transaction, facts: Sequence[Evidence], sender_id: UUID | None) -> None:
     await suppressions.suppress(tx, facts, sender_id=sender_id)
+    # Other one-offs go within seconds or never; these would go after a later opt-in.
+    numbers = [one.phone for one in facts]
+    await suppressions.cancel_one_offs(tx, numbers, sender_id=sender_id, scheduled=True)
     for source in sorted({one.source for one in facts}):
         phones = [one.phone for one in facts if one.source is source]
         await events.contacts_opted_out(tx, phones, source=source.value, sender_id=sender_id)

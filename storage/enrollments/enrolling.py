@@ -95,6 +95,31 @@ async def ids_by_external_id(tx: Transaction, external_ids: Many[str]) -> dict[s
     return {row.external_id: row.id for row in await tx.run(sql, ids=external_ids)}
 
 
+async def lock_unowned(tx: Transaction, contact_ids: Many[UUID]) -> set[UUID]:
+    """Lock those of these contacts who have no owner, and give their ids.
+
+    In order, and before any other lock on contacts: those who enroll share them, and two of them
+    could not both go on to change one.
+    """
+    sql = """
+        SELECT id FROM contacts WHERE id = ANY(:ids) AND owner_id IS NULL
+        ORDER BY id FOR NO KEY UPDATE
+    """
+    return set(await tx.column(sql, ids=list(contact_ids)))
+
+
+async def ids_of_group(tx: Transaction, group_id: UUID, limit: int) -> list[UUID]:
+    """Read some of a group's members, in no order."""
+    sql = "SELECT contact_id FROM group_members WHERE group_id = :group_id LIMIT :limit"
+    return await tx.column(sql, group_id=group_id, limit=limit)
+
+
+async def own(tx: Transaction, contact_ids: Many[UUID], user_id: UUID) -> None:
+    """Make a user the owner of contacts that were locked without one."""
+    sql = "UPDATE contacts SET owner_id = :user_id, updated_at = now() WHERE id = ANY(:ids)"
+    await tx.run(sql, ids=contact_ids, user_id=user_id)
+
+
 async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:
     """Read which of these numbers are suppressed, for everyone or for this sender."""
     sql = """

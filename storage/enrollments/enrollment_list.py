@@ -44,6 +44,7 @@ from storage.enrollments.list_filter import (
     members,
     met,
     narrowed,
+    with_values,
 )
 from storage.enrollments.list_order import (
     Half,
@@ -58,7 +59,7 @@ from storage.enrollments.list_order import (
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
-from storage.tables.contacts import Contact, GroupMember
+from storage.tables.contacts import Contact
 from storage.tables.enrollments import Enrollment, EnrollmentSearch
 from storage.tables.sequences import Sequence
 
@@ -95,10 +96,10 @@ _WALKED_FOR_COUNT = 100_000
 """So many rows are walked for a count, some 20 ms, rather than that many matches fetched."""
 
 _PROBED = 500
-"""So many rows tell how much of a sequence is in a group."""
+"""So many rows tell how much of a sequence is in a group, or has a value of a field."""
 
 _GROUP_COUNTED = 50_000
-"""A sequence of more is not read from its side for the part of it that is in a group."""
+"""A sequence of more is not read from its side for the part of it that has few of the wanted."""
 
 _MOST_CELLS = 64
 """So many cells are read side by side at most; more would read more than a walk does."""
@@ -322,8 +323,8 @@ async def count(
         return exactly
     if wanted.search and not wanted.enrollment:
         found = await _count_search(tx, sequence_id, wanted, counted(cells))
-    elif wanted.group and not wanted.enrollment:
-        found = await _count_group(tx, sequence_id, wanted, counted(cells))
+    elif (wanted.group or wanted.fields) and not wanted.enrollment:
+        found = await _count_contacts(tx, sequence_id, wanted, counted(cells))
     else:
         found = await _bounded(
             tx, matching(select(col(Enrollment.id)).select_from(Enrollment), sequence_id, wanted)
@@ -420,31 +421,41 @@ async def _count_search(tx: Transaction, sequence_id: UUID, wanted: ListFilter, 
     return await _bounded(tx, found_by_search(order, wanted))
 
 
-async def _count_group(tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int) -> int:
-    """Count from the smaller side: the sequence's enrollments, or the group's members."""
+async def _count_contacts(
+    tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int
+) -> int:
+    """Count from the smaller side: the sequence's enrollments, or the contacts that are wanted.
+
+    Those are a group's members, or the contacts with the values of fields.
+    """
     order = Order(sequence_id, "enrolled_at", down=True, after=None)
     found = await _bounded(tx, walk_half(order, wanted, Half.ALL, _PROBED, COUNTED + 1))
     if total <= _PROBED:
         return found
+    if wanted.group:
+        chosen, others = members(wanted).distinct(), replace(wanted, group=())
+    else:
+        chosen, others = with_values(wanted), replace(wanted, fields={})
     is_rare = found * 5 < _PROBED
-    if is_rare and (total > _GROUP_COUNTED or await _group_is_smaller(tx, wanted, total)):
+    if is_rare and (total > _GROUP_COUNTED or await _is_smaller(tx, chosen, total)):
         # By contact, as both indexes are.
-        member = members(wanted).distinct().order_by(col(GroupMember.contact_id)).subquery()
+        one = chosen.order_by("contact_id").subquery()
         here = (
-            select(col(EnrollmentSearch.enrollment_id).label("id"))
+            select(
+                col(EnrollmentSearch.enrollment_id).label("id"), col(EnrollmentSearch.contact_id)
+            )
             .where(
-                col(EnrollmentSearch.contact_id) == member.c.contact_id,
+                col(EnrollmentSearch.contact_id) == one.c.contact_id,
                 col(EnrollmentSearch.sequence_id) == sequence_id,
             )
             .lateral()
         )
-        others = replace(wanted, group=())
-        rows = select(here.c.id).select_from(member).join(here, true())
+        rows = select(here.c.id).select_from(one).join(here, true())
         return await _bounded(tx, rows.where(*met(here, others)))
     return await _bounded(tx, walk_half(order, wanted, Half.ALL, total, COUNTED + 1))
 
 
-async def _group_is_smaller(tx: Transaction, wanted: ListFilter, total: int) -> bool:
-    some = members(wanted).limit(total).subquery()
-    of_group = await tx.execute(select(func.count()).select_from(some))
-    return of_group.scalar_one() < total
+async def _is_smaller(tx: Transaction, chosen: Select[UUID], total: int) -> bool:
+    some = chosen.limit(total).subquery()
+    found = await tx.execute(select(func.count()).select_from(some))
+    return found.scalar_one() < total

@@ -44,6 +44,20 @@ async def _write(tx: Transaction, statement: str, **values: object) -> list[UUID
     return sorted(await tx.column(statement, **values))
 
 
+async def go_on(tx: Transaction, statement: str, **values: object) -> list[UUID]:
+    """Do as ``_write``; those that were held (``held_for``) and are no longer are released.
+
+    The statement joins the row as it was (``_WAS``) and returns what held it (``RELEASED``).
+    """
+    rows = (await tx.run(statement, **values)).all()
+    await events.enrollments_released(tx, {row.id: row.held_for for row in rows if row.held_for})
+    return sorted(row.id for row in rows)
+
+
+_WAS = "FROM (SELECT id, held_reason AS held_for FROM enrollments WHERE id = :id) was"
+RELEASED = "RETURNING e.id, CASE WHEN e.held_reason IS NULL THEN held_for END AS held_for"
+
+
 async def _signal(tx: Transaction, enrollment_ids: Sequence[UUID], signal: str | None) -> None:
     if signal is not None:
         await outbox.add_signals(tx, enrollment_ids, signal)
@@ -135,8 +149,8 @@ START = """
 It changes no indexed column, so that PostgreSQL writes to no index (HOT).
 """
 
-_RECORD_SENT = """
-    UPDATE enrollments SET step = greatest(step, :step), position = :position, due_at = :due_at,
+_RECORD_SENT = f"""
+    UPDATE enrollments e SET step = greatest(step, :step), position = :position, due_at = :due_at,
         next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
         reply_until = :reply_until,
         activity = CASE
@@ -145,9 +159,10 @@ _RECORD_SENT = """
         END,
         held_reason = NULL, held_code = NULL, last_sent_at = :at,
         last_message_at = greatest(last_message_at, :at)
-    WHERE id = :id AND status = 'active' AND position = :step AND pass = :pass_number
-    RETURNING id
-"""
+    {_WAS}
+    WHERE e.id = was.id AND status = 'active' AND position = :step AND pass = :pass_number
+    {RELEASED}
+"""  # noqa: S608 - built from constants
 
 
 async def record_sent(
@@ -165,7 +180,7 @@ async def record_sent(
     ``following`` is what it waits for next, unless a person has paused it.
     """
     asked = {"id": enrollment_id, "step": step, "pass_number": pass_number, "at": at}
-    moved = await _write(tx, _RECORD_SENT, **asked, **asdict(following))
+    moved = await go_on(tx, _RECORD_SENT, **asked, **asdict(following))
     await _signal(tx, moved, signal)
     return bool(moved)
 
@@ -184,31 +199,10 @@ async def record_text(tx: Transaction, enrollment_id: UUID, step: int, *, at: da
 
 _RECOUNT_STEPS = f"UPDATE enrollments e SET step = {LAST_STEP_SENT} WHERE id = :id RETURNING step"  # noqa: S608
 
-_RECOUNT_STEPS_OF = f"""
-    WITH locked AS (
-        SELECT id FROM enrollments WHERE id IN (
-            SELECT m.enrollment_id FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.phone = ANY(:phones) AND m.step IS NOT NULL
-            AND a.reported_failed AND a.provider_status = 'undelivered'
-        )
-        ORDER BY id FOR NO KEY UPDATE
-    )
-    UPDATE enrollments e SET step = {LAST_STEP_SENT} FROM locked WHERE e.id = locked.id
-"""  # noqa: S608 - built from constants
-
 
 async def recount_steps(tx: Transaction, enrollment_id: UUID) -> int:
     """Count the last step sent again, after a text proved not to be *sent*; return that step."""
     return await tx.value(int, _RECOUNT_STEPS, id=enrollment_id) or 0
-
-
-async def recount_steps_of(tx: Transaction, phones: Sequence[str]) -> None:
-    """Count the last steps sent to numbers again, after they texted us.
-
-    Texts reported ``undelivered`` count as *sent* from then on.
-    """
-    if phones:
-        await tx.run(_RECOUNT_STEPS_OF, phones=phones)
 
 
 _STEP_BACK = f"""
@@ -217,8 +211,9 @@ _STEP_BACK = f"""
         held_reason = CAST(:reason AS varchar), held_code = :code, next_send_at = :next_send_at,
         due_at = least(paused_at, :at), reply_until = NULL,
         last_sent_at = {LAST_SENT_AT}
-    WHERE id = :id AND status = 'active'
-    RETURNING id
+    {_WAS}
+    WHERE e.id = was.id AND status = 'active'
+    {RELEASED}
 """  # noqa: S608 - built from constants
 
 
@@ -233,7 +228,7 @@ async def retry_step(
 ) -> bool:
     """Go back to a step whose text must be sent again, at a moment; False if final."""
     asked = {"id": enrollment_id, "step": step, "next_send_at": next_send_at, "at": at}
-    moved = await _write(tx, _STEP_BACK, **asked, reason=None, code=None)
+    moved = await go_on(tx, _STEP_BACK, **asked, reason=None, code=None)
     await _signal(tx, moved, signal)
     return bool(moved)
 
@@ -253,7 +248,7 @@ async def hold_step(
     ``code`` is the provider's.
     """
     asked = {"id": enrollment_id, "step": step, "reason": reason, "code": code, "at": at}
-    held = await _write(tx, _STEP_BACK, **asked, next_send_at=None)
+    held = await go_on(tx, _STEP_BACK, **asked, next_send_at=None)
     if held:
         await timeline.note(tx, held, "blocked", at=at, because=reason.value, code=code)
         await events.enrollment_held(tx, enrollment_id)
@@ -263,24 +258,25 @@ async def hold_step(
 
 # Waiting
 
-_WAIT = """
-    UPDATE enrollments SET activity = :activity, held_reason = NULL, held_code = NULL,
+_WAIT = f"""
+    UPDATE enrollments e SET activity = :activity, held_reason = NULL, held_code = NULL,
         next_send_at = :at, probing = :probing
-    WHERE id = :id AND status = 'active'
-    RETURNING id
-"""
+    {_WAS}
+    WHERE e.id = was.id AND status = 'active'
+    {RELEASED}
+"""  # noqa: S608 - built from constants
 
 
 async def schedule(
     tx: Transaction, enrollment_id: UUID, at: datetime, *, probing: bool = False
 ) -> None:
     """Let an active enrollment wait for a moment; ``probing`` lets it try a sender on hold then."""
-    await _write(tx, _WAIT, id=enrollment_id, activity="waiting", at=at, probing=probing)
+    await go_on(tx, _WAIT, id=enrollment_id, activity="waiting", at=at, probing=probing)
 
 
 async def await_reply(tx: Transaction, enrollment_id: UUID) -> None:
     """Let an active enrollment wait for the end of its reply window."""
-    await _write(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
+    await go_on(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
 
 
 _SET_REPLY_WINDOW = """
@@ -342,8 +338,10 @@ _BLOCK = """
         WHERE id = :id AND status = 'active' FOR NO KEY UPDATE
     ) was
     WHERE e.id = was.id
-    RETURNING (was.activity, was.held_reason, was.missing_fields)
-        IS DISTINCT FROM (e.activity, e.held_reason, e.missing_fields)
+    RETURNING
+        (was.activity, was.held_reason, was.missing_fields)
+            IS DISTINCT FROM (e.activity, e.held_reason, e.missing_fields) AS is_news,
+        CASE WHEN e.held_reason IS NULL THEN was.held_reason END AS held_for
 """
 
 
@@ -352,7 +350,12 @@ async def _block(
 ) -> bool | None:
     """Block an active enrollment; return whether that is news, None if the enrollment is final."""
     asked = {"id": enrollment_id, "reason": reason, "missing": as_json(missing)}
-    return await tx.value(bool, _BLOCK, **asked)
+    row = (await tx.run(_BLOCK, **asked)).one_or_none()
+    if row is None:
+        return None
+    if row.held_for is not None:
+        await events.enrollments_released(tx, {enrollment_id: row.held_for})
+    return bool(row.is_news)
 
 
 async def wait_for_sequence(tx: Transaction, enrollment_id: UUID, *, at: datetime) -> None:
@@ -404,22 +407,22 @@ GO_ON = """
 """SQL: an enrollment ``e`` that is blocked, or held, goes on; a guard follows."""
 
 _RELEASE = f"""
-    {GO_ON.format(probing=":probing")}
-    WHERE id = :id AND status = 'active'
+    {GO_ON.format(probing=":probing")} {_WAS}
+    WHERE e.id = was.id AND status = 'active'
     AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
-    RETURNING id
+    {RELEASED}
 """
 
 _RELEASE_NEXT = f"""
     WITH locked AS (
-        SELECT e.id FROM enrollments e
+        SELECT e.id, e.held_reason AS held_for FROM enrollments e
         JOIN sequences q ON q.id = e.sequence_id JOIN senders n ON n.id = q.sender_id
         WHERE e.sequence_id = :sequence_id AND e.blocked AND {UNBLOCKED}
         AND e.id > coalesce(CAST(:after AS uuid), '{UUID(int=0)}')
         ORDER BY e.id LIMIT :limit FOR NO KEY UPDATE OF e
     )
     {GO_ON.format(probing="false")}
-    FROM locked WHERE e.id = locked.id RETURNING e.id
+    FROM locked WHERE e.id = locked.id {RELEASED}
 """  # noqa: S608 - built from constants
 
 
@@ -428,7 +431,7 @@ async def release(tx: Transaction, enrollment_id: UUID, *, probing: bool = False
 
     ``probing`` lets it try a sender on hold.
     """
-    released = await _write(tx, _RELEASE, id=enrollment_id, probing=probing)
+    released = await go_on(tx, _RELEASE, id=enrollment_id, probing=probing)
     await reconsider(tx, released)
     return bool(released)
 
@@ -441,7 +444,7 @@ async def release_next(
     A page that is not full is the last one.
     """
     asked = {"sequence_id": sequence_id, "after": after, "limit": limit}
-    released = await _write(tx, _RELEASE_NEXT, **asked)
+    released = await go_on(tx, _RELEASE_NEXT, **asked)
     await reconsider(tx, released)
     return released
 

@@ -100,7 +100,7 @@ def members(wanted: ListFilter) -> Select[UUID]:
 
 def with_values(wanted: ListFilter) -> Select[UUID]:
     """Select the contacts who have a filter's values of fields."""
-    return select(col(Contact.id)).where(has_values(wanted.fields))
+    return select(col(Contact.id).label("contact_id")).where(has_values(wanted.fields))
 
 
 def searched(wanted: ListFilter) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.sequences.texts import Value
 from domain.statuses.enrollments import EnrollmentStatus
-from storage.enrollments.enrollments import GO_ON, reconsider
+from storage.enrollments.enrollments import GO_ON, RELEASED, go_on, reconsider
 from storage.platform.database import Transaction
 
 LESS_IS_MISSING = """(
@@ -23,12 +23,13 @@ LESS_IS_MISSING = """(
 
 _RELEASE_FILLED = f"""
     WITH locked AS (
-        SELECT e.id FROM enrollments e JOIN contacts c ON c.id = e.contact_id
+        SELECT e.id, e.held_reason AS held_for
+        FROM enrollments e JOIN contacts c ON c.id = e.contact_id
         WHERE e.contact_id = :contact_id AND e.status = 'active' AND {LESS_IS_MISSING}
         ORDER BY e.id FOR NO KEY UPDATE OF e
     )
     {GO_ON.format(probing="false")}
-    FROM locked WHERE e.id = locked.id RETURNING e.id
+    FROM locked WHERE e.id = locked.id {RELEASED}
 """  # noqa: S608 - built from constants
 
 _CHANGE = """
@@ -70,6 +71,6 @@ async def release_filled(tx: Transaction, contact_id: UUID) -> int:
 
     Return how many. One that still misses something is held again when it is decided about.
     """
-    released = sorted(await tx.column(_RELEASE_FILLED, contact_id=contact_id))
+    released = await go_on(tx, _RELEASE_FILLED, contact_id=contact_id)
     await reconsider(tx, released)
     return len(released)

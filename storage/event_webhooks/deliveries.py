@@ -1,12 +1,12 @@
 """Deliveries of events to endpoints: what is due, in which order, with which result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.event_webhooks.events import DeliveryState
+from domain.event_webhooks.events import DeliveryState, EventType
 from storage.platform.database import Transaction
 
 
@@ -34,6 +34,7 @@ _CLAIM = """
         JOIN event_endpoints p ON p.id = d.endpoint_id AND p.disabled_at IS NULL
         WHERE d.endpoint_id = :endpoint_id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
         AND d.next_try_at <= clock_timestamp()
+        AND coalesce(p.rests_until <= clock_timestamp(), true)
         AND NOT EXISTS (
             SELECT FROM event_deliveries f
             WHERE f.endpoint_id = d.endpoint_id AND f.subject_id = d.subject_id
@@ -81,15 +82,16 @@ async def failed(
     wait: timedelta = timedelta(0),
     give_up: timedelta = timedelta(0),
 ) -> None:
-    """Record a failed try, and try again after ``wait``, if the event is then below ``give_up``."""
+    """Record a failed try, and try again after ``wait``, unless it waits for ``give_up`` by then.
+
+    That is counted from when the event was to be sent, which may be long after it happened.
+    """
     sql = """
-        UPDATE event_deliveries d SET last_status = :status, last_error = :error,
+        UPDATE event_deliveries SET last_status = :status, last_error = :error,
             next_try_at = clock_timestamp() + :wait,
-            given_up_at = CASE WHEN clock_timestamp() + :wait - e.occurred_at > :give_up
+            given_up_at = CASE WHEN clock_timestamp() + :wait - queued_at > :give_up
                 THEN clock_timestamp() END
-        FROM events e
-        WHERE e.id = d.event_id AND d.endpoint_id = :endpoint_id AND d.event_id = :number
-        AND d.delivered_at IS NULL
+        WHERE endpoint_id = :endpoint_id AND event_id = :number AND delivered_at IS NULL
     """
     await tx.run(
         sql,
@@ -102,11 +104,19 @@ async def failed(
     )
 
 
+async def rest(tx: Transaction, endpoint_id: UUID, wait: timedelta) -> None:
+    """Send nothing to an endpoint for a while, as it asked."""
+    sql = "UPDATE event_endpoints SET rests_until = clock_timestamp() + :wait WHERE id = :id"
+    await tx.run(sql, id=endpoint_id, wait=wait)
+
+
 async def next_due(tx: Transaction, endpoint_id: UUID, pause: timedelta) -> datetime | None:
     """Compute when the next event may be tried, after a pause; None if nothing is pending."""
     sql = """
-        SELECT greatest(min(next_try_at), CASE WHEN count(*) > 0
-            THEN clock_timestamp() + :pause END) FROM (
+        SELECT CASE WHEN count(*) > 0 THEN greatest(
+            min(next_try_at), clock_timestamp() + :pause,
+            (SELECT rests_until FROM event_endpoints WHERE id = :endpoint_id)
+        ) END FROM (
             SELECT DISTINCT ON (subject_id) next_try_at FROM event_deliveries
             WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL
             ORDER BY subject_id, event_id
@@ -118,7 +128,8 @@ async def next_due(tx: Transaction, endpoint_id: UUID, pause: timedelta) -> date
 async def forgotten(tx: Transaction, since: timedelta) -> list[UUID]:
     """List endpoints with events overdue by this much: nobody seems to deliver them."""
     sql = """
-        SELECT p.id FROM event_endpoints p WHERE p.disabled_at IS NULL AND EXISTS (
+        SELECT p.id FROM event_endpoints p
+        WHERE p.disabled_at IS NULL AND coalesce(p.rests_until < now() - :since, true) AND EXISTS (
             SELECT FROM event_deliveries d
             WHERE d.endpoint_id = p.id AND d.delivered_at IS NULL AND d.given_up_at IS NULL
             AND d.next_try_at < now() - :since AND NOT EXISTS (
@@ -198,14 +209,57 @@ async def send_again(tx: Transaction, endpoint_id: UUID, number: int) -> None:
     """Deliver an event again, or at once, before any later one of its subject."""
     sql = """
         UPDATE event_deliveries SET delivered_at = NULL, given_up_at = NULL, tries = 0,
-            next_try_at = now()
+            next_try_at = now(), queued_at = now()
         WHERE endpoint_id = :endpoint_id AND event_id = :number
     """
     await tx.run(sql, endpoint_id=endpoint_id, number=number)
 
 
+@dataclass(frozen=True)
+class Replayed:
+    """Events that are to be sent again.
+
+    Attributes:
+        queued: How many.
+        last_id: The last of them; None for none.
+    """
+
+    queued: int
+    last_id: UUID | None
+
+
+async def replay(
+    tx: Transaction, endpoint_id: UUID, *, after: int, types: Sequence[str], limit: int
+) -> Replayed:
+    """Send an endpoint the events behind a number, of any of these types; none means all.
+
+    Those that it has acknowledged are sent again; those that wait stay as they are.
+    """
+    sql = """
+        WITH chosen AS MATERIALIZED (
+            SELECT id, event_id, subject_id FROM events
+            WHERE id > :after AND type <> :ping
+            AND (CAST(:types AS text[]) = '{}' OR type = ANY(CAST(:types AS text[])))
+            ORDER BY id LIMIT :limit
+        ), queued AS (
+            INSERT INTO event_deliveries AS d (endpoint_id, event_id, subject_id)
+            SELECT :endpoint_id, id, subject_id FROM chosen
+            ON CONFLICT (endpoint_id, event_id) DO UPDATE SET delivered_at = NULL,
+                given_up_at = NULL, tries = 0, next_try_at = now(), queued_at = now()
+            WHERE d.delivered_at IS NOT NULL OR d.given_up_at IS NOT NULL
+        )
+        SELECT count(*) AS queued, (SELECT event_id FROM chosen ORDER BY id DESC LIMIT 1) AS last_id
+        FROM chosen
+    """
+    asked = {"endpoint_id": endpoint_id, "after": after, "types": types, "limit": limit}
+    found = await tx.one(Replayed, sql, **asked, ping=EventType.TEST_PING)
+    assert found is not None  # noqa: S101 - it counts
+    return found
+
+
 async def try_all_now(tx: Transaction, endpoint_id: UUID) -> None:
-    """Try every pending event at once."""
+    """Try every pending event at once, even if the endpoint asked for a rest."""
+    await tx.run("UPDATE event_endpoints SET rests_until = NULL WHERE id = :id", id=endpoint_id)
     sql = """
         UPDATE event_deliveries SET next_try_at = now()
         WHERE endpoint_id = :endpoint_id AND delivered_at IS NULL AND given_up_at IS NULL

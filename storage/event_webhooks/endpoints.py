@@ -1,10 +1,11 @@
 """Queries about event endpoints."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlmodel import col
 
 from domain.platform.paging import Position
@@ -47,6 +48,24 @@ async def change(
         .values(**values)
         .returning(EventEndpoint)
         .execution_options(populate_existing=True)
+    )
+
+
+async def rotate_secret(
+    tx: Transaction, endpoint_id: UUID, secret: str, overlap: timedelta
+) -> EventEndpoint | None:
+    """Give an endpoint a new secret; the one it had signs beside it for a while.
+
+    None if there is none with this id.
+    """
+    return await change(
+        tx,
+        endpoint_id,
+        {
+            "secret": secret,
+            "previous_secret": col(EventEndpoint.secret),
+            "previous_secret_until": func.now() + overlap,
+        },
     )
 
 

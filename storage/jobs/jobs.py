@@ -15,6 +15,7 @@ from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
+from storage.event_webhooks import events
 from storage.platform.database import Transaction, as_json
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
@@ -322,6 +323,8 @@ async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
         WHERE id = :id
     """
     await tx.run(sql, id=job_id, state=state, final=state.is_final)
+    if state.is_final:
+        await events.job_finished(tx, job_id)
 
 
 async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: bool = False) -> None:
@@ -357,7 +360,10 @@ async def close(tx: Transaction, job_id: UUID) -> bool:
         )
         RETURNING state
     """  # noqa: S608 - built from constants
-    return await tx.value(JobState, sql, id=job_id) is JobState.DONE
+    ended = await tx.value(JobState, sql, id=job_id)
+    if ended is not None:
+        await events.job_finished(tx, job_id)
+    return ended is JobState.DONE
 
 
 async def lost(tx: Transaction, age: timedelta, limit: int) -> list[UUID]:

@@ -340,6 +340,7 @@ class Repliable:
         on_reply: What a reply does to it while it is active.
         all_sent: Whether all its steps went out.
         replied_at: When the first of the texts came.
+        first_replied_at: When the first reply came that has counted already; None for none.
         counts_as_reply: Which texts count for its sequence.
         message_ids: The texts.
     """
@@ -349,13 +350,14 @@ class Repliable:
     on_reply: ReplyPolicy
     all_sent: bool
     replied_at: datetime
+    first_replied_at: datetime | None
     counts_as_reply: CountsAsReply
     message_ids: Sequence[UUID]
 
 
 _REPLIABLE = f"""
     SELECT e.id, e.status, q.on_reply, e.position > e.step_count AS all_sent,
-        min(reply.at) AS replied_at, q.counts_as_reply,
+        min(reply.at) AS replied_at, e.replied_at AS first_replied_at, q.counts_as_reply,
         array_agg(DISTINCT reply.id) AS message_ids
     FROM jsonb_to_recordset(:replies) AS reply(
         id uuid, phone text, sender_id uuid, at timestamptz, kind text
@@ -363,7 +365,9 @@ _REPLIABLE = f"""
     JOIN messages m ON m.phone = reply.phone AND m.sender_id = reply.sender_id
         AND m.direction = 'outbound'
     JOIN attempts a ON a.message_id = m.id AND {SENT} AND a.started_at <= reply.at
-    JOIN enrollments e ON e.id = m.enrollment_id AND (e.status = 'active' OR {MAY_REPLY_LATE})
+    JOIN enrollments e ON e.id = m.enrollment_id AND (
+        e.status = 'active' OR {MAY_REPLY_LATE.format(at="reply.at")}
+    )
     JOIN sequences q ON q.id = e.sequence_id AND (
         reply.kind = 'human' OR (q.counts_as_reply = 'any' AND e.status = 'active')
     )

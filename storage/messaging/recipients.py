@@ -1,6 +1,6 @@
 """Contacts who are to be texted outside any step, and the texts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,3 +115,33 @@ async def insert_messages(tx: Transaction, messages: Many[Mapping[str, Any]]) ->
         list(messages),
     )
     return set(rows)
+
+
+async def cancel_message(tx: Transaction, message_id: UUID) -> bool:
+    """Cancel a one-off text that waits to be sent; False if it is none, or an attempt is open.
+
+    A send that has locked the text goes first; then an attempt is open.
+    """
+    sql = """
+        UPDATE messages SET status = 'canceled', next_try_at = NULL
+        WHERE id = :id AND direction = 'outbound' AND step IS NULL
+        AND (status = 'pending' OR next_try_at IS NOT NULL)
+        AND NOT EXISTS (
+            SELECT 1 FROM attempts a
+            WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
+        )
+    """
+    return await tx.count(sql, id=message_id) > 0
+
+
+async def move_scheduled(tx: Transaction, phones: Collection[str]) -> None:
+    """Let texts that wait for their time go to the numbers that their contacts have now.
+
+    The transaction holds the locks of these numbers, and of those that the contacts had.
+    """
+    sql = """
+        UPDATE messages m SET phone = c.phone FROM contacts c
+        WHERE c.phone = ANY(:phones) AND m.contact_id = c.id AND m.phone <> c.phone
+        AND m.direction = 'outbound' AND m.status = 'pending' AND m.send_at = m.next_try_at
+    """
+    await tx.run(sql, phones=list(phones))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
+from domain.event_webhooks.events import ContactChange
 from domain.messaging.attempts import LastAttempt
 from domain.messaging.deciding import OneOffFacts, StepFacts
 from domain.sequences.texts import Value, merge_values, missing
@@ -14,6 +15,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
 from domain.statuses.messaging import MessageStatus
 from storage.enrollments.enrollments import START
+from storage.event_webhooks import events
 from storage.platform.database import Transaction, as_json
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.platform.rows import made
@@ -35,7 +37,7 @@ _LOCK_STEP = f"""
     FOR UPDATE OF e
 """  # noqa: S608 - built from constants
 
-_LOCK_MESSAGE = f"SELECT {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
+_LOCK_MESSAGE = f"SELECT phone, {LOCK_NUMBER.format(phone='phone')} FROM messages WHERE id = :id"  # noqa: S608 - constants
 
 _LOCK_ENROLLMENT_OF_MESSAGE = """
     SELECT e.id FROM messages m JOIN enrollments e ON e.id = m.enrollment_id
@@ -205,13 +207,23 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
 
 
 async def lock_message(tx: Transaction, message_id: UUID) -> MessageRow | None:
-    """Lock a one-off text and its number, and read what bears on it."""
-    await tx.run(_LOCK_MESSAGE, id=message_id)
+    """Lock a one-off text and its number, and read what bears on it.
+
+    One that waits for its time follows its contact to another number; then that is locked too.
+
+    Raises:
+        MovedError: It goes to another number now, and somebody else has that one; try again.
+    """
+    locked = {row.phone for row in await tx.run(_LOCK_MESSAGE, id=message_id)}
     await tx.run(_LOCK_ENROLLMENT_OF_MESSAGE, id=message_id)
-    row = (await tx.run(_LOAD_MESSAGE, id=message_id)).mappings().one_or_none()
-    if row is None:  # unknown, or erased while its number was waited for
-        return None
-    return made(MessageRow, row, last_attempt=_last_attempt(row))
+    while True:
+        row = (await tx.run(_LOAD_MESSAGE, id=message_id)).mappings().one_or_none()
+        if row is None:  # unknown, or erased while its number was waited for
+            return None
+        if row["phone"] in locked:
+            return made(MessageRow, row, last_attempt=_last_attempt(row))
+        await lock_number_at_once(tx, row["phone"])
+        locked.add(row["phone"])
 
 
 def _last_attempt(row: Mapping[Any, Any]) -> LastAttempt | None:
@@ -236,7 +248,8 @@ _NEW_STEP_MESSAGE = """
 
 _REUSE_MESSAGE = """
     UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
-        error_code = NULL, next_try_at = NULL
+        error_code = NULL, next_try_at = NULL,
+        created_at = CASE WHEN send_at = next_try_at THEN now() ELSE created_at END
     WHERE id = :message_id
 """
 
@@ -313,7 +326,8 @@ async def set_line_type(tx: Transaction, contact_id: UUID, line_type: LineType) 
         UPDATE contacts SET line_type = :line_type
         WHERE id = :id AND (line_type IS NULL OR line_type = 'unknown')
     """
-    await tx.run(sql, id=contact_id, line_type=line_type)
+    if await tx.count(sql, id=contact_id, line_type=line_type):
+        await events.contacts_changed(tx, {contact_id: ["line_type"]}, ContactChange.UPDATED)
 
 
 async def close_message(

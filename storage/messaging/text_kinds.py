@@ -34,11 +34,6 @@ class TextRecord:
     keyword: TextMeaning | None
     at: datetime
 
-    @property
-    def about_message_id(self) -> UUID | None:
-        """The text that it is about, under the name that the API has for it."""
-        return self.about_id
-
 
 async def get(tx: Transaction, message_id: UUID) -> TextRecord | None:
     """Read a text; None if there is none."""

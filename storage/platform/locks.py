@@ -6,7 +6,8 @@ A transaction takes what it needs of this list from the top down, and nothing ab
    exclusive (``lock_fields``) for whoever adds or deletes a field.
 2. **numbers** (``lock_numbers``): advisory, exclusive; several in the order of their keys. Whoever
    decides about a number holds it: sends, answers, inbound texts, opt-outs, changed contacts.
-3. **contacts**: rows; several in the order of their ids.
+3. **contacts**: rows; of several those that may be changed first, by id, then those that are only
+   kept from changing.
 4. the workspace's **time zone** (``platform.workspace.hold_zone``): advisory, shared by those
    who write times by it.
 5. the **sequence** (``share_sequence``): advisory, shared by sends, answers and enrolling;
@@ -33,7 +34,7 @@ key wait for each other needlessly, no more.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from storage.platform.database import Transaction
@@ -69,16 +70,17 @@ ENROLLMENTS_OF_PHONES = """
 
 MAY_REPLY_LATE = """(
     e.status = 'finished_no_response' AND e.replied_late_at IS NULL
-    AND e.last_message_at > now() - interval '60 days'
+    AND e.last_message_at > {at} - interval '60 days'
 )"""
-"""SQL: a text may be the first reply to an enrollment ``e`` that ended without one.
+"""SQL: a text of that moment may be the first reply to an enrollment ``e`` that ended without one.
 
-It is one within 30 days of the last text; texts that are fetched may be some days old.
+It is one within 30 days of the last text that went out; this is a wider, cheaper condition.
 """
 
+_SINCE = "coalesce(CAST(:since AS timestamptz), now())"
 _LOCK_ENROLLMENTS = f"""
     SELECT e.id FROM enrollments e
-    WHERE (e.status = 'active' OR {MAY_REPLY_LATE})
+    WHERE (e.status = 'active' OR {MAY_REPLY_LATE.format(at=_SINCE)})
     AND e.id = ANY(ARRAY({ENROLLMENTS_OF_PHONES}) || CAST(:also AS uuid[]))
     ORDER BY e.id FOR NO KEY UPDATE
 """  # noqa: S608 - built from constants
@@ -166,7 +168,14 @@ async def wait_for_sender(tx: Transaction, sender_id: UUID) -> None:
 
 
 async def lock_enrollments_of(
-    tx: Transaction, phones: Sequence[str], *, also: Sequence[UUID] = ()
+    tx: Transaction,
+    phones: Sequence[str],
+    *,
+    also: Sequence[UUID] = (),
+    since: datetime | None = None,
 ) -> None:
-    """Lock every enrollment of numbers that texts can change, and others, before one is changed."""
-    await tx.run(_LOCK_ENROLLMENTS, phones=phones, also=also)
+    """Lock every enrollment of numbers that texts can change, and others, before one is changed.
+
+    ``since`` is when the earliest of the texts came; None for now.
+    """
+    await tx.run(_LOCK_ENROLLMENTS, phones=phones, also=also, since=since)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from storage.enrollments import enrollments
+from storage.event_webhooks import events
 from storage.platform.database import Transaction
 
 
@@ -208,3 +209,4 @@ async def delete_all(
         )
     await enrollments.erase(tx, what.enrollments)
     await tx.run("DELETE FROM contacts WHERE id = :id", id=contact_id)
+    await events.contact_erased(tx, contact_id, [*what.enrollments, *what.messages])

@@ -181,6 +181,7 @@ _WAITING_ONE_OFFS = """
     WHERE phone = ANY(:phones) AND direction = 'outbound' AND step IS NULL
     AND (status = 'pending' OR next_try_at IS NOT NULL)
     AND (CAST(:sender_id AS uuid) IS NULL OR sender_id = :sender_id)
+    AND (NOT :scheduled OR send_at = next_try_at)
     AND NOT EXISTS (
         SELECT 1 FROM attempts a
         WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
@@ -188,9 +189,15 @@ _WAITING_ONE_OFFS = """
 """
 
 
-async def cancel_one_offs(tx: Transaction, phones: Sequence[str], *, sender_id: UUID | None) -> int:
-    """Cancel waiting one-off texts to numbers; return how many."""
-    return await tx.count(_WAITING_ONE_OFFS, phones=phones, sender_id=sender_id)
+async def cancel_one_offs(
+    tx: Transaction, phones: Sequence[str], *, sender_id: UUID | None, scheduled: bool = False
+) -> int:
+    """Cancel waiting one-off texts to numbers; return how many.
+
+    ``scheduled``: only those that wait for the time they were written for.
+    """
+    asked = {"phones": phones, "sender_id": sender_id, "scheduled": scheduled}
+    return await tx.count(_WAITING_ONE_OFFS, **asked)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class Contact(SQLModel, table=True):
 
     ``external_id`` is the person's id in a program that syncs contacts. ``fields`` holds values by
     the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``owner_id`` is whose
-    inbox their replies belong to; null: everybody's.
+    inbox their replies belong to; null: everybody's. ``conversation_done_at`` is the last text
+    there was when a person marked the conversation done; it is until the contact writes again.
     """
 
     __tablename__: ClassVar[Any] = "contacts"
@@ -80,6 +81,7 @@ class Contact(SQLModel, table=True):
     external_id: str | None = None
     fields: dict[str, Any] = json("{}")
     owner_id: UUID | None = reference("users.id", nullable=True)
+    conversation_done_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment(default_now=True)
     updated_at: datetime = moment(default_now=True)
     search_name: str = Field(

@@ -152,6 +152,7 @@ class EnrollmentSearch(SQLModel, table=True):
             "enrollment_id",
             postgresql_include=["search_name", "phone", "contact_id"],
         ),
+        Index("ix_enrollment_search_enrolled", "enrolled_at", "enrollment_id"),
         Index(
             "ix_enrollment_search_name",
             "sequence_id",

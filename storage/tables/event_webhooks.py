@@ -11,7 +11,11 @@ from storage.tables.columns import json, moment, reference, serial
 
 
 class EventEndpoint(SQLModel, table=True):
-    """An address that is told events; ``types`` are the ones it wants, none for all."""
+    """An address that is told events; ``types`` are the ones it wants, none for all.
+
+    ``previous_secret`` signs beside ``secret`` until ``previous_secret_until``. Nothing is sent to
+    it before ``rests_until``, as it asked.
+    """
 
     __tablename__: ClassVar[Any] = "event_endpoints"
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -19,6 +23,9 @@ class EventEndpoint(SQLModel, table=True):
     description: str = ""
     types: list[str] = json("[]")
     secret: str
+    previous_secret: str | None = None
+    previous_secret_until: datetime | None = moment(nullable=True)
+    rests_until: datetime | None = moment(nullable=True)
     created_by: UUID = reference("users.id")
     created_at: datetime = moment(default_now=True)
     disabled_at: datetime | None = moment(nullable=True)
@@ -42,7 +49,10 @@ class Event(SQLModel, table=True):
 
 
 class EventDelivery(SQLModel, table=True):
-    """One event on its way to one endpoint, and how the latest try went."""
+    """One event on its way to one endpoint, and how the latest try went.
+
+    ``queued_at`` is when it was to be sent, or to be sent again, whatever the event's age.
+    """
 
     __tablename__: ClassVar[Any] = "event_deliveries"
     __table_args__ = (
@@ -66,6 +76,7 @@ class EventDelivery(SQLModel, table=True):
     )
     event_id: int = Field(sa_column=Column(BigInteger, ForeignKey("events.id"), primary_key=True))
     subject_id: UUID
+    queued_at: datetime = moment(default_now=True)
     tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_try_at: datetime = moment(default_now=True)
     last_tried_at: datetime | None = moment(nullable=True)

@@ -97,8 +97,10 @@ class Message(SQLModel, table=True):
     ``phone`` is the other party's number, as the provider gave it. ``occurred_at`` is the
     provider's time of an inbound text, and the acceptance of an outbound one. ``failed_tries``
     counts transient failures and proven absences; ``next_try_at`` is when the same text may be
-    tried again. ``kind`` is what an inbound text is, null for one that came before that was told;
-    ``about_id`` the text of ours that a reaction is about.
+    tried again. ``send_at`` is when a one-off that was scheduled may first go: until then it is
+    its ``next_try_at`` too, and ``created_at`` is when it was written, afterwards when it went.
+    ``kind`` is what an inbound text is, null for one that came before that was told; ``about_id``
+    the text of ours that a reaction is about.
     """
 
     __tablename__: ClassVar[Any] = "messages"
@@ -127,6 +129,14 @@ class Message(SQLModel, table=True):
         ),
         Index("ix_messages_inbound", "phone", postgresql_where=text("direction = 'inbound'")),
         Index("ix_messages_opt_in", "phone", postgresql_where=text("keyword = 'opt_in'")),
+        Index(
+            "ix_messages_asking",
+            "created_at",
+            "id",
+            postgresql_where=text(
+                "direction = 'inbound' AND keyword IS NULL AND contact_id IS NOT NULL"
+            ),
+        ),
         # Without status or acceptance: they would then be written into every index.
         Index(
             "ix_messages_one_offs",
@@ -162,6 +172,7 @@ class Message(SQLModel, table=True):
     occurred_at: datetime | None = moment(nullable=True)
     failed_tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_try_at: datetime | None = moment(nullable=True)
+    send_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment(default_now=True)
 
 

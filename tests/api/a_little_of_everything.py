@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from argon2 import PasswordHasher
@@ -12,6 +12,7 @@ from psycopg import sql
 from api import examples
 from domain.messaging.inbound import InboundText
 from domain.statuses.access import Role, TokenScope
+from domain.statuses.contacts import FieldType
 from domain.statuses.jobs import JobKind
 from domain.statuses.sequences import SequenceKind
 from services.factory import Services
@@ -75,11 +76,16 @@ async def found(services: Services) -> dict[str, str]:
         await users.change(tx, owner.id, {"password_hash": _PASSWORD_HASH})
         signed_in = {"user_id": owner.id, "token_hash": "none", "address": "198.51.100.7"}
         session = await sessions.add(tx, timedelta(days=7), signed_in)
+    field = await services.fields.create("job_title", "Job title", FieldType.TEXT)
     people = [
         await services.contacts.create({"first_name": name, "last_name": "Lee", "phone": phone})
         for name, phone in (("Ann", "+12125550101"), ("Bo", "+12125550102"), ("Cy", "+12125550103"))
     ]
     ann, bo, cy = (person.id for person in people)
+    own_id = examples.IDS["external_id"]
+    await services.contacts.update(
+        ann, {"external_id": own_id, "fields": {"job_title": "Nurse"}, "owner_id": owner.id}
+    )
     group = await services.groups.create("Everyone")
     await services.groups.add_members(group.id, [ann, cy], owner.id)
     sender = await services.senders.create({"name": "Front desk", "phone": "+14155550100"})
@@ -94,6 +100,9 @@ async def found(services: Services) -> dict[str, str]:
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
     )
     review = await _review(services, bo)
+    scheduled = await services.conversations.reply(
+        uuid4(), ann, "See you soon", owner.id, send_at=datetime.now(UTC) + timedelta(days=1)
+    )
     endpoint = await services.event_endpoints.create(
         {"url": "https://crm.example.com/events"}, owner.id
     )
@@ -102,6 +111,7 @@ async def found(services: Services) -> dict[str, str]:
     made = {
         examples.CONTACT: ann,
         examples.OTHER_CONTACT: bo,
+        examples.FIELD: field.id,
         examples.GROUP: group.id,
         examples.SENDER: sender.id,
         examples.DRAFT: draft,
@@ -114,11 +124,12 @@ async def found(services: Services) -> dict[str, str]:
         examples.IDS["session_id"]: session.id,
         examples.IDS["suppression_id"]: suppression.id,
         examples.IDS["message_id"]: review,
+        examples.SCHEDULED_MESSAGE: scheduled,
         examples.IDS["endpoint_id"]: endpoint.details.id,
         examples.IDS["event_id"]: event.event_id,
         examples.IDS["job_id"]: job.id,
     }
-    return {placeholder: str(actual) for placeholder, actual in made.items()}
+    return {own_id: own_id, **{placeholder: str(actual) for placeholder, actual in made.items()}}
 
 
 async def _review(services: Services, contact_id: UUID) -> UUID:

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import create_app
 from api.dependencies import AdminOnly, Sends, authorize, needed_role, needed_scope
+from domain.platform.moments import written
 from domain.statuses.access import Role, TokenScope
 from services.factory import Services
 from settings import ApiSettings
@@ -290,7 +291,7 @@ async def test_token_is_created_with_scopes_and_an_expiry(
     admin: httpx.AsyncClient, connect: Connect
 ) -> None:
     me = (await admin.get("/api/me")).json()
-    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    until = written(datetime.now(UTC) + timedelta(days=1))
 
     made = await admin.post(
         f"/api/users/{me['id']}/tokens",
@@ -303,7 +304,7 @@ async def test_token_is_created_with_scopes_and_an_expiry(
     assert whole.json()["scopes"] == ["read"]
     session = (await (await connect(token=made.json()["token"])).get("/api/session")).json()
     assert session["scopes"] == ["read", "send"]
-    assert datetime.fromisoformat(session["expires_at"]) == datetime.fromisoformat(until)
+    assert session["expires_at"] == until
     listed = (await admin.get(f"/api/users/{me['id']}/tokens")).json()["items"]
     assert {tuple(token["scopes"]) for token in listed if token["name"] == "crm"} == {
         ("read", "send")

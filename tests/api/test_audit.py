@@ -322,7 +322,7 @@ async def test_filters_combine(admin: httpx.AsyncClient, member: httpx.AsyncClie
     second = await make(member, "/api/groups", name="Second")
     me = await user_id(member)
     at = (await entries(admin, subject_id=second))[0]["at"]
-    later = (datetime.fromisoformat(at) + timedelta(microseconds=1)).isoformat()
+    later = (datetime.fromisoformat(at) + timedelta(milliseconds=1)).isoformat()
 
     async def count(**filters: Any) -> int:
         return len(await entries(admin, **filters))

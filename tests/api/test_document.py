@@ -67,7 +67,7 @@ async def check_example(name: str, there: dict[str, str], admin: httpx.AsyncClie
     answer = await admin.request(
         method,
         _with_ids(path.format(**{**IDS, **example.path}), there),
-        params=json.loads(_with_ids(json.dumps(dict(example.query)), there)),
+        params=_exploded(json.loads(_with_ids(json.dumps(dict(example.query)), there))),
         **_sent(operation, example.body, there),
     )
     assert answer.status_code == status, f"{name}: {answer.text}"
@@ -81,6 +81,13 @@ async def check_example(name: str, there: dict[str, str], admin: httpx.AsyncClie
 def _with_ids(text: str, ids: dict[str, str]) -> str:
     """Replace the example's ids with existing ones."""
     return re.sub("|".join(ids), lambda match: ids[match[0]], text)
+
+
+def _exploded(query: dict[str, Any]) -> dict[str, Any]:
+    """Write a parameter that is an object as one for each of its properties."""
+    objects = [one for one in query.values() if isinstance(one, dict)]
+    plain = {name: one for name, one in query.items() if not isinstance(one, dict)}
+    return {name: value for part in (plain, *objects) for name, value in part.items()}
 
 
 def _sent(operation: dict[str, Any], body: Any, ids: dict[str, str]) -> dict[str, Any]:

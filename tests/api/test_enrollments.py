@@ -228,7 +228,7 @@ async def test_live_parameter_asks_the_workflows(
     answer = await member.get(f"/api/sequences/{sequence_id}/contacts", params={"live": "true"})
     live = {item["enrollment_id"]: item["live"] for item in answer.json()["items"]}
     assert live == {
-        first: {"state": "waiting", "step": 1, "next_due_at": "2026-12-01T12:00:00Z"},
+        first: {"state": "waiting", "step": 1, "next_due_at": "2026-12-01T12:00:00.000Z"},
         second: {"unavailable": "not_running"},
         third: None,
     }

@@ -1,6 +1,8 @@
 """Event endpoints over HTTP."""
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +39,9 @@ async def test_secret_is_shown_once_and_can_be_rotated(admin: httpx.AsyncClient)
     rotated = await admin.post(f"{where}/rotate-secret")
     assert rotated.status_code == 200
     assert rotated.json()["secret"] not in {secret, None}
+    assert made["previous_secret_until"] is None
+    until = datetime.fromisoformat(rotated.json()["previous_secret_until"])
+    assert abs(until - datetime.now(UTC) - timedelta(hours=24)) < timedelta(minutes=1)
 
 
 async def test_repeated_request_adds_nothing_and_hides_the_secret(
@@ -72,10 +77,56 @@ async def test_only_admins_see_and_create_endpoints(
             await client.delete(where),
             await client.post(f"{where}/rotate-secret"),
             await client.post(f"{where}/test"),
+            await client.post(f"{where}/replay", json={}),
             await client.get(f"{where}/deliveries"),
             await client.post(f"{where}/deliveries/{uuid4()}/retry"),
         ]
         assert {answer.status_code for answer in answers} == {status}
+
+
+async def test_events_are_listed_and_sent_again(
+    admin: httpx.AsyncClient, viewer: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    contact = {"first_name": "Ada", "last_name": "Byron"}
+    made = []
+    for phone in ("+14155550123", "+14155550124", "+14155550125"):
+        answer = await admin.post("/api/contacts", json={**contact, "phone": phone})
+        made.append(answer.json()["id"])
+    asked: dict[str, Any] = {"type": "contact.changed", "limit": 2}
+    page = (await viewer.get("/api/events", params=asked)).json()
+    assert [one["data"]["contact_id"] for one in page["items"]] == made[:2]
+    first, second = page["items"]
+    assert first.keys() == {"id", "type", "timestamp", "data"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["timestamp"])
+    assert first["data"] == {
+        "contact_id": made[0],
+        "external_id": None,
+        "change": "created",
+        "fields": sorted([*contact, "phone"]),
+    }
+    assert page["next_cursor"] == page["last_id"] == second["id"]
+    rest = (await viewer.get("/api/events", params={**asked, "after": second["id"]})).json()
+    assert [one["data"]["contact_id"] for one in rest["items"]] == made[2:]
+    assert (rest["next_cursor"], rest["last_id"]) == (None, rest["items"][0]["id"])
+    for params, status, code in (
+        ({"after": str(uuid4())}, 410, "event_not_kept"),
+        ({"after": "yesterday"}, 422, "invalid_request"),
+        ({"type": "contact.moved"}, 422, "invalid_request"),
+        ({"cursor": second["id"]}, 422, "invalid_request"),
+    ):
+        refused = await viewer.get("/api/events", params=params)
+        assert (refused.status_code, refused.json()["code"]) == (status, code), params
+    assert (await anonymous.get("/api/events")).status_code == 401
+
+    where = f"{ROUTE}/{(await add(admin, types=['contact.changed']))['id']}"
+    again = await admin.post(f"{where}/replay", json={"after": first["id"]})
+    assert (again.status_code, again.json()) == (202, {"queued": 2, "next_after": None})
+    log = (await admin.get(f"{where}/deliveries")).json()["items"]
+    assert [one["data"]["contact_id"] for one in log] == made[:0:-1]
+    gone = await admin.post(f"{where}/replay", json={"after": str(uuid4())})
+    assert (gone.status_code, gone.json()["code"]) == (410, "event_not_kept")
+    await admin.patch(where, json={"enabled": False})
+    assert (await admin.post(f"{where}/replay", json={})).json()["code"] == "endpoint_disabled"
 
 
 _REFUSED: Sequence[tuple[str, str]] = [

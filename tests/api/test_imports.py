@@ -15,9 +15,10 @@ ADDRESS = "/api/contacts/import"
 
 
 async def test_import_names_invalid_rows(member: httpx.AsyncClient, services: Services) -> None:
-    answer = await member.post(ADDRESS, content=FILE, headers=CSV)
+    answer = await member.post(f"{ADDRESS}?update_existing=true", content=FILE, headers=CSV)
     assert answer.status_code == 202
     job = answer.json()
+    assert job["about"]["update_existing"] is True
     assert answer.headers["Location"] == f"/api/jobs/{job['id']}"
     assert (job["kind"], job["state"], job["total"]) == ("import_contacts", "queued", 2)
     assert job["about"]["dry_run"] is False

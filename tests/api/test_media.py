@@ -1,5 +1,6 @@
 """Pictures: sending them in, the addresses they are served at, texts that name them."""
 
+import logging
 import re
 from collections.abc import Mapping
 from uuid import UUID
@@ -29,8 +30,9 @@ def problem(answer: httpx.Response) -> tuple[int, str, list[str]]:
 
 
 async def test_picture_is_made_anew_and_served_to_anyone_who_knows_its_address(
-    member: httpx.AsyncClient, anonymous: httpx.AsyncClient
+    member: httpx.AsyncClient, anonymous: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "api.request_log")
     answer = await member.post("/api/media", files=_PHOTO)
 
     assert answer.status_code == 201, answer.text
@@ -63,6 +65,9 @@ async def test_picture_is_made_anew_and_served_to_anyone_who_knows_its_address(
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == str(len(seen.content))
     assert len((await anonymous.get(made["url"])).content) == made["size"]
+    logged = [one.getMessage() for one in caplog.records if one.name == "api.request_log"]
+    assert "GET /media/{name} 200" in logged
+    assert not any(address[1] in line for line in logged)
 
 
 async def test_address_that_no_picture_has_is_not_found(

@@ -160,7 +160,7 @@ async def test_a_hold_is_shown_with_its_meaning_until_it_is_released(
     admin: httpx.AsyncClient, database: Database
 ) -> None:
     made = await add(admin, NUMBER)
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).replace(microsecond=0)
     async with database.transaction() as tx:
         await holds.hold_sender(
             tx,

@@ -1,6 +1,7 @@
 """Conversations in a browser: live updates, typed text that stays, replies sent once."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
 
@@ -46,6 +47,36 @@ async def test_conversation_updates_while_replying(desk: Desk, visit: Visit) -> 
     await expect(box).to_have_count(0)
 
 
+async def test_text_is_scheduled_and_canceled_and_the_conversation_is_handled(
+    desk: Desk, visit: Visit
+) -> None:
+    story = desk.start("", "Hello, shall we talk?")
+    desk.wait_for_texts(story.person, 1)
+    desk.answer(story.person, "Tomorrow, please", story.line)
+    page = await visit(Role.MEMBER, path=f"/conversations/{story.person.id}?only=needs_reply")
+    thread, row = page.locator("#thread"), page.locator(".talks-row", has_text=story.person.name)
+    await thread.get_by_text("Pictures, or send later").click()
+    await thread.get_by_label("Reply").fill("Good morning!")
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    await thread.get_by_label("Send later").fill(f"{ahead:%Y-%m-%dT%H:%M}")
+    await thread.get_by_role("button", name="Send").click()
+    text = thread.locator(".bubble", has_text="Good morning!")
+    await expect(text).to_contain_text("Scheduled for")
+    await expect(row).to_be_visible()  # what is not said yet is no answer
+    await accessible(page)
+    await text.get_by_role("button", name="Cancel").click()
+    await expect(text).to_contain_text("Canceled")
+
+    await thread.get_by_label("Assigned to").select_option("Kim member")
+    await expect(row).to_contain_text("Kim member")
+    await thread.get_by_role("button", name="Mark done").click()
+    await expect(thread.get_by_role("button", name="Reopen")).to_be_visible()
+    await expect(row).to_have_count(0)
+    desk.answer(story.person, "Are you still there?", story.line)
+    await expect(row).to_be_visible()
+    assert desk.calls_to(story.person) == 1
+
+
 async def test_earlier_texts_are_shown_on_demand(desk: Desk, visit: Visit) -> None:
     story = desk.start("", "The very first text", on_reply="continue")
     desk.wait_for_texts(story.person, 1)
@@ -72,7 +103,7 @@ async def test_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Visit
     await expect(page).to_have_url(re.compile(r"\?search="))
     await page.get_by_role("link", name=story.person.name).click()
     await expect(page.locator("#talk-list")).to_be_hidden()
-    await expect(page.get_by_label("Reply")).to_be_visible()
+    await expect(page.locator("#thread").get_by_label("Reply")).to_be_visible()
     await accessible(page)
     await page.get_by_role("link", name="Back to the conversations").click()
     await expect(page.locator("#talk-list")).to_be_visible()

@@ -82,6 +82,7 @@ async def _has_pictures(page: Page, step: Locator, preview: Locator) -> None:
     pasted = step.get_by_label("Web addresses of pictures")
     await pasted.press("Control+End")
     await pasted.press_sequentially("\nhttps://example.com/x\nhttps://example.com/y")
+    await accessible(page)
     await step.get_by_role("button", name="Remove picture 2").click()
 
 

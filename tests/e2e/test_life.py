@@ -1,7 +1,7 @@
 """Enrollments from start to end, as users and the contact's handset see them."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -59,6 +59,27 @@ def test_scheduled_step_is_due_by_the_contacts_clock(desk: Desk) -> None:
     row = desk.row(enrollment_id)
     assert datetime.fromisoformat(row["next_send_at"]) == datetime(year, 6, 1, 0, 30, tzinfo=UTC)
     assert desk.batch("mark-finished", enrollment_id)[0]["result"] == "finished"
+
+
+def test_hired_person_gets_nothing_more_but_what_was_scheduled(desk: Desk) -> None:
+    """One call ends all sequences while their texts are due; a scheduled one-off goes then."""
+    line, person = desk.line(), desk.person()
+    texts = [f"Still there, number {number}?" for number in range(1, 60)]
+    for _ in range(3):
+        desk.enroll(desk.sequence(line, *texts, delay=1), person)
+    eventually(lambda: desk.calls_to(person) >= 3)
+    send_at = datetime.now(UTC) + timedelta(seconds=5)
+    path, body = f"/api/contacts/{person.id}", "Welcome aboard!"
+    written = {"body": body, "send_at": send_at.isoformat()}
+    text = desk.post(f"{path}/messages", written, status=201)
+    assert text["status"] == "scheduled"
+    results = desk.post(f"{path}/finish")["results"]
+    assert [one["result"] for one in results] == ["finished"] * 3
+    gone = desk.calls_to(person)
+    assert desk.wait_for_texts(person, gone + 1)[-1]["body"] == body
+    assert desk.calls_to(person) == gone + 1
+    assert datetime.now(UTC) >= send_at
+    assert desk.get(f"/api/messages/{text['id']}")["status"] != "scheduled"
 
 
 def test_nothing_is_sent_outside_the_send_window(desk: Desk) -> None:

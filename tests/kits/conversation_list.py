@@ -1,9 +1,11 @@
 """Contacts who text us, and the list of conversations that shows them."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from domain.messaging.inbound import InboundText
+from domain.statuses.messaging import ConversationState
 from storage.messaging.conversations import ConversationFilter
 from tests.kits.sending import SendingKit
 
@@ -29,9 +31,7 @@ async def add_contact(kit: SendingKit, name: str, phone: str) -> UUID:
     return (await kit.world.contacts(1, first_name=name, last_name="", phone=phone))[0]
 
 
-async def listed_names(
-    kit: SendingKit, only: ConversationFilter = ConversationFilter.ALL, search: str = ""
-) -> list[str]:
+async def listed_names(kit: SendingKit, *states: ConversationState, **filters: Any) -> list[str]:
     """List the names on the first page of conversations."""
-    page = await kit.services.conversations.page(only=only, search=search)
+    page = await kit.services.inbox.page(ConversationFilter(states=states, **filters))
     return [line.contact.name for line in page.items]

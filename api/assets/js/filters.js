@@ -1,10 +1,12 @@
-// Filters of lists: dropdowns of tick boxes say how many are ticked; addresses stay short.
+// Filters of lists: dropdowns say how many of their boxes are ticked or filled; addresses stay short.
 
 document.addEventListener("change", (event) => {
   const chosen = event.target.closest("[data-chosen]");
   if (chosen) {
-    const ticked = chosen.querySelectorAll("input:checked").length;
-    chosen.querySelector("[data-chosen-count]").textContent = ticked || "";
+    const used = [...chosen.querySelectorAll("[name]")].filter((box) =>
+      box.type === "checkbox" ? box.checked : box.value,
+    );
+    chosen.querySelector("[data-chosen-count]").textContent = used.length || "";
   }
   showClear(event.target.closest("form"));
 });

@@ -90,6 +90,7 @@ async def _choices(page: Page, sequence_id: UUID) -> dict[str, Any]:
         "step_options": steps,
         "user_options": [(one.id, one.name) for one in found.users],
         "group_options": [(one.id, one.name) for one in found.groups],
+        "own": await page.services.fields.all(),
     }
 
 

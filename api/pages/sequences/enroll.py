@@ -21,6 +21,7 @@ from domain.jobs.csv_rows import PIECE
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
+from services.jobs.contact_import import columns_on_offer
 from services.jobs.enroll_preview import EnrollPreview, FilePreview, PredictedRow, Prediction
 from storage.jobs.jobs import JobDetails
 
@@ -226,6 +227,7 @@ async def _summary(
 ) -> Response:
     counts: Mapping[Prediction, int] = preview.counts if preview else {}
     first_at = await page.services.enrolling.first_text_at(sequence_id)
+    offered = columns_on_offer(await page.services.fields.all()) if file else {}
     return page.part(
         "sequences/_enroll_summary.html",
         sequence=await page.services.sequences.get(sequence_id),
@@ -239,7 +241,10 @@ async def _summary(
         file=file,
         file_name=file_name,
         missing=[LABELS.columns[name] for name in file.missing] if file else (),
-        column_options=[("", "Leave it out"), *LABELS.columns.items()],
+        column_options=[
+            ("", "Leave it out"),
+            *((name, label or LABELS.columns[name]) for name, label in offered.items()),
+        ],
         field_at={index: name for name, index in file.columns.items()} if file else {},
     )
 

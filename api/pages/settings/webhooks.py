@@ -14,7 +14,12 @@ from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery
 from domain.event_webhooks.events import DeliveryState, EventType
-from services.event_webhooks.endpoints import MOST_ENDPOINTS, EndpointFields, MadeEndpoint
+from services.event_webhooks.endpoints import (
+    MOST_ENDPOINTS,
+    REPLAYED_AT_ONCE,
+    EndpointFields,
+    MadeEndpoint,
+)
 
 router = APIRouter(dependencies=[AdminOnly])
 
@@ -100,6 +105,18 @@ async def test_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     """Send a test event; the log shows the result."""
     await page.services.event_endpoints.test(endpoint_id)
     return page.done("A test is on its way.", event=PageEvent.DELIVERIES_CHANGED)
+
+
+@router.post("/settings/webhooks/{endpoint_id}/replay")
+async def replay_webhook(page: PageDep, endpoint_id: UUID) -> Response:
+    """Send an endpoint every event that is kept and that it wants."""
+    after, queued = None, REPLAYED_AT_ONCE
+    while queued == REPLAYED_AT_ONCE:
+        done = await page.services.event_endpoints.replay(endpoint_id, after)
+        after, queued = done.last_id, done.queued
+    return page.redirect_to(
+        "show_webhook", "The events are on their way again.", endpoint_id=endpoint_id
+    )
 
 
 @router.post("/settings/webhooks/{endpoint_id}/remove")

@@ -33,8 +33,9 @@ SMALL = {
 GROUP = UUID(int=7)
 _FILL = (
     """
-    INSERT INTO contacts (id, first_name, last_name, phone)
-    SELECT gen_random_uuid(), 'Ann' || i, 'Lee' || mod(i, 100), '+1212' || 2000000 + i
+    INSERT INTO contacts (id, first_name, last_name, phone, fields)
+    SELECT gen_random_uuid(), 'Ann' || i, 'Lee' || mod(i, 100), '+1212' || 2000000 + i,
+        jsonb_build_object('team', 'T' || mod(i, 10), 'badge', i, 'night', mod(i, 2) = 0)
     FROM generate_series(1, :people) i
     """,
     """
@@ -48,6 +49,10 @@ _FILL = (
         CASE WHEN mod(n, 9) > 0 THEN now() - n * interval '1 minute' END
     FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM contacts) c
     CROSS JOIN sequence_versions v WHERE v.sequence_id = :sequence_id
+    """,
+    """
+    INSERT INTO contact_fields (id, key, label, type) SELECT gen_random_uuid(), key, key, type
+    FROM (VALUES ('team', 'text'), ('badge', 'number'), ('night', 'boolean')) AS f (key, type)
     """,
     "INSERT INTO groups (id, name) VALUES (:group_id, 'Tenth')",
     """
@@ -125,6 +130,14 @@ def views(big: Big, middle: Any, every: int) -> Mapping[str, tuple[Mapping[str, 
         "search, few": ({"search": "ann1999"}, "11"),
         "search, digits": ({"search": "20077"}, "100"),
         "search, nobody": ({"search": "zzz"}, "0"),
+        "field, half": ({"field.night": "yes"}, "200+"),
+        "field, half, by next text": ({"field.night": "yes", "sort": "next_send_at"}, "200+"),
+        "field, one in ten": ({"field.team": "T7"}, "200+"),
+        "field, one in ten, by name": ({"field.team": "T7", "sort": "name"}, "200+"),
+        "field, one": ({"field.badge": "4711"}, "1"),
+        "field, one, by last message": ({"field.badge": "4711", "sort": "-last_message_at"}, "1"),
+        "field, nobody": ({"field.team": "t7"}, "0"),
+        "field and group": ({"field.team": "T7", "group": str(GROUP)}, "200+"),
         "search and every filter": (
             {"search": "lee77", "status": "active", "group": str(GROUP)},
             str(every),

@@ -67,7 +67,7 @@ async def test_latest_inbound_conversation_is_first_and_unanswered(
     assert page.status_code == 200
     assert re.findall(r'<li id="talk-([0-9a-f-]+)"', page.text) == [str(bob), str(ada)]
     assert page.text.count("is-unanswered") == 1
-    unanswered = await member.get("/conversations", params={"only": "unanswered"}, headers=HTMX)
+    unanswered = await member.get("/conversations", params={"only": "needs_reply"}, headers=HTMX)
     assert "<html" not in unanswered.text
     assert str(bob) in unanswered.text
     assert str(ada) not in unanswered.text

@@ -71,6 +71,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
         {role: f">{label}</span>" for role, label, _ in ROLE_WORDS},
     ),
     "contacts.line_type": (CONTACT, LABELS.line_types),
+    "contact_fields.type": (("/settings/fields",), LABELS.field_types),
     "sequences.kind": (
         SEQUENCE[1:],
         {SequenceKind.ONGOING: "By days and time", SequenceKind.SCHEDULED: "By date"},
@@ -104,7 +105,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     ),
     "enrollments.paused_reason": (
         ENROLLMENT,
-        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: "Paused, as they replied"},
+        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: ", and they replied."},
     ),
     "messages.kind": (TALK, {**LABELS.text_kinds, TextKind.HUMAN: None}),
     "messages.direction": (

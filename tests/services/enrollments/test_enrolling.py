@@ -310,6 +310,6 @@ async def test_enrolling_thousands_takes_as_many_statements_as_one(
     answer = await enrolling.enroll(sequence.id, world.user_id, contact_ids=people)
     assert len(answer.enrolled) == 4_000
     for_thousands = len(statements)
-    assert for_thousands <= 12
+    assert for_thousands <= 14
     await enrolling.enroll(sequence.id, world.user_id, contact_ids=one_more)
     assert len(statements) == 2 * for_thousands

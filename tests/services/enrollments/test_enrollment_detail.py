@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from domain.enrollments.faults import Fault
 from domain.platform.errors import NotFoundError
+from domain.platform.moments import written
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import DAYS
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
@@ -139,7 +140,7 @@ async def test_estimate_names_time_of_day_window_and_zone(
     delay, zone, window, others = (reason.detail for reason in second.reasons)
     assert delay == {"seconds": 604_800, "after": "text", "at_time": "09:30"}
     assert zone == {"zone": "Asia/Tokyo", "zones": ["Asia/Tokyo"]}
-    assert window["to"] == second.at.isoformat()
+    assert window["to"] == written(second.at)
     due = datetime.fromisoformat(window["from"]).astimezone(ZoneInfo("Asia/Tokyo"))
     assert (due.hour, due.minute) == (9, 30)
     assert window["zones"] == ["Asia/Tokyo"]
@@ -211,8 +212,8 @@ async def test_next_step_explains_its_postponement(world: World, detail: Enrollm
     [row] = await world.rows("SELECT due_at, next_send_at FROM enrollments")
     [*_, window] = (await detail.get(enrollment_id)).steps[0].reasons
     assert window.code == "window"
-    assert window.detail["from"] == row.due_at.astimezone(UTC).isoformat()
-    assert window.detail["to"] == row.next_send_at.astimezone(UTC).isoformat()
+    assert window.detail["from"] == written(row.due_at)
+    assert window.detail["to"] == written(row.next_send_at)
     at = row.due_at + timedelta(minutes=7)
     await change(world, enrollment_id, next_send_at=at)
     assert (await detail.get(enrollment_id)).steps[0].reasons[-1].code == "later"
@@ -223,10 +224,10 @@ async def test_next_step_explains_its_postponement(world: World, detail: Enrollm
             enrollment_id=enrollment_id,
             at=datetime.now(UTC),
             kind="waits",
-            detail={"because": because, "until": at.astimezone(UTC).isoformat()},
+            detail={"because": because, "until": written(at)},
         )
         reason = (await detail.get(enrollment_id)).steps[0].reasons[-1]
-        assert (reason.code, reason.detail["to"]) == (because, at.astimezone(UTC).isoformat())
+        assert (reason.code, reason.detail["to"]) == (because, written(at))
 
 
 async def test_estimates_name_their_reasons(world: World, detail: EnrollmentDetail) -> None:
@@ -246,7 +247,7 @@ async def test_estimates_name_their_reasons(world: World, detail: EnrollmentDeta
     assert [step.at for step in paused] == [None, None]
     assert paused[0].reasons[0].code == "enrollment_paused"
     assert paused[0].reasons[0].detail == {
-        "since": paused_at.isoformat(),
+        "since": written(paused_at),
         "left_seconds": 2400,
     }
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.messaging.ports import Accepted, Refused, SendRequest, SendResult
+from domain.platform.errors import NotFoundError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
@@ -206,3 +207,44 @@ async def test_answer_recorded_right_after_the_finish_counts_as_sent(
     monkeypatch.setattr(kit.services.finishing, "last_texts", record_then_wait)
     [result] = await finish(kit, enrollment)
     assert result.last_text is LastText.SENT
+
+
+async def test_finishing_a_contact_stops_all_their_sequences_while_texts_are_due(
+    kit: SendingKit,
+) -> None:
+    """Hired: one call, and after its answer nothing goes, not even what was under way."""
+    [hired, other] = await kit.world.contacts(2)
+    sequences = [await kit.sequence(*("Hi", "And again", "Still there?")) for _ in range(3)]
+    theirs = [await kit.enroll(one, hired) for one in sequences]
+    kept = await kit.enroll(sequences[0], other)
+    ended = await kit.enroll(await kit.sequence(), hired)
+    await kit.open_call(ended)
+    await kit.text_back(ended)  # ends it while its text is under way
+    await kit.send(theirs[0])
+    await kit.pass_time(timedelta(days=2))
+    kit.gateway.delay = 0.02
+    answered = False
+
+    async def send(enrollment: UUID) -> None:
+        while not answered:
+            await kit.run_step(enrollment)
+
+    sending = [asyncio.create_task(send(one)) for one in theirs]
+    await asyncio.sleep(0.05)
+    results = await kit.services.finishing.finish_contact(hired, kit.world.user_id)
+    gone = len(kit.gateway.calls)
+    [under_way] = await kit.attempts(ended)
+    assert datetime.now(UTC) > under_way.call_before
+    answered = True
+    await asyncio.gather(*sending)
+    assert [(one.enrollment_id, one.result) for one in results] == [
+        (one, "finished") for one in theirs
+    ]
+    for enrollment in theirs:
+        await kit.run_step(enrollment)
+        assert (await kit.row(enrollment)).status == "finished_stopped"
+    assert len(kit.gateway.calls) == gone
+    assert (await kit.row(kept)).status == "active"
+    assert await kit.services.finishing.finish_contact(hired, kit.world.user_id) == []
+    with pytest.raises(NotFoundError):
+        await kit.services.finishing.finish_contact(uuid4(), kit.world.user_id)

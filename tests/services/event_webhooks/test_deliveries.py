@@ -6,14 +6,17 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.event_webhooks.events import DeliveryState, EventRules, EventType
+from domain.platform.errors import ConflictError, GoneError
 from services.event_webhooks.endpoints import EventEndpoints, MadeEndpoint
 from tests.kits.event_endpoints import (
     QUICK,
@@ -24,7 +27,7 @@ from tests.kits.event_endpoints import (
     receiver,
     subscribe,
 )
-from tests.kits.sending import SendingKit
+from tests.kits.sending import SendingKit, about
 
 
 async def enrollment_events(kit: SendingKit, people: int, each: int) -> None:
@@ -310,7 +313,126 @@ async def test_new_address_and_secret_apply_from_the_next_attempt(kit: SendingKi
     [seen] = after.seen
     assert rotated.secret != made.secret
     assert seen.is_signed_with(rotated.secret)
-    assert not seen.is_signed_with(made.secret)
+
+
+async def test_rotated_secret_signs_beside_the_new_one_for_a_day(kit: SendingKit) -> None:
+    manage = EventEndpoints(kit.world.database, QUICK)
+
+    async def sent() -> Seen:
+        there.seen.clear()
+        await enrollment_events(kit, people=1, each=1)
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+        [seen] = there.seen
+        return seen
+
+    def signed(seen: Seen, *secrets: str) -> list[bool]:
+        """Ask the official library."""
+        found = []
+        for one in secrets:
+            try:
+                Webhook(one).verify(seen.raw, seen.headers)
+            except WebhookVerificationError:
+                found.append(False)
+            else:
+                found.append(True)
+        return found
+
+    async with receiver() as there:
+        made = await subscribe_to(kit, there)
+        second = await manage.rotate_secret(made.details.id)
+        until = second.details.previous_secret_until
+        assert until is not None
+        assert about(until, timedelta(hours=24))
+        both = await sent()
+        assert both.headers["webhook-signature"].count("v1,") == 2
+        assert signed(both, made.secret, second.secret) == [True, True]
+        third = await manage.rotate_secret(made.details.id)  # as after a leak of the first
+        assert signed(await sent(), made.secret, second.secret, third.secret) == [False, True, True]
+        await kit.pass_time(timedelta(hours=25))
+        assert signed(await sent(), second.secret, third.secret) == [False, True]
+
+
+async def test_endpoint_is_asked_again_when_it_says(kit: SendingKit) -> None:
+    """By Retry-After; one that is overloaded gets nothing of others meanwhile either."""
+    status = 500
+
+    async def refuse(_: Any) -> int:
+        return status
+
+    rules = replace(QUICK, side_by_side=1, failures_in_a_row=99, waits=(timedelta(seconds=5),))
+    an_hour = timedelta(hours=1)
+    async with receiver(refuse) as there:
+        made = await subscribe_to(kit, there)
+        worker = deliveries(kit.world.database, rules)
+        for status, asked, wait, tried in (
+            (500, "3600", an_hour, 2),
+            (429, "3600", an_hour, 1),
+            (503, format_datetime(datetime.now(UTC) + an_hour), an_hour, 1),
+            (503, "0", timedelta(seconds=5), 1),
+            (429, "999999999", timedelta(hours=24), 1),
+            (429, "soon", timedelta(seconds=5), 2),
+        ):
+            await kit.world.run("DELETE FROM event_deliveries")
+            await kit.world.run("UPDATE event_endpoints SET rests_until = NULL")
+            await enrollment_events(kit, people=2, each=1)
+            there.headers["Retry-After"] = asked
+            there.seen.clear()
+            done = await worker.deliver(made.details.id)
+            assert len(there.seen) == tried, (status, asked)
+            rows = await kit.world.rows(
+                "SELECT next_try_at - last_tried_at AS wait FROM event_deliveries WHERE tries > 0"
+            )
+            slack = max(timedelta(seconds=3), wait * 0.25 if asked == "soon" else timedelta(0))
+            assert all(abs(one.wait - wait) < slack for one in rows), (status, asked)
+            assert done.next_at is not None
+            if tried == 1:
+                assert abs(done.next_at - datetime.now(UTC) - wait) < slack
+                assert (await worker.deliver(made.details.id)).failed == 0
+        # A new address is tried at once.
+        await EventEndpoints(kit.world.database, QUICK).update(made.details.id, {"enabled": False})
+        await EventEndpoints(kit.world.database, QUICK).update(made.details.id, {"enabled": True})
+        assert (await worker.deliver(made.details.id)).failed > 0
+
+
+async def test_events_of_a_time_of_absence_can_be_sent_afterwards(kit: SendingKit) -> None:
+    async def refuse(_: Any) -> int:
+        return 500
+
+    manage = EventEndpoints(kit.world.database, QUICK)
+    async with receiver() as there:
+        made = await subscribe_to(kit, there, types=[EventType.ENROLLMENT_CREATED])
+        known = await kit.enroll()
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+        [first] = there.seen
+        await manage.update(made.details.id, {"enabled": False})
+        with pytest.raises(ConflictError):
+            await manage.replay(made.details.id, None)
+        missed = [await kit.enroll(), await kit.enroll()]
+        await kit.send(missed[0])  # an event of a type that it does not want
+        await kit.pass_time(timedelta(days=5))  # longer than an event is tried for
+        await manage.update(made.details.id, {"enabled": True})
+        [nothing] = await deliver_all(deliveries(kit.world.database), made.details.id)
+        assert nothing.delivered == 0
+
+        done = await manage.replay(made.details.id, UUID(first.event_id))
+        assert done.queued == 2
+        again = await manage.replay(made.details.id, UUID(first.event_id))
+        assert again == done  # those that wait stay as they are
+        there.answer, accepts = refuse, there.answer
+        await deliveries(kit.world.database).deliver(made.details.id)
+        there.seen.clear()
+        there.answer = accepts
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+        told = [UUID(one.body["data"]["enrollment_id"]) for one in there.seen]
+        assert sorted(told) == sorted(missed)
+
+        assert (await manage.replay(made.details.id, None)).queued == 3
+        there.seen.clear()
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+        told = [UUID(one.body["data"]["enrollment_id"]) for one in there.seen]
+        assert sorted(told) == sorted([known, *missed])
+        with pytest.raises(GoneError):
+            await manage.replay(made.details.id, uuid4())
 
 
 async def test_test_event_reaches_an_endpoint_whatever_its_types(kit: SendingKit) -> None:
@@ -404,3 +526,10 @@ async def test_example_in_the_docs_verifies_a_delivery(kit: SendingKit) -> None:
     assert not verifies(made.secret, seen.headers, seen.raw + b" ")
     assert not verifies(made.secret, {**seen.headers, "webhook-id": "other"}, seen.raw)
     assert not verifies(made.secret, {**seen.headers, "webhook-timestamp": "1"}, seen.raw)
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        lacking = {one: value for one, value in seen.headers.items() if one != name}
+        assert not verifies(made.secret, lacking, seen.raw)
+        for wrong in ("", "?", "v1,?", "v1", "9" * 5000):
+            assert not verifies(made.secret, {**lacking, name: wrong}, seen.raw)
+    given = seen.headers["webhook-signature"]
+    assert verifies(made.secret, {**seen.headers, "webhook-signature": f"v1,AA {given}"}, seen.raw)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -9,7 +10,13 @@ import pytest
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from services.event_webhooks.http_client import PostFailedError, connections, is_public
+from services.event_webhooks.http_client import (
+    EndpointAnswer,
+    PostFailedError,
+    connections,
+    is_public,
+    read_retry_after,
+)
 from standalone.ports import free_port
 from tests.kits.event_endpoints import receiver
 
@@ -49,7 +56,28 @@ def test_address_on_the_public_internet_is_accepted(address: str) -> None:
     assert is_public(address)
 
 
-async def post(url: str, *, allow_local: bool = False) -> int:
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("9" * 5000, 100_000_000),
+        ("Mon, 30 Nov 2026 20:00:30 GMT", 30),
+        ("Mon, 30 Nov 2026 19:00:00 GMT", 0),
+        ("-1", None),
+        ("1.5", None),
+        ("\N{SUPERSCRIPT TWO}", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(words: str | None, seconds: int | None) -> None:
+    found = read_retry_after(words, datetime(2026, 11, 30, 20, tzinfo=UTC))
+    assert found == (None if seconds is None else timedelta(seconds=seconds))
+
+
+async def post(url: str, *, allow_local: bool = False) -> EndpointAnswer:
     async with connections(allow_local=allow_local) as send:
         return await send(url, {"webhook-id": "1"}, b"{}")
 
@@ -86,7 +114,9 @@ async def test_host_name_that_resolves_to_this_machine_is_not_called(
             await post(f"http://crm.example.com:{there.port}/events")
         assert asked == ["crm.example.com"]
         assert there.seen == []
-        assert await post(f"http://crm.example.com:{there.port}/events", allow_local=True) == 204
+        assert await post(
+            f"http://crm.example.com:{there.port}/events", allow_local=True
+        ) == EndpointAnswer(204)
 
 
 async def test_refused_connection_is_reported() -> None:

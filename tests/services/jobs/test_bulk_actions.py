@@ -23,7 +23,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 @pytest.fixture
 def bulk_actions(world: World) -> BulkActions:
     holds = Holds(world.database, world.rules, world.finishing)
-    return BulkActions(world.database, holds)
+    return BulkActions(world.database, holds, public_base_url="https://segue.test")
 
 
 async def enroll(world: World, *people: UUID) -> list[UUID]:

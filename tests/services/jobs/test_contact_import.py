@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.platform.errors import ConflictError, InvalidFieldError
+from domain.statuses.contacts import FieldType
 from domain.statuses.jobs import JobState
 from services.jobs import jobs as jobs_module
 from storage.jobs.jobs import JobDetails, RowResult
@@ -108,6 +109,76 @@ async def test_dry_run_gives_results_and_writes_nothing(kit: SendingKit) -> None
         "invalid",
     ]
     assert [row.code for row in real[-2:]] == ["duplicate_in_file"] * 2
+
+
+async def test_external_ids_owners_and_fields_are_read_and_merged(kit: SendingKit) -> None:
+    """A row is matched by external id, else by phone; known data changes only if asked for."""
+    for key, label, kind in (
+        ("job_title", "Job title", FieldType.TEXT),
+        ("level_2", "Größe", FieldType.NUMBER),
+        ("has_car", "", FieldType.BOOLEAN),
+    ):
+        await kit.services.fields.create(key, label, kind)
+    heading = "First name,Phone,External ID,Owner,JOB TITLE,größe,has_car,Level\n"
+    lines = (
+        "Ann,+12125550101,a,MIA@example.com,Welder,1.50,yes,x",
+        "Bo,+12125550102,b,,,,,",
+        "Cy,+12125550103,c,nobody@example.com,,high,maybe,",
+        "Di,+12125550104,a,,,,,",
+        "Ed,+12125550101,e,,,,,",
+        "Fay,+12125550106,f,,,,,",
+    )
+    job = await upload(kit, heading + "".join(f"{line}\n" for line in lines))
+    assert job.about["ignored_columns"] == ["Level"]
+    await kit.services.jobs.run_chunk(job.id)
+    found, _ = await kit.services.jobs.results(job.id)
+    assert [row.code for row in found] == [
+        *("created", "created", "invalid", "duplicate_in_file", "duplicate_in_file", "created")
+    ]
+    assert {(one["field"], one["code"]) for one in found[2].detail["errors"]} == {
+        ("fields.level_2", "invalid_value"),
+        ("fields.has_car", "invalid_value"),
+        ("owner", "unknown_user"),
+    }
+    [ann, bo, _] = await kit.world.rows("SELECT * FROM contacts ORDER BY phone")
+    assert ann.fields == {"job_title": "Welder", "level_2": 1.5, "has_car": True}
+    assert (ann.external_id, ann.owner_id, bo.fields) == ("a", kit.world.user_id, {})
+
+    again = "first_name,phone,external_id,job_title\n" + "".join(
+        f"{line}\n"
+        for line in (
+            "Fay,+12125550102,f,",
+            "Anna,+12125550177,a,",
+            "Bo,+12125550102,,Driver",
+            "Bo,+12125550102,x,Driver",
+        )
+    )
+    for how, codes in (
+        ({}, ["exists", "exists"]),
+        ({"update_existing": True, "dry_run": True}, ["changed", "changed"]),
+        ({"update_existing": True}, ["changed", "changed"]),
+        ({"update_existing": True}, ["unchanged", "unchanged"]),
+    ):
+        rows = await import_contacts(kit, again, **how)
+        assert [row.code for row in rows] == ["invalid", *codes, "duplicate_in_file"], how
+        kept = [
+            (one.first_name, one.phone)
+            for one in await kit.world.rows(
+                "SELECT first_name, phone FROM contacts ORDER BY external_id"
+            )
+        ]
+        is_done = how == {"update_existing": True}
+        assert kept[0] == (("Anna", "+12125550177") if is_done else ("Ann", "+12125550101")), how
+    assert [one["code"] for one in rows[0].detail["errors"]] == ["phone_taken"]
+    [anna, bo, _] = await kit.world.rows("SELECT * FROM contacts ORDER BY external_id")
+    assert anna.fields == ann.fields
+    assert bo.fields == {"job_title": "Driver"}
+
+    exported = [piece async for piece in await kit.services.exporting.contacts(kit.world.user_id)]
+    job = await upload(kit, b"".join(exported).decode(), update_existing=True)
+    assert job.about["ignored_columns"] == []
+    await kit.services.jobs.run_chunk(job.id)
+    assert (await kit.services.jobs.get(job.id)).counts == {"unchanged": 3}
 
 
 async def test_import_adds_all_contacts_to_the_group(kit: SendingKit) -> None:

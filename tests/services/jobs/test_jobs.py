@@ -385,8 +385,9 @@ async def test_rows_released_while_a_job_fails_get_a_result(
 
 async def test_chunk_wakes_an_endpoint_once(kit: SendingKit) -> None:
     await kit.world.run(
-        "INSERT INTO event_endpoints (id, url, description, secret, types, created_by)"
-        " VALUES (gen_random_uuid(), 'https://x.example', '', 'x', '[]', :by)",
+        "INSERT INTO event_endpoints (id, url, description, secret, types, created_by) VALUES"
+        " (gen_random_uuid(), 'https://x.example', '', 'x', to_jsonb(CAST(:of AS text[])), :by)",
+        of=["enrollment.finished"],
         by=kit.world.user_id,
     )
     sequence_id, ids = await enroll_many(kit, 5)

@@ -8,10 +8,11 @@ import pytest
 
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.paging import Position
-from domain.statuses.messaging import Direction, MessageStatus
-from storage.messaging.conversations import ConversationFilter
+from domain.statuses.messaging import ConversationState, Direction, MessageStatus
 from tests.kits.conversation_list import add_contact, listed_names, receive_text
 from tests.kits.sending import SendingKit
+
+NEEDS_REPLY = ConversationState.NEEDS_REPLY
 
 
 async def test_contacts_are_listed_by_their_last_text(kit: SendingKit) -> None:
@@ -26,7 +27,7 @@ async def test_contacts_are_listed_by_their_last_text(kit: SendingKit) -> None:
     await kit.send(await kit.enroll(sequence, bob))
     assert await listed_names(kit) == ["Bob", "Ada"]
     await kit.text_back(ada_there, f"Yes\n{'please ' * 40}")
-    page = await kit.services.conversations.page()
+    page = await kit.services.inbox.page()
     first, second = page.items
     assert (first.contact.id, first.direction, first.unanswered) == (ada, Direction.INBOUND, True)
     assert first.snippet.startswith("Yes please please")
@@ -50,11 +51,11 @@ async def test_filters_and_search(kit: SendingKit) -> None:
         await add_contact(kit, name, phone)
         await receive_text(kit, phone, body)
     assert await listed_names(kit) == ["Dee", "Cid", "Bob", "Ada"]
-    assert await listed_names(kit, ConversationFilter.UNANSWERED) == ["Dee", "Ada"]
-    assert await listed_names(kit, ConversationFilter.OPTED_OUT) == ["Bob"]
+    assert await listed_names(kit, NEEDS_REPLY) == ["Dee", "Ada"]
+    assert await listed_names(kit, opted_out=True) == ["Bob"]
     assert await listed_names(kit, search="dE") == ["Dee"]
     assert await listed_names(kit, search="212 555") == ["Cid", "Bob", "Ada"]
-    assert await listed_names(kit, ConversationFilter.UNANSWERED, "212") == ["Ada"]
+    assert await listed_names(kit, NEEDS_REPLY, search="212") == ["Ada"]
     with pytest.raises(InvalidFieldError):
         await listed_names(kit, search="a\0b")
 
@@ -68,7 +69,7 @@ async def test_pages_hold_everyone_once(kit: SendingKit) -> None:
     walked: list[str] = []
     after: Position | None = None
     while True:
-        page = await kit.services.conversations.page(after=after, limit=2)
+        page = await kit.services.inbox.page(after=after, limit=2)
         walked += [line.contact.name for line in page.items]
         after = page.next
         if after is None:
@@ -169,7 +170,7 @@ async def test_a_reply_is_sent_once_without_an_enrollment(kit: SendingKit) -> No
     shown = await kit.services.conversations.get(contact_id)
     assert [one.body for one in shown.texts] == ["Hello?", "Hi Ada!"]
     assert shown.texts[1].origin is None
-    assert await listed_names(kit, ConversationFilter.UNANSWERED) == []
+    assert await listed_names(kit, NEEDS_REPLY) == []
     [entry] = await kit.world.rows(
         "SELECT subject_id FROM audit_log WHERE action = 'contact.send_message'"
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.enrollments.faults import Fault
+from domain.platform.moments import written
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
@@ -139,7 +140,7 @@ async def test_a_text_that_is_tried_again_says_why_and_when(
     assert line.next_send_at == shown.next_send_at is not None
     [failure] = await failures(kit, enrollment)
     assert failure.error == Fault.of(30003)
-    assert failure.detail["again_at"] == shown.next_send_at.astimezone(UTC).isoformat()
+    assert failure.detail["again_at"] == written(shown.next_send_at)
     [retry] = [one for one in shown.steps[0].reasons if one.code == "retry"]
     assert "not delivered" in retry.text
     assert retry.detail["error_code"] == 30003

@@ -15,10 +15,11 @@ from domain.messaging.ports import Accepted
 from domain.platform.errors import ConflictError, NotFoundError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.messaging import MessageStatus, TextKind
+from domain.statuses.messaging import ConversationState, MessageStatus, TextKind
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from services.enrollments.pausing import Pausing
 from services.messaging.conversations import Conversations
+from services.messaging.inbox import Inbox
 from services.messaging.text_kinds import TextKinds
 from services.suppression.reviews import Reviews
 from storage.messaging.conversations import ConversationFilter
@@ -40,6 +41,7 @@ STOPPED = EnrollmentStatus.FINISHED_STOPPED
 LIKED = "Liked \N{LEFT DOUBLE QUOTATION MARK}Text 1\N{RIGHT DOUBLE QUOTATION MARK}"
 DRIVING = "I'm driving with Driving Focus turned on. I'll see your message when I get there."
 ANY = CountsAsReply.ANY
+NEEDS_REPLY = ConversationFilter(states=[ConversationState.NEEDS_REPLY])
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ async def correct(talk: Talk, message_id: UUID, kind: TextKind = TextKind.HUMAN)
 
 
 async def unanswered(talk: Talk) -> list[UUID]:
-    page = await Conversations(talk.database).page(only=ConversationFilter.UNANSWERED)
+    page = await Inbox(talk.database).page(NEEDS_REPLY)
     return [one.contact.id for one in page.items]
 
 
@@ -157,7 +159,7 @@ async def test_marks_are_shown_on_the_text_reacted_to(talk: Talk) -> None:
         LIKED.replace("Liked", "Removed a like from"),
     ):
         await talk.text(person, body)
-    conversations = Conversations(talk.database)
+    conversations = Conversations(talk.database, public_base_url="https://segue.test")
     shown = await conversations.get(person.contact_id)
     assert [list(text.marks) for text in shown.texts] == [["\N{HEAVY BLACK HEART}"], [], [], []]
     earlier = await conversations.get(person.contact_id, limit=3)
@@ -213,6 +215,55 @@ async def test_corrected_text_that_counted_already_counts_no_second_time(talk: T
     for text in await talk.received(person.phone):
         await correct(talk, text.id)
     assert (await talk.row(person)).paused_at is None
+
+
+async def test_correction_counts_where_any_text_counts_only_since(talk: Talk) -> None:
+    """The text was one sequence's reply; the other's rule was another one when it came."""
+    person = await talk.texted(on_reply=PAUSE, counts_as_reply=ANY)
+    other = await talk.person(like=person, on_reply=PAUSE)
+    await talk.send(other)
+    await talk.text(person, LIKED)
+    assert (await talk.row(person)).paused_reason == "replied"
+    assert (await talk.row(other)).paused_at is None
+    await talk.run(
+        "UPDATE sequences SET counts_as_reply = 'any' WHERE id ="
+        " (SELECT sequence_id FROM enrollments WHERE id = :id)",
+        id=other.enrollment_id,
+    )
+    await Pausing(talk.database, talk.rules).resume([person.enrollment_id], talk.user_id)
+    [text] = await talk.received(person.phone)
+    await correct(talk, text.id)
+    assert (await talk.row(person)).paused_at is None
+    assert (await talk.row(other)).paused_reason == "replied"
+    [told] = await talk.rows("SELECT data FROM events WHERE type = 'message.kind_changed'")
+    assert told.data["enrollment_ids"] == [str(other.enrollment_id)]
+    assert (told.data["was"], told.data["kind"]) == ("reaction", "human")
+
+
+async def test_correction_long_afterwards_is_a_late_reply_from_the_end_on(talk: Talk) -> None:
+    person = await talk.texted(2, reply_window_seconds=0)
+    await talk.text(person, DRIVING)
+    [text] = await talk.received(person.phone)
+    await talk.ledger.close_enrollment(person.enrollment_id)
+    for table, column, key in (
+        ("enrollments", "ended_at", "contact_id"),
+        ("enrollments", "last_message_at", "contact_id"),
+        ("messages", "occurred_at", "contact_id"),
+        ("attempts", "started_at", "message_id"),
+    ):
+        of = "SELECT id FROM messages WHERE contact_id = :id" if table == "attempts" else ":id"
+        await talk.run(
+            f"UPDATE {table} SET {column} = {column} - interval '90 days' WHERE {key} IN ({of})",  # noqa: S608
+            id=person.contact_id,
+        )
+    await correct(talk, text.id)
+    row = await talk.row(person)
+    assert (row.status, row.replied_late_at) == (NO_RESPONSE, row.ended_at)
+    [told] = await talk.rows(
+        "SELECT data FROM events WHERE type = 'enrollment.replied_late' AND subject_id = :id",
+        id=person.enrollment_id,
+    )
+    assert told.data["replied_late_at"] == told.data["ended_at"]
 
 
 async def test_human_text_stays_human(talk: Talk) -> None:

@@ -136,10 +136,10 @@ async def test_text_received_while_its_number_is_imported_is_the_contacts(kit: S
         await importing.flush()
         await made_known(importing, [ADA])
         await receive_text(kit, ADA, "Hi")
-    assert (await kit.services.conversations.page()).items == []
+    assert (await kit.services.inbox.page()).items == []
     await kit.services.sweep.sweep()
     assert await unknown(kit) == []
-    [talk] = (await kit.services.conversations.page()).items
+    [talk] = (await kit.services.inbox.page()).items
     assert (talk.contact.id, talk.snippet) == (contact_id, "Hi")
 
 

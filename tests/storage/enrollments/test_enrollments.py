@@ -220,7 +220,7 @@ async def test_undelivered_text_counts_again_once_its_recipient_texts(
         at=LATER,
     )
 
-    await world.write(enrollments.recount_steps_of, [phone])
+    await world.write(replies.recount_steps_of, [phone])
 
     assert (await world.row(one)).step == 1
     assert (await world.row(other)).step == 3

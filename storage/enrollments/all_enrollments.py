@@ -1,0 +1,101 @@
+"""The list of enrollments in whatever sequences."""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlmodel import col
+
+from domain.platform.names import Named
+from domain.platform.paging import Position
+from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import SequenceState
+from storage.enrollments import step_outcomes
+from storage.enrollments.enrollment_list import (
+    CONTACT_COLUMNS,
+    MISSING_FIELDS,
+    PAUSED_REASON,
+    EnrollmentOfContact,
+)
+from storage.platform.database import Transaction
+from storage.platform.rows import columns_of, paged
+from storage.tables.access import User
+from storage.tables.contacts import Contact
+from storage.tables.enrollments import Enrollment, EnrollmentSearch
+from storage.tables.sequences import Sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrollmentAnywhere(EnrollmentOfContact):
+    """An enrollment with its contact and its sequence."""
+
+    sequence_id: UUID
+    sequence_name: str
+    sequence_state: SequenceState
+    ended_at: datetime | None
+
+    @property
+    def enrollment_id(self) -> UUID:
+        """The id, under the name that lists have for it."""
+        return self.id
+
+    @property
+    def sequence(self) -> Named:
+        """The sequence in short."""
+        return Named(self.sequence_id, self.sequence_name)
+
+
+async def page(
+    tx: Transaction,
+    *,
+    contact_ids: Many[UUID],
+    sequence_ids: Many[UUID],
+    statuses: Many[EnrollmentStatus],
+    after: Position | None,
+    limit: int,
+) -> list[EnrollmentAnywhere]:
+    """List the enrollments of any of these contacts, sequences and statuses, the latest first.
+
+    What is empty does not matter. The order is that of ``enrollment_search``: sending texts does
+    not write its indexes.
+    """
+    query: Select[*tuple[Any, ...]] = (
+        select(
+            *columns_of(
+                EnrollmentAnywhere,
+                Enrollment,
+                **CONTACT_COLUMNS,
+                enrolled_by_id=col(Enrollment.enrolled_by),
+                enrolled_by_name=col(User.name),
+                paused_reason=PAUSED_REASON,
+                missing_fields=MISSING_FIELDS,
+                failing_code=step_outcomes.failing_code(),
+                sequence_name=col(Sequence.name),
+                sequence_state=col(Sequence.state),
+            )
+        )
+        .select_from(EnrollmentSearch)
+        .join(Enrollment, col(Enrollment.id) == col(EnrollmentSearch.enrollment_id))
+        .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
+        .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
+        .join(User, col(User.id) == col(Enrollment.enrolled_by))
+    )
+    if contact_ids:
+        query = query.where(col(EnrollmentSearch.contact_id).in_(contact_ids))
+    if sequence_ids:
+        query = query.where(col(EnrollmentSearch.sequence_id).in_(sequence_ids))
+    if statuses:
+        query = query.where(col(Enrollment.status).in_(statuses))
+    key, row_id = col(EnrollmentSearch.enrolled_at), col(EnrollmentSearch.enrollment_id)
+    query = paged(query, key, row_id, after, down=True)
+    return await tx.rows(EnrollmentAnywhere, query.limit(limit))
+
+
+async def ids_of_contact(tx: Transaction, contact_id: UUID) -> dict[UUID, EnrollmentStatus]:
+    """Read a contact's enrollments with their statuses."""
+    sql = "SELECT id, status FROM enrollments WHERE contact_id = :id ORDER BY enrolled_at, id"
+    rows = await tx.run(sql, id=contact_id)
+    return {row.id: EnrollmentStatus(row.status) for row in rows}

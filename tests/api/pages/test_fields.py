@@ -1,0 +1,105 @@
+"""Fields on the pages: managed in the settings, shown and edited on contacts, filtered by."""
+
+from api.examples import CONTACT, FIELD, IDS
+from domain.statuses.access import Role
+from services.factory import Services
+from tests.api.pages.conftest import HTMX, Browse
+
+CSV = "First name,Mobile,Job title,Shoe\nAnn,+12125550101,Driver,44\nDi,+12125550104,,\n"
+
+
+async def test_fields_are_added_renamed_and_deleted_in_the_settings(
+    there: dict[str, str], browse: Browse
+) -> None:
+    member, admin = await browse(Role.MEMBER), await browse(Role.ADMIN)
+    path = "/settings/fields"
+    assert "Add a field" in (await member.get(f"{path}/new", headers=HTMX)).text
+    start = {"label": "Starts", "key": "start_date", "type": "date"}
+    made = await member.post(path, data=start, headers=HTMX)
+    assert "Starts is added" in made.text
+    for change, words in (
+        ({"key": "start_date"}, "there is a field with this key"),
+        ({"key": "Start"}, "is no valid key"),
+        ({"type": "list"}, "must be one of"),
+    ):
+        refused = await member.post(path, data={**start, **change}, headers=HTMX)
+        assert words.lower() in refused.text.lower(), change
+    own = f"{path}/{there[FIELD]}"
+    assert "Job title" in (await member.get(f"{own}/edit", headers=HTMX)).text
+    assert (
+        "Position is saved"
+        in (await member.post(own, data={"label": "Position"}, headers=HTMX)).text
+    )
+    assert (await member.post(f"{own}/delete", headers=HTMX)).status_code == 403
+    assert "Delete Position?" in (await admin.get(f"{own}/delete", headers=HTMX)).text
+    assert "Position is deleted" in (await admin.post(f"{own}/delete", headers=HTMX)).text
+    listed = (await admin.get(path)).text
+    assert "start_date" in listed
+    assert "Position" not in listed
+
+
+async def test_contact_shows_and_edits_its_fields(there: dict[str, str], browse: Browse) -> None:
+    member = await browse(Role.MEMBER)
+    for key, kind in (("start_date", "date"), ("has_car", "boolean"), ("level", "number")):
+        await member.post(
+            "/settings/fields", data={"label": key, "key": key, "type": kind}, headers=HTMX
+        )
+    path = f"/contacts/{there[CONTACT]}"
+    form = await member.get(f"{path}/edit")
+    assert 'name="field.job_title" value="Nurse"' in form.text
+    assert 'value="crm-4711"' in form.text
+    data = {
+        "first_name": "Ann",
+        "last_name": "Lee",
+        "phone": "+12125550101",
+        "external_id": "crm-1",
+        "owner_id": "",
+        "field.job_title": "",
+        "field.start_date": "2026-12-01",
+        "field.has_car": "false",
+        "field.level": "high",
+    }
+    refused = await member.post(f"{path}/edit", data=data)
+    assert refused.status_code == 422
+    assert "level is not a number" in refused.text
+    saved = await member.post(f"{path}/edit", data={**data, "field.level": "4.50"})
+    assert saved.status_code == 303, saved.text
+    shown = (await member.get(path)).text
+    for words in ("crm-1", "Tue 1 Dec 2026", '<dd class="is-wrapped">No</dd>', ">4.5<"):
+        assert words in shown, words
+    assert "Nurse" not in shown
+
+    for query, found in (("field.level=4.5", True), ("field.has_car=true", False)):
+        for listed in (
+            await member.get(f"/contacts?{query}"),
+            await member.get(f"/sequences/{there[IDS['sequence_id']]}/contacts?{query}"),
+        ):
+            assert ("Ann Lee" in listed.text) is found, query
+            assert "Cy Lee" not in listed.text
+    new = {"first_name": "Di", "phone": "+12125550104", "field.level": "1"}
+    assert (await member.post("/contacts/new", data=new)).status_code == 303
+
+
+async def test_import_recognizes_fields_by_label(
+    there: dict[str, str], browse: Browse, services: Services
+) -> None:
+    member = await browse(Role.MEMBER)
+    for mode in ("check", "import"):
+        started = await member.post(
+            "/contacts/import",
+            data={"mode": mode, "update_existing": "true"},
+            files={"file": ("people.csv", CSV, "text/csv")},
+            headers=HTMX,
+        )
+        assert started.status_code == 200
+        async with services.database.transaction() as tx:
+            sql = "SELECT id FROM jobs ORDER BY created_at DESC LIMIT 1"
+            [job_id] = await tx.column(sql)
+        await services.jobs.run_chunk(job_id)
+        result = (await member.get(f"/contacts/import/{job_id}", headers=HTMX)).text
+        assert "Shoe" in result
+        assert "Job title" not in result
+        words = "will be updated" if mode == "check" else "were updated"
+        assert f"<strong>1</strong> {words}" in result
+    shown = (await member.get(f"/contacts/{there[CONTACT]}")).text
+    assert "Driver" in shown

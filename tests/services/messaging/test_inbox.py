@@ -1,0 +1,116 @@
+"""The inbox: whose conversations are, which need a reply, which are done."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.statuses.messaging import ConversationState
+from tests.kits.conversation_list import add_contact, listed_names, receive_text
+from tests.kits.sending import SendingKit
+
+NEEDS_REPLY, OPEN, DONE = ConversationState
+ADA = "+12125550101"
+LIKED = "Liked \N{LEFT DOUBLE QUOTATION MARK}Hi\N{RIGHT DOUBLE QUOTATION MARK}"
+
+
+async def user(kit: SendingKit, name: str) -> UUID:
+    user_id = uuid4()
+    await kit.world.run(
+        "INSERT INTO users (id, email, name, role) VALUES (:id, :email, :name, 'member')",
+        id=user_id,
+        email=f"{name}@example.com",
+        name=name,
+    )
+    return user_id
+
+
+async def test_conversation_is_done_until_the_contact_writes_again(kit: SendingKit) -> None:
+    ada = await add_contact(kit, "Ada", ADA)
+    inbox, conversations = kit.services.inbox, kit.services.conversations
+
+    async def change(state: ConversationState) -> ConversationState:
+        return (await inbox.change(ada, {"state": state})).state
+
+    async def state() -> ConversationState:
+        [listed] = (await inbox.page()).items
+        found = await inbox.get(ada)
+        assert (found.state, found.contact.id) == (listed.state, ada)
+        assert await listed_names(kit, found.state) == ["Ada"]
+        assert not await listed_names(kit, *(set(ConversationState) - {found.state}))
+        needing = await inbox.count_needing_reply(kit.world.user_id, most=10)
+        assert needing == (found.state is NEEDS_REPLY)
+        return found.state
+
+    assert (await inbox.get(ada)).last_message is None
+    enrollment = await kit.enroll(await kit.sequence("Hi", "Still there?"), ada)
+    await kit.send(enrollment)
+    assert await state() is OPEN
+    await receive_text(kit, ADA, "Who is this?")
+    assert await state() is NEEDS_REPLY
+    assert await change(DONE) is await state() is DONE
+    assert await change(DONE) is DONE
+    await receive_text(kit, ADA, LIKED)
+    await receive_text(kit, ADA, "HELP")
+    assert await state() is DONE
+    assert await change(OPEN) is await state() is OPEN  # HELP was the last word
+    await receive_text(kit, ADA, "Hello?")
+    assert await change(DONE) is DONE
+    await receive_text(kit, ADA, "Anybody there?")
+    assert await state() is NEEDS_REPLY
+
+    # A text that was not said yet, or never will be, is no answer.
+    later = await conversations.reply(
+        uuid4(), ada, "Tomorrow", kit.world.user_id, send_at=datetime.now(UTC) + timedelta(days=1)
+    )
+    assert await state() is NEEDS_REPLY
+    await conversations.cancel(later)
+    assert await state() is NEEDS_REPLY
+    await conversations.reply(uuid4(), ada, "Here I am", kit.world.user_id)
+    assert await state() is OPEN
+    with pytest.raises(InvalidFieldError) as refused:
+        await inbox.change(ada, {"state": NEEDS_REPLY})
+    assert refused.value.field_code == "computed_state"
+    with pytest.raises(NotFoundError):
+        await inbox.get(uuid4())
+
+
+async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKit) -> None:
+    kim, lee = await user(kit, "Kim"), await user(kit, "Lee")
+    people = {}
+    for number, name in enumerate(("Ada", "Bob", "Cid", "Dee")):
+        phone = f"+1212555010{number + 1}"
+        people[name] = await add_contact(kit, name, phone)
+        await receive_text(kit, phone, "Hello?")
+    sequences = [await kit.sequence("Hi"), await kit.sequence("Hi")]
+    enroll = kit.services.enrolling.enroll
+    await enroll(sequences[0].id, kim, contact_ids=[people["Ada"], people["Bob"]])
+    await enroll(sequences[1].id, lee, contact_ids=[people["Bob"], people["Cid"]])
+
+    listed: Callable[..., Any] = kit.services.inbox.page
+    owners = {one.contact.name: one.owner and one.owner.name for one in (await listed()).items}
+    assert owners == {"Ada": "Kim", "Bob": "Kim", "Cid": "Lee", "Dee": None}
+    count = kit.services.inbox.count_needing_reply
+    assert await listed_names(kit, owners=[kim]) == ["Bob", "Ada"]
+    assert await listed_names(kit, owners=[kim], nobodys=True) == ["Dee", "Bob", "Ada"]
+    assert [await count(one, most=10) for one in (kim, lee)] == [3, 2]
+    assert await count(kim, most=2) == 2
+
+    change = kit.services.inbox.change
+    changed = await change(people["Ada"], {"owner_id": lee})
+    assert changed.owner is not None
+    assert (changed.owner.id, changed.state) == (lee, NEEDS_REPLY)
+    assert (await change(people["Bob"], {"owner_id": None})).owner is None
+    for nobody in (uuid4(), await user(kit, "Max")):
+        await kit.world.run("UPDATE users SET disabled_at = now() WHERE name = 'Max'")
+        with pytest.raises(InvalidFieldError) as refused:
+            await change(people["Dee"], {"owner_id": nobody})
+        assert refused.value.field_code == "unknown_user"
+    assert await listed_names(kit, nobodys=True) == ["Dee", "Bob"]
+    # Whoever is disabled answers nobody: their conversations are everybody's.
+    await kit.world.run("UPDATE users SET disabled_at = now() WHERE id = :id", id=lee)
+    assert await listed_names(kit, nobodys=True) == ["Dee", "Cid", "Bob", "Ada"]
+    assert [one.name for one in await kit.services.inbox.owners()][:1] == ["Kim"]
