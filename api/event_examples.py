@@ -36,6 +36,7 @@ _OF_FIELD: Mapping[str, Any] = {
     "keyword": None,
     "kind": "human",
     "message_id": IDS["message_id"],
+    "missing_fields": [],
     "paused_at": None,
     "probing": False,
     "received_at": _AT,

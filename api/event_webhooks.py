@@ -100,7 +100,7 @@ async def test_event_endpoint(endpoint_id: UUID, services: ServicesDep, once: On
     return await once.answer(lambda: services.event_endpoints.test(endpoint_id), repeatable=True)
 
 
-@router.post("/{endpoint_id}/replay", status_code=202, response_model=Replay)
+@router.post("/{endpoint_id}/replay", response_model=Replay)
 async def replay_events(
     endpoint_id: UUID, body: ReplayRequest, services: ServicesDep, once: OnceDep
 ) -> Response:

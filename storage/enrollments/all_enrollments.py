@@ -16,6 +16,7 @@ from domain.statuses.sequences import SequenceState
 from storage.enrollments import step_outcomes
 from storage.enrollments.enrollment_list import (
     CONTACT_COLUMNS,
+    MISSING_FIELDS,
     PAUSED_REASON,
     EnrollmentOfContact,
 )
@@ -70,6 +71,7 @@ async def page(
                 enrolled_by_id=col(Enrollment.enrolled_by),
                 enrolled_by_name=col(User.name),
                 paused_reason=PAUSED_REASON,
+                missing_fields=MISSING_FIELDS,
                 failing_code=step_outcomes.failing_code(),
                 sequence_name=col(Sequence.name),
                 sequence_state=col(Sequence.state),
