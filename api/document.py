@@ -47,6 +47,7 @@ def _build(app: FastAPI) -> _Part:
         _name_headers(operation)
     for kind, operations in document["webhooks"].items():
         for operation in operations.values():
+            operation.setdefault("security", [])  # events are signed
             _show(operation, Example(body=event(EventType(kind))))
     _add_shared(document, responses=documented.PROBLEMS, headers=documented.HEADERS)
     _open_answers(document)

@@ -142,7 +142,7 @@ EXAMPLES: Mapping[str, Example] = {
     "enrollments.enrol": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "enrollments.change_enrollment": Example(body={"variables": {"job_title": None}}),
     "enrollments.check_enrollments": Example(body={"numbers": ["+1 415 555 0123"]}),
-    "enrollments.list_enrollments": Example(query={"contact_id": CONTACT, "status": "active"}),
+    "enrollments.list_enrollments": Example(query={"contact_id": [CONTACT], "status": ["active"]}),
     "enrollments.release_enrollment": Example(body={"decision": "retry"}),
     "enrollments.list_contacts": Example(
         query={"outcome": "sent", "outcome_step": 1, "sort": "last_message_at", "live": True}
@@ -172,7 +172,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     # Texts and conversations
     "conversations.list_conversations": Example(
-        query={"state": "needs_reply", "owner": ["me", "none"], "limit": 20}
+        query={"state": ["needs_reply"], "owner": ["me", "none"], "limit": 20}
     ),
     "conversations.change_conversation": Example(body={"state": "done"}),
     "conversations.list_unknown_numbers": Example(query={"search": "415", "limit": 20}),

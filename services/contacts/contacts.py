@@ -219,7 +219,7 @@ async def clean_filter(tx: Transaction, wanted: ContactFilter, *, region: str) -
     """Check a filter: numbers, external ids and values of fields are as people write them.
 
     Raises:
-        InvalidFieldError: The search cannot match anyone; a value is invalid; ``unknown_field``.
+        InvalidFieldError: The search cannot match anyone; a value is invalid; ``undeclared_field``.
     """
     return replace(
         wanted,
@@ -236,7 +236,7 @@ async def clean_field_filter(
     """Check values to filter by: each as its field stores it. ``path`` is a prefix in errors.
 
     Raises:
-        InvalidFieldError: ``unknown_field`` or ``invalid_value``.
+        InvalidFieldError: ``undeclared_field`` or ``invalid_value``.
     """
     if not wanted:
         return {}

@@ -160,14 +160,14 @@ def field_type(key: str, types: Mapping[str, FieldType], *, path: str) -> FieldT
     """Tell the type of a field by its key.
 
     Raises:
-        InvalidFieldError: ``unknown_field``.
+        InvalidFieldError: ``undeclared_field``.
     """
     if key not in types:
         raise InvalidFieldError(
             path,
             "is no field of this workspace; take a key from GET /api/fields, or create it with"
             " POST /api/fields",
-            code="unknown_field",
+            code="undeclared_field",
         )
     return types[key]
 

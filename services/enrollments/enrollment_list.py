@@ -165,7 +165,7 @@ async def cleaned(tx: Transaction, wanted: ListFilter, *, path: str = "") -> Lis
 
     Raises:
         InvalidFieldError: The search cannot match anyone; an outcome without its step, or a step
-            without its outcome; ``unknown_field``, or no value of it.
+            without its outcome; ``undeclared_field``, or no value of it.
     """
     if (wanted.outcome is None) != (wanted.outcome_step is None):
         given, missing = ("outcome", "outcome_step")

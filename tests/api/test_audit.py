@@ -291,7 +291,7 @@ async def test_cross_site_request_is_audited(
 async def test_exceeded_limit_of_a_user_is_audited(
     admin: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def find(**_: object) -> None:
+    async def find(*_: object, **__: object) -> None:
         raise TooManyRequestsError("at most 1", timedelta(seconds=5))
 
     monkeypatch.setattr(services.contacts, "find", find)

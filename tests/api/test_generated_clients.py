@@ -64,6 +64,8 @@ def test_typescript_types_are_generated_and_the_document_has_no_lint(tmp_path: P
 
     said = run(
         *(NODE, FROM_NPM / "redocly", "lint", RECORDED, "--extends", "recommended"),
+        # An external id may hold slashes; what stands beside it is a UUID.
+        *("--skip-rule", "no-ambiguous-paths"),
         REDOCLY_TELEMETRY="off",
         REDOCLY_SUPPRESS_UPDATE_NOTICE="true",
     )

@@ -60,7 +60,7 @@ async def test_put_creates_then_changes_the_contact_with_an_external_id(
         ("3", {"phone": "+14155550125"}, 422, "blank"),
         ("3", {"first_name": "Bo", "phone": other["phone"]}, 409, "phone_taken"),
         ("2", {"phone": "+14155550123"}, 409, "phone_taken"),
-        ("2", {"external_id": "4"}, 422, "extra_forbidden"),
+        ("2", {"external_id": "4"}, 422, "unknown_field"),
         ("%20", {"first_name": "Bo"}, 422, "blank"),
     ]
     for key, body, status, code in refusals:
@@ -132,11 +132,11 @@ async def test_a_bad_row_costs_itself_alone(member: httpx.AsyncClient) -> None:
     assert wrong(found[7]) == [
         ("phone", "invalid_phone"),
         ("time_zone", "invalid_field"),
-        ("fields.x", "unknown_field"),
+        ("fields.x", "undeclared_field"),
     ]
     assert wrong(found[8]) == [("owner_id", "unknown_user")]
-    assert wrong(found[9]) == [("phone", "string_type"), ("nick_name", "extra_forbidden")]
-    assert wrong(found[10])[0][1] == "model_attributes_type"
+    assert wrong(found[9]) == [("phone", "invalid_type"), ("nick_name", "unknown_field")]
+    assert wrong(found[10])[0][1] == "invalid_type"
     assert wrong(found[11]) == [("first_name", "blank")]
     assert outcomes(found[12:13]) == ["created"]
     assert wrong(found[13]) == [("phone", "duplicate_row")]

@@ -21,7 +21,9 @@ PARAMETERS: Mapping[str, str] = {"act": "mark-finished", "number": "1", **IDS}
 UNNAMED = ("body", "file", "group_id", "mode", "new_group", "reason", "region")
 """The fields of forms that routes read without a parameter."""
 
-READ_WITHOUT_A_PARAMETER = frozenset({"count_segments", "import_contacts", "import_opt_outs"})
+READ_WITHOUT_A_PARAMETER = frozenset(
+    {"count_segments", "fill_in", "import_contacts", "import_opt_outs"}
+)
 """The routes that read such a form."""
 
 NONSENSE = (

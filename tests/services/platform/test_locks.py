@@ -14,6 +14,7 @@ from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import CanaryState, ListedMessage, Listing, SendRequest
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
+from services.messaging.unknown_numbers import made_known
 from services.sequences.sequences import SequenceChange
 from storage.contacts import contacts
 from storage.messaging import attempts, holds
@@ -208,6 +209,7 @@ async def test_import_and_creation_of_an_erased_number_do_not_deadlock(kit: Send
         importing = asyncio.create_task(import_contacts(kit, f"{HEADER}Ann,Lee,{row.phone},,\n"))
         await until_done_or_blocked(kit.world.database, importing)
         await contacts.add(tx, {"first_name": "Ann", "last_name": "Lee", "phone": row.phone})
+        await made_known(tx, [row.phone])
     [outcome] = await importing
     assert outcome.code in {"exists", "unchanged"}
     assert await kit.world.rows("SELECT 1 FROM suppressions WHERE phone = :phone", phone=row.phone)
