@@ -78,7 +78,8 @@ async def list_contacts(query: InQuery[ContactQuery], services: ServicesDep) -> 
     To follow changes, list with `sort=updated_at` to the last page and keep the latest
     `updated_at`. Next time ask for `updated_since` one minute before it: a change is dated when it
     is written and is listed when it is committed, up to a minute later. So some contacts come
-    again; they are as you know them if their `updated_at` is. Erased contacts are listed no more.
+    again; they are as you know them if their `updated_at` is, but for `opted_out`: events tell of
+    that, or `GET /api/suppressions`. Erased contacts are listed no more.
     """
     find = partial(services.contacts.find, query.wanted(), sort=query.sort)
     return await CURSORS.listing(Contact, query, find)
@@ -86,11 +87,12 @@ async def list_contacts(query: InQuery[ContactQuery], services: ServicesDep) -> 
 
 @router.post("/upsert", response_model=UpsertResults)
 async def upsert_contacts(body: ContactRows, services: ServicesDep, once: OnceDep) -> Response:
-    """Create or change up to 1,000 contacts; repeating it changes nothing.
+    """Create or change up to 1,000 contacts; repeating it changes nothing more.
 
     A row is matched by `external_id`, else by `phone`; a contact who has the phone and no external
     id gets the row's. What a row leaves out stays. Each row is judged by what was stored before
-    the call, and one that cannot be taken costs itself alone: `phone_taken` if its phone is
+    the call, so a number that passes from one contact to another takes two calls; and one that
+    cannot be taken costs itself alone: `phone_taken` if its phone is
     another contact's than its external id, or its phone's contact has another external id;
     `duplicate_row` if an earlier row is the same person.
     """

@@ -50,7 +50,8 @@ async def change_conversation(
 ) -> Conversation:
     """Give a contact an owner, or mark the conversation done until the contact writes again.
 
-    422 `unknown_user` for an owner who cannot sign in, `computed_state` for `needs_reply`.
+    422 `unknown_user` for an owner who cannot sign in, `computed_state` for `needs_reply` while the
+    last word is not theirs.
     """
     changed = await services.inbox.change(contact_id, body.as_changes())
     return Conversation.model_validate(changed)

@@ -26,7 +26,9 @@ async def list_events(query: InQuery[EventsQuery], services: ServicesDep) -> Eve
     it is known that nothing before it can still be written. 410 `event_not_kept` if `after` names
     no event that is kept.
     """
-    read = await services.event_log.read(after=query.after, types=query.type, limit=query.limit)
+    read = await services.event_log.read(
+        after=query.cursor or query.after, types=query.type, limit=query.limit
+    )
     return EventsPage(
         items=[Event.model_validate(one) for one in read.items],
         next_cursor=str(read.last_id) if read.more else None,

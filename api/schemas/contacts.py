@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from pydantic.json_schema import WithJsonSchema
 
 from api.schemas.base import _AN_ID, Omissible, PhoneText, Schema, limits
-from domain.contacts.fields import KEY_PATTERN, MAX_FIELDS
+from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS
 from domain.statuses.contacts import FieldType, LineType
 from services.contacts import groups
 from services.contacts.contacts import UPSERTED_AT_ONCE
@@ -26,6 +26,7 @@ ZoneName = Annotated[
 
 ExternalId = Annotated[
     str,
+    limits(minLength=1, maxLength=EXTERNAL_ID_LENGTH),
     Field(
         max_length=EXTERNAL_ID_LENGTH * 2,
         description=("The person's id in your own system: 1 to 200 printable characters, unique."),
@@ -41,6 +42,7 @@ FieldValue = Annotated[
 
 FieldValues = Annotated[
     dict[str, FieldValue],
+    limits(maxProperties=MAX_FIELDS),
     Field(
         max_length=MAX_FIELDS * 2,
         description=(
@@ -158,16 +160,18 @@ class Contact(Schema):
     updated_at: datetime
 
 
-Label = Annotated[str, Field(max_length=LABEL_LENGTH * 2, examples=["Job title"])]
+Label = Annotated[
+    str,
+    limits(maxLength=LABEL_LENGTH),
+    Field(max_length=LABEL_LENGTH * 2, examples=["Job title"]),
+]
 
 
 class NewField(Schema):
     """A field of contacts to create."""
 
-    key: str = Field(
-        max_length=200,
-        description=f"Matches `{KEY_PATTERN}`; never changes.",
-        examples=["job_title"],
+    key: Annotated[str, limits(maxLength=KEY_LENGTH, pattern=f"^{KEY_PATTERN}$")] = Field(
+        max_length=200, description="Never changes.", examples=["job_title"]
     )
     label: Label = Field(default="", description="How people read it; the key if left out.")
     type: FieldType = Field(description="Never changes.")

@@ -83,7 +83,14 @@ class NewEnrollments(Schema):
         | None
     ) = None
     """1 to 10,000 contacts; duplicates count once."""
-    contacts: list[ContactToEnroll] | None = Field(default=None, max_length=_IDS_MOST)
+    contacts: (
+        Annotated[
+            list[ContactToEnroll],
+            Field(max_length=_IDS_MOST),
+            limits(minItems=1, maxItems=MAX_CONTACTS),
+        ]
+        | None
+    ) = None
     """1 to 10,000 contacts, each once, with variables of their own."""
     group_id: UUID | None = None
     """All its members; more than 10,000 only with `Prefer: respond-async`."""

@@ -298,6 +298,8 @@ class EventsQuery(FilterQuery):
 
     after: UUID | None = None
     """The id of an event; those behind it are given. Without it, all that are kept."""
+    cursor: UUID | None = None
+    """The same, as other lists call it."""
     limit: int = Field(default=50, ge=1, le=200, description="Most items of a page.")
     type: list[EventType] = Field(
         default_factory=list, max_length=len(EventType), description="Only of these types."

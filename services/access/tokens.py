@@ -11,6 +11,7 @@ from domain.access.limits import TOKEN_LIFETIME
 from domain.platform import names
 from domain.platform.errors import InvalidFieldError, required
 from domain.platform.filling import filled
+from domain.platform.moments import written
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.access import TokenScope
 from services.access.own_password import OwnPassword
@@ -191,7 +192,7 @@ class Tokens:
                 [row.id],
                 of=str(user_id),
                 scopes=" ".join(scopes),
-                expires_at=expires_at.isoformat() if expires_at else None,
+                expires_at=written(expires_at) if expires_at else None,
             )
         return NewToken(token, TokenDetails.of(row))
 
@@ -214,7 +215,7 @@ def _require_within(caller: Caller, fields: _Checked) -> None:
     if until is not None and (fields.expires_at is None or fields.expires_at > until):
         raise InvalidFieldError(
             "expires_at",
-            f"goes beyond the token you use; give {until.isoformat()} or an earlier moment",
+            f"goes beyond the token you use; give {written(until)} or an earlier moment",
             code="exceeds_token",
         )
 

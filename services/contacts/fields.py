@@ -91,8 +91,8 @@ class Fields:
 
         Raises:
             NotFoundError: There is no such field.
-            ConflictError: ``field_in_use``: a current step of a sequence that is not archived names
-                it.
+            ConflictError: ``field_in_use``: a step of a sequence that is not archived names it, a
+                current one or one that is still to be sent to somebody.
         """
         async with self._database.transaction() as tx:
             await lock_fields(tx)
@@ -102,7 +102,8 @@ class Fields:
                 raise ConflictError(
                     "field_in_use",
                     f"texts of these sequences contain {{{{{field.key}}}}}: {', '.join(users)};"
-                    " take it out of their steps, or archive them",
+                    " take it out of their steps, and wait for those who are in earlier steps, or"
+                    " archive them",
                     sequences=len(users),
                 )
             cleared = await fields.remove(tx, field_id, field.key)

@@ -19,6 +19,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceState
 from services.contacts.groups import require_group
+from services.contacts.values import clean_external_id
 from services.platform import audit, rate_limits
 from storage.enrollments import enrolling as rows
 from storage.enrollments import enrollments
@@ -323,8 +324,8 @@ async def chosen(
         await sequences.find(tx, sequence_id, counted=False), "sequence", sequence_id
     )
     used = keys_in(*(step.body for step in sequence.steps))
-    external = [one.external_id for one in contacts if one.external_id is not None]
-    known = await rows.ids_by_external_id(tx, external) if external else {}
+    external = _external_ids(contacts)
+    known = await rows.ids_by_external_id(tx, list(external.values())) if external else {}
     problems = Problems()
     found: list[Chosen] = []
     first: dict[UUID | str, int] = {}
@@ -335,8 +336,8 @@ async def chosen(
         if (one.id is None) == (one.external_id is None):
             problems.add(path, "must have either id or external_id", code="one_of_two")
             continue
-        contact_id = one.id if one.id is not None else known.get(one.external_id or "")
-        earlier = first.setdefault(contact_id or one.external_id or "", index)
+        contact_id = one.id if one.id is not None else known.get(external[index])
+        earlier = first.setdefault(contact_id or external[index], index)
         if earlier != index:
             problems.add(
                 path,
@@ -348,6 +349,25 @@ async def chosen(
             given = checked_variables(one.variables, field=f"{path}.variables", used=used)
             values = {key: value for key, value in given.items() if value is not None}
             found.append(Chosen(contact_id, one.external_id, values))
+    problems.raise_any()
+    return found
+
+
+def _external_ids(contacts: Many[ContactAsked]) -> dict[int, str]:
+    """Write external ids as contacts have them, by their place.
+
+    Raises:
+        InvalidRequestError: The first that no contact can have.
+    """
+    problems = Problems()
+    found: dict[int, str] = {}
+    for index, one in enumerate(contacts):
+        if one.external_id is not None:
+            with problems.collect():
+                path = f"contacts.{index}.external_id"
+                found[index] = clean_external_id(one.external_id, field=path)
+            if index >= len(found) + _WRONG_ROWS_MOST:
+                break
     problems.raise_any()
     return found
 

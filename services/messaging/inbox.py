@@ -131,12 +131,12 @@ class Inbox:
     async def change(self, contact_id: UUID, change: ConversationChange) -> ConversationDetails:
         """Change the owner of a contact, or whether their conversation is done.
 
-        ``done`` holds until the contact writes again; ``open`` takes it back. Then it needs a reply
-        if the last word is theirs, as that is not for a person to say.
+        ``done`` holds until the contact writes again; ``open`` takes it back, and so does
+        ``needs_reply``. Then it needs a reply if the last word is theirs.
 
         Raises:
             NotFoundError: There is no such contact.
-            InvalidFieldError: ``unknown_user``; ``computed_state`` for ``needs_reply``.
+            InvalidFieldError: ``unknown_user``; ``computed_state``: it needs no reply.
         """
         async with self._database.transaction() as tx:
             required(await contacts.get(tx, contact_id, lock=True), "contact", contact_id)
@@ -178,15 +178,16 @@ async def _set_state(tx: Transaction, contact_id: UUID, state: ConversationState
         case ConversationState.DONE:
             if await conversations.set_done(tx, contact_id):
                 await audit.record(tx, "contact.close_conversation", "contact", [contact_id])
-        case ConversationState.OPEN:
+        case ConversationState.OPEN | ConversationState.NEEDS_REPLY:
             if await conversations.reopen(tx, contact_id):
                 await audit.record(tx, "contact.reopen_conversation", "contact", [contact_id])
-        case ConversationState.NEEDS_REPLY:
-            raise InvalidFieldError(
-                "state",
-                "needs_reply follows from who wrote last; send open to take back that it is done",
-                code="computed_state",
-            )
+            is_now = (await _details(tx, contact_id)).state
+            if state is ConversationState.NEEDS_REPLY and is_now is not state:
+                raise InvalidFieldError(
+                    "state",
+                    "needs_reply follows from who wrote last, and that was not they; send open",
+                    code="computed_state",
+                )
 
 
 async def _details(tx: Transaction, contact_id: UUID) -> ConversationDetails:

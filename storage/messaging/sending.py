@@ -323,7 +323,7 @@ def _new_attempt(message_id: UUID, last: LastAttempt | None, call_before: timede
 async def set_line_type(tx: Transaction, contact_id: UUID, line_type: LineType) -> None:
     """Note what kind of line a contact's number is, unless that is known."""
     sql = """
-        UPDATE contacts SET line_type = :line_type
+        UPDATE contacts SET line_type = :line_type, updated_at = clock_timestamp()
         WHERE id = :id AND (line_type IS NULL OR line_type = 'unknown')
     """
     if await tx.count(sql, id=contact_id, line_type=line_type):

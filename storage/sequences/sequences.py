@@ -244,17 +244,23 @@ def _sequences() -> Select[Any]:
 
 
 async def names_with_merge_field(tx: Transaction, name: str) -> list[str]:
-    """List, by name, the sequences that are not archived and have ``{{name}}`` in a current step.
+    """List, by name, the sequences that are not archived and have ``{{name}}`` in a step.
 
-    ``name`` is of small letters, digits and ``_``.
+    That is a step of the current version, or of one that somebody is active in. ``name`` is of
+    small letters, digits and ``_``.
     """
     sql = r"""
         SELECT q.name FROM sequences q
         WHERE q.state <> 'archived' AND EXISTS (
-            SELECT FROM steps t WHERE t.version_id = (
-                SELECT v.id FROM sequence_versions v WHERE v.sequence_id = q.id
-                ORDER BY v.number DESC LIMIT 1
-            ) AND t.body ~ ('\{\{\s*' || :name || '\s*[|:}]')
+            SELECT FROM steps t JOIN sequence_versions v ON v.id = t.version_id
+            WHERE v.sequence_id = q.id AND t.body ~ ('\{\{\s*' || :name || '\s*[|:}]') AND (
+                NOT EXISTS (
+                    SELECT FROM sequence_versions later
+                    WHERE later.sequence_id = q.id AND later.number > v.number
+                ) OR EXISTS (
+                    SELECT FROM enrollments e WHERE e.version_id = v.id AND e.status = 'active'
+                )
+            )
         )
         ORDER BY lower(q.name), q.id
     """

@@ -138,6 +138,14 @@ async def name_suppressions(tx: Transaction, phones: Mapping[str, str]) -> int:
     return await tx.count(sql, hashes=list(phones), phones=list(phones.values()))
 
 
+_WITHOUT_EXTERNAL_ID = """(
+    SELECT coalesce(jsonb_agg(CASE
+        WHEN one ->> 'contact_id' = CAST(CAST(:id AS uuid) AS text) THEN one - 'external_id'
+        ELSE one END ORDER BY place), '[]')
+    FROM jsonb_array_elements(k.answer -> '{}') WITH ORDINALITY AS listed(one, place)
+)"""
+"""SQL: the rows of an answer, in their order; the contact's own says no external id."""
+
 _DELETIONS = (
     "UPDATE suppressions SET message_id = NULL WHERE message_id = ANY(:messages)",
     "UPDATE suppressions SET lifted_message_id = NULL WHERE lifted_message_id = ANY(:messages)",
@@ -163,6 +171,18 @@ _DELETIONS = (
     "DELETE FROM reviews WHERE message_id = ANY(:messages)",
     "DELETE FROM messages WHERE id = ANY(:messages)",
     "DELETE FROM group_members WHERE contact_id = :id",
+    f"""
+    UPDATE idempotency_keys k SET answer = k.answer || jsonb_build_object(
+        'enrolled', {_WITHOUT_EXTERNAL_ID.format("enrolled")},
+        'skipped', {_WITHOUT_EXTERNAL_ID.format("skipped")}
+    )
+    WHERE jsonb_exists(k.answer, 'enrolled')
+    AND strpos(CAST(k.answer AS text), CAST(CAST(:id AS uuid) AS text)) > 0
+    """,  # noqa: S608 - built from constants
+    """
+    UPDATE job_rows r SET detail = r.detail - 'external_id' FROM contacts c
+    WHERE c.id = :id AND r.detail ->> 'external_id' = c.external_id
+    """,
     "DELETE FROM former_phones WHERE contact_id = :id",
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)

@@ -98,6 +98,25 @@ async def test_whoever_is_enrolled_wrongly_is_named_and_nobody_is_enrolled(
     assert page["items"] == []
 
 
+async def test_external_id_is_read_as_written_elsewhere_and_erased_with_the_contact(
+    admin: httpx.AsyncClient, world: World
+) -> None:
+    sequence = await world.active()
+    path, given = f"/api/sequences/{sequence.id}/enrollments", " crm-Zoe\u0301 "
+    row = {"external_id": given, "phone": "+14155550123", "first_name": "Zoe"}
+    await admin.post("/api/contacts/upsert", json={"contacts": [row]})
+    once = {"Idempotency-Key": "hello"}
+    asked = {"contacts": [{"external_id": given}]}
+    [enrolled] = (await admin.post(path, json=asked, headers=once)).json()["enrolled"]
+    assert enrolled["external_id"] == given
+    bad = await admin.post(path, json={"contacts": [{"external_id": "a\0b"}]})
+    assert wrong(bad) == {"contacts.0.external_id": "invalid_text"}
+
+    assert (await admin.delete(f"/api/contacts/{enrolled['contact_id']}")).status_code == 204
+    again = (await admin.post(path, json=asked, headers=once)).json()
+    assert again["enrolled"] == [{key: enrolled[key] for key in ("id", "contact_id", "status")}]
+
+
 async def test_job_enrolls_with_variables(
     member: httpx.AsyncClient, services: Services, sequence: SequenceRecord, people: list[str]
 ) -> None:

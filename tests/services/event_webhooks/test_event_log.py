@@ -51,6 +51,23 @@ async def test_event_that_commits_late_is_not_skipped(kit: SendingKit) -> None:
     assert about(await log.read(after=(await patient).last_id)) == [after]
 
 
+async def test_event_written_while_a_reader_waits_is_not_skipped(kit: SendingKit) -> None:
+    log = EventLog(kit.world.database)
+    late, seen, later, last = await kit.enroll_many(4)
+    start = (await log.read()).last_id
+    async with kit.world.database.transaction() as slower:
+        async with kit.world.database.transaction() as slow:
+            await write(kit, [late], slow)
+            await write(kit, [seen])
+            reading = asyncio.create_task(log.read(after=start))
+            await asyncio.sleep(0.1)
+            await write(kit, [later], slower)
+            await write(kit, [last])
+        read = await reading
+    assert about(read) == [late, seen]
+    assert about(await log.read(after=read.last_id)) == [later, last]
+
+
 async def test_number_that_was_given_up_keeps_nobody_waiting(kit: SendingKit) -> None:
     log = EventLog(kit.world.database, patience=0)
     before, lost, after = await kit.enroll_many(3)

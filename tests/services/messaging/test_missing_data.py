@@ -19,9 +19,11 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason
 from services.enrollments.enrolling import ContactAsked
 from services.messaging.holds import Decision
+from services.sequences.sequences import SequenceChange
 from storage.enrollments.waking import data_changed
 from storage.platform.locks import lock_numbers
 from tests.kits.sending import SendingKit
+from tests.worlds import ongoing
 
 BODY = "Hi {{first_name}}, {{job}} in {{city}}"
 DAY = timedelta(days=1)
@@ -168,6 +170,18 @@ async def test_filling_in_while_it_is_decided_loses_no_wake(
     bodies = {call.body.partition(", ")[2] for call in kit.gateway.calls}
     assert bodies == {"Cook in Rome"}
     assert len(kit.gateway.calls) == 15
+
+
+async def test_field_that_somebody_still_waits_for_is_not_deleted(kit: SendingKit) -> None:
+    field = await kit.services.fields.create("city", "City", FieldType.TEXT)
+    sequence = await kit.sequence("Hi", "from {{city}}")
+    enrollment = await kit.enroll(sequence)
+    change: SequenceChange = {"steps": [ongoing("Hi", 0)]}
+    await kit.services.sequences.change(sequence.id, change, kit.world.user_id)
+    with pytest.raises(ConflictError, match="city"):
+        await kit.services.fields.remove(field.id)
+    await kit.services.finishing.mark_finished([enrollment], kit.world.user_id)
+    await kit.services.fields.remove(field.id)
 
 
 async def test_whom_a_change_forgot_the_sweep_finds(kit: SendingKit) -> None:
