@@ -164,12 +164,8 @@ async def test_inbox_is_listed_by_state_and_owner(
     assert await listed(owner=["me", "none"], state=["done", "needs_reply"]) == ["Bob", "Ada Lee"]
     assert await listed(search="bob") == await listed(owner="none") == ["Bob"]
     assert (await member.patch(path, json={"owner_id": None})).json()["owner"] is None
-    for body, code in (
-        ({"state": "needs_reply"}, "computed_state"),
-        ({"owner_id": str(uuid4())}, "unknown_user"),
-    ):
-        refused = await member.patch(path, json=body)
-        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, code)
+    refused = await member.patch(path, json={"owner_id": str(uuid4())})
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_user")
     assert (await member.patch(path, json={"state": "gone"})).status_code == 422
     assert (await viewer.patch(path, json={"state": "open"})).status_code == 403
     assert (await member.get(f"/api/contacts/{uuid4()}/conversation")).status_code == 404
