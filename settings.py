@@ -353,6 +353,24 @@ class WorkerSettings(Settings, WorkerSize):
         default=None,
         description="where traces go, by OTLP over HTTP: http://collector:4318; nowhere unless set",
     )
+    second_reader_url: BaseUrl | None = Field(
+        default=None,
+        description="the API like OpenAI's that is asked about texts, https://api.openai.com/v1;"
+        " none unless set",
+    )
+    second_reader_model: str = Field(default="", description="the name of the model to ask there")
+    second_reader_key: SecretStr | None = Field(
+        default=None, description="what that API knows us by; none for most local ones"
+    )
+    second_reader_opts_out: bool = Field(
+        default=False, description="whether its clear opt-outs opt out instead of adding a review"
+    )
+
+    @model_validator(mode="after")
+    def _second_reader_has_a_model(self) -> Self:
+        if self.second_reader_url and not self.second_reader_model:
+            raise ValueError("SECOND_READER_MODEL must name a model if SECOND_READER_URL is set")
+        return self
 
 
 class ApiSettings(WorkerSettings):

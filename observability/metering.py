@@ -20,7 +20,7 @@ from domain.platform.provider_errors import Effect, classify_answer
 from observability import metrics
 from observability.tracing import Traces
 
-_FINDINGS = [finding.name for finding in fields(SweepReport) if finding.name != "failures"]
+_FINDINGS = [one.name for one in fields(SweepReport) if one.name not in {"failures", "second_read"}]
 
 # Present from the start: a counter that appears with its first event shows no increase.
 for _done in ("accepted", "not_called", "unknown", "unreachable"):
@@ -70,6 +70,7 @@ class MeteredSweeper:
         report = await self._sweeper.sweep()
         for finding in _FINDINGS:
             metrics.SWEEP_FINDINGS.labels(finding).inc(getattr(report, finding))
+        metrics.SECOND_READINGS.inc(report.second_read)
         for failure in report.failures:
             metrics.SWEEP_FAILURES.labels(failure.partition(":")[0]).inc()
         metrics.SWEEP_FINISHED.set_to_current_time()

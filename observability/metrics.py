@@ -50,6 +50,9 @@ for _kind in ("inbound", "status"):
 
 SWEEP_FINDINGS = Counter("segue_sweep_findings", "What sweeps found and repaired", ["kind"])
 SWEEP_FAILURES = Counter("segue_sweep_failures", "Parts of sweeps that failed", ["part"])
+SECOND_READINGS = Counter(
+    "segue_second_readings", "Texts that the second reader has answered about"
+)
 SWEEP_FINISHED = Gauge(
     "segue_sweep_finished_timestamp_seconds", "When this process last finished a sweep"
 )

@@ -11,6 +11,7 @@ from domain.messaging.ports import Gateway
 from domain.platform.filling import filled
 from domain.platform.rules import SendingRules
 from domain.statuses.jobs import JobKind
+from domain.suppression.second_reading import SecondReaderRules
 from services.access.own_password import OwnPassword
 from services.access.passwords import Passwords
 from services.access.refusals import Refusals
@@ -67,6 +68,7 @@ from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
 from services.suppression.erasure import Erasure
 from services.suppression.reviews import Reviews
+from services.suppression.second_reader import SecondReader
 from services.suppression.suppressions import Suppressions
 from settings import ApiSettings, Settings, WorkerSettings
 from sms.deadline import TimeLimits
@@ -87,6 +89,7 @@ class ServiceConfig:
         live_query: Time limit of one page's workflow queries together.
         workflows_url: Where Temporal's Web UI shows workflows, followed by their id.
         public_base_url: Where the provider fetches pictures.
+        second_reader: Whom to ask about texts besides the rules; None for nobody.
     """
 
     rules: SendingRules
@@ -97,6 +100,7 @@ class ServiceConfig:
     events: EventRules = field(default_factory=EventRules)
     jobs_kept: timedelta = timedelta(days=30)
     public_base_url: str = "https://segue.invalid"
+    second_reader: SecondReaderRules | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "ServiceConfig":
@@ -119,6 +123,7 @@ class ServiceConfig:
             ),
             settings.jobs_kept,
             settings.public_base_url or cls.public_base_url,
+            _second_reader(settings),
         )
 
 
@@ -131,6 +136,19 @@ def _access(settings: Settings) -> AccessRules:
         settings,
         secret=settings.session_secret.get_secret_value(),
         workspace_words=tuple((urlsplit(settings.public_base_url).hostname or "").split(".")[:-1]),
+    )
+
+
+def _second_reader(settings: Settings) -> SecondReaderRules | None:
+    """Read whom to ask about texts; only the API and the worker, which take them, have settings."""
+    if not isinstance(settings, WorkerSettings) or settings.second_reader_url is None:
+        return None
+    key = settings.second_reader_key
+    return SecondReaderRules(
+        url=settings.second_reader_url,
+        model=settings.second_reader_model,
+        key=key.get_secret_value() if key else "",
+        opts_out=settings.second_reader_opts_out,
     )
 
 
@@ -233,7 +251,8 @@ class Services:
         self.attachments = Attachments(database, gateway)
         self.conversations = Conversations(database, public_base_url=config.public_base_url)
         self.holds = Holds(database, rules, self.finishing)
-        self.inbound = Inbound(pools.webhooks)
+        second_reader = config.second_reader
+        self.inbound = Inbound(pools.webhooks, has_second_reader=second_reader is not None)
         self.inbox = Inbox(database)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
         self.sending = Sending(pools, rules)
@@ -282,6 +301,7 @@ class Services:
             sending=self.sending,
             waking=self.waking,
             workspace=self.workspace,
+            second_reader=SecondReader(database, second_reader) if second_reader else None,
         )
 
     async def database_ready(self) -> bool:

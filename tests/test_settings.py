@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import settings
+from domain.suppression.second_reading import SecondReaderRules
+from services.factory import ServiceConfig
 from settings import ApiSettings, Settings, StandaloneSettings, WorkerSettings, child_environment
 from workflows.limits import SEND
 
@@ -50,6 +52,21 @@ def test_every_spelling_of_a_postgresql_address_is_accepted(
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://a@b/c")
 
     assert Settings.load().database_url == "postgresql+psycopg://a@b/c"
+
+
+def test_second_reader_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ServiceConfig.of(WorkerSettings.load()).second_reader is None
+    monkeypatch.setenv("SECOND_READER_URL", "http://127.0.0.1:11434/v1/")
+    monkeypatch.setenv("SECOND_READER_KEY", "hidden-key")
+    with pytest.raises(SystemExit, match="SECOND_READER_MODEL must name a model"):
+        WorkerSettings.load()
+    monkeypatch.setenv("SECOND_READER_MODEL", "a-model")
+
+    rules = ServiceConfig.of(WorkerSettings.load()).second_reader
+
+    assert rules == SecondReaderRules("http://127.0.0.1:11434/v1", "a-model", "hidden-key")
+    assert "hidden" not in f"{rules} {WorkerSettings.load()}"
+    assert ServiceConfig.of(Settings.load()).second_reader is None
 
 
 def test_duration_is_read_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

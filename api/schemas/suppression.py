@@ -38,7 +38,9 @@ class Suppression(Schema):
     contact_id: UUID | None = Field(description="Who has the number now.")
     sender_id: UUID | None = Field(description="The only sender it holds for; null for everyone.")
     source: OptOutSource
-    reason: str | None = Field(description="As written by whoever did it by hand.")
+    reason: str | None = Field(
+        description="As written by whoever did it by hand, or said by a second reader."
+    )
     message_id: UUID | None = Field(description="The text that asked for it.")
     user_id: UUID | None = Field(description="Who did it by hand, or decided what the text meant.")
     user_name: str | None
@@ -62,6 +64,7 @@ class Review(Schema):
     body: str
     received_at: datetime = Field(description="By the provider's clock.")
     created_at: datetime = Field(description="When it was put into the list.")
+    reason: str | None = Field(description="What a second reader said of it, if there is one.")
     decision: ReviewDecision | None = Field(description="Null while it is undecided.")
     decided_at: datetime | None
     decided_by: UUID | None

@@ -17,6 +17,7 @@ class SweepReport:
         settled: Attempts of ended enrollments that were reconciled.
         texts_fetched: Inbound texts whose webhook never came.
         reports_fetched: Delivery reports that never came.
+        second_read: Texts that the second reader, if there is one, has answered about.
         failures: Parts that failed: their name and the error's class.
     """
 
@@ -28,6 +29,7 @@ class SweepReport:
     settled: int = 0
     texts_fetched: int = 0
     reports_fetched: int = 0
+    second_read: int = 0
     failures: list[str] = field(default_factory=list)
 
 

@@ -19,6 +19,7 @@ from services.messaging.inbound import Inbound
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
 from services.platform.outbox import Outbox
+from services.suppression.second_reader import SecondReader
 from storage.enrollments import enrollment_counts, enrollments, waiting_steps
 from storage.enrollments.waiting_steps import WaitingStep
 from storage.event_webhooks import deliveries
@@ -72,6 +73,7 @@ class Sweep:
     sending: Sending
     waking: Waking
     workspace: WorkspaceSettings
+    second_reader: SecondReader | None = None
 
     async def sweep(self) -> SweepReport:
         """Run every part; one that fails does not stop the others."""
@@ -103,6 +105,9 @@ class Sweep:
         reports_fetched = await part("states", self.backfill.fetch_reports)
         await part("absent", self.backfill.look_for_absent)
         await part("pruning", self.pruning.prune)
+        second_read = 0
+        if self.second_reader is not None:  # last, as it may be slow
+            second_read = await part("second reader", self.second_reader.read)
         return SweepReport(
             delivered=delivered,
             restarted=restarted,
@@ -112,6 +117,7 @@ class Sweep:
             settled=reconciled,
             texts_fetched=texts_fetched,
             reports_fetched=reports_fetched,
+            second_read=second_read,
             failures=failures,
         )
 

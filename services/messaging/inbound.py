@@ -25,7 +25,7 @@ from storage.messaging import inbound
 from storage.messaging.inbound import Parties, ReceivedText, SentText
 from storage.platform.database import Database, Transaction, is_lock_timeout, is_unavailable
 from storage.platform.locks import limit_waits, lock_enrollments_of, lock_numbers
-from storage.suppression import reviews
+from storage.suppression import reviews, second_readings
 from storage.suppression.suppressions import Evidence, OptInText
 
 LOCK_PATIENCE = timedelta(milliseconds=500)
@@ -59,10 +59,18 @@ class Inbound:
     Args:
         database: Where the rows are.
         limits: How many texts are taken on.
+        has_second_reader: Whether texts that are no clear request are to be read once more.
     """
 
-    def __init__(self, database: Database, limits: GroupLimits | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        limits: GroupLimits | None = None,
+        *,
+        has_second_reader: bool = False,
+    ) -> None:
         self._database = database
+        self._has_second_reader = has_second_reader
         self._limits = limits or GroupLimits()
         self._group = GroupCommit(
             self._apply_together,
@@ -159,7 +167,9 @@ class Inbound:
             moments = {one.sid: one.occurred_at for one in kept if not one.is_applied}
             new = [text for text in texts if text.sid in moments]
             taken = await _take_effect(tx, new, readings, moments) if new else []
-        done = {text.sid for text in taken} | {one.sid for one in kept if one.is_applied}
+            if self._has_second_reader:
+                await second_readings.add(tx, [one.id for one in taken if _is_ordinary(one)])
+        done = {one.text.sid for one in taken} | {one.sid for one in kept if one.is_applied}
         return Applied(len(taken), [text for text in texts if text.sid not in done])
 
     async def apply_kept(self, limit: int = 100) -> int:
@@ -238,8 +248,8 @@ async def _take_effect(
     texts: Sequence[InboundText],
     readings: Mapping[str, Reading],
     moments: Mapping[str, datetime],
-) -> Sequence[InboundText]:
-    """Write conversation, suppression and final statuses of texts; return whose were written.
+) -> Sequence[ReceivedText]:
+    """Write conversation, suppression and final statuses of texts; return those written.
 
     Of texts from two numbers of one contact only the first: what the second does may depend on it.
     """
@@ -284,7 +294,11 @@ async def _take_effect(
     await opt_in(tx, [OptInText(one.text.phone, one.sender_id, one.at, one.id) for one in opt_ins])
     unsure = [one for one in received if _is_unsure(one, readings[one.text.sid])]
     await reviews.add(tx, [one.id for one in unsure])
-    return texts
+    return received
+
+
+def _is_ordinary(received: ReceivedText) -> bool:
+    return received.kind is TextKind.HUMAN and received.meaning is None
 
 
 def _may_be_opt_in(reading: Reading) -> bool:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import col
 
+from domain.statuses.enrollments import PauseReason
 from domain.statuses.sequences import SequenceState
 from storage.enrollments.enrollment_list import EnrollmentRow
 from storage.platform.database import Transaction
@@ -23,6 +24,7 @@ class ContactEnrollment(EnrollmentRow):
     sequence_id: UUID
     sequence_name: str
     sequence_state: SequenceState
+    paused_reason: PauseReason | None
     ended_at: datetime | None
 
 

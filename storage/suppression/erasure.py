@@ -147,7 +147,7 @@ _WITHOUT_EXTERNAL_ID = """(
 """SQL: the rows of an answer, in their order; the contact's own says no external id."""
 
 _DELETIONS = (
-    "UPDATE suppressions SET message_id = NULL WHERE message_id = ANY(:messages)",
+    "UPDATE suppressions SET message_id = NULL, reason = NULL WHERE message_id = ANY(:messages)",
     "UPDATE suppressions SET lifted_message_id = NULL WHERE lifted_message_id = ANY(:messages)",
     """
     UPDATE suppressions SET attempt_id = NULL WHERE attempt_id IN (
@@ -169,6 +169,7 @@ _DELETIONS = (
     """,
     "DELETE FROM attempts WHERE message_id = ANY(:messages)",
     "DELETE FROM reviews WHERE message_id = ANY(:messages)",
+    "DELETE FROM second_readings WHERE message_id = ANY(:messages)",
     "DELETE FROM messages WHERE id = ANY(:messages)",
     "DELETE FROM group_members WHERE contact_id = :id",
     f"""
@@ -211,7 +212,8 @@ _DELETIONS = (
 """In the order of what refers to what; enrollments and the contact come last. An answer or result
 that holds ids alone stays: it keeps a request that is sent again from being done again. Of an
 inbound text the provider's id stays for some days: it keeps the text from being fetched again. A
-row that a job is acting on is left to it: its result takes the place of its detail."""
+row that a job is acting on is left to it: its result takes the place of its detail. The reason of a
+suppression by a text is a second reader's, who tells what the text says."""
 
 
 async def delete_all(

@@ -18,6 +18,7 @@ class ReviewRow:
         phone: Who sent it, E.164.
         contact_id: Whose text it is, if we know them.
         sender_id: Which sender it came to.
+        reason: What a second reader said of it; None if there was none.
         received_at: The provider's time of the text.
         decision: None while nobody has decided.
         opted_out: Whether the number is suppressed for everyone now.
@@ -33,6 +34,7 @@ class ReviewRow:
     body: str
     received_at: datetime
     created_at: datetime
+    reason: str | None
     decision: ReviewDecision | None
     decided_at: datetime | None
     decided_by: UUID | None
@@ -45,8 +47,8 @@ class ReviewRow:
 _ROWS = """
     SELECT r.message_id, m.phone, m.contact_id,
         btrim(c.first_name || ' ' || c.last_name) AS contact_name, m.sender_id, m.body,
-        m.occurred_at AS received_at, r.created_at, r.decision, r.decided_at, r.decided_by,
-        u.name AS decided_by_name, EXISTS (
+        m.occurred_at AS received_at, r.created_at, r.reason, r.decision, r.decided_at,
+        r.decided_by, u.name AS decided_by_name, EXISTS (
             SELECT FROM suppressions s
             WHERE s.phone = m.phone AND s.sender_id IS NULL AND s.lifted_at IS NULL
         ) AS opted_out, e.id AS enrollment_id, e.name AS sequence_name
@@ -73,14 +75,17 @@ _PAGE = f"""
 """
 
 
-async def add(tx: Transaction, message_ids: Sequence[UUID]) -> None:
-    """Open reviews of inbound texts that have none."""
+async def add(tx: Transaction, message_ids: Sequence[UUID], *, reason: str | None = None) -> None:
+    """Open reviews of inbound texts that have none; open ones get the reason if they lack one."""
     if message_ids:
         sql = """
-            INSERT INTO reviews (message_id) SELECT unnest(CAST(:ids AS uuid[]))
-            ON CONFLICT DO NOTHING
+            INSERT INTO reviews (message_id, reason)
+            SELECT unnest(CAST(:ids AS uuid[])), CAST(:reason AS text)
+            ON CONFLICT (message_id) DO UPDATE SET reason = excluded.reason
+            WHERE excluded.reason IS NOT NULL
+            AND reviews.reason IS NULL AND reviews.decision IS NULL
         """
-        await tx.run(sql, ids=message_ids)
+        await tx.run(sql, ids=message_ids, reason=reason)
 
 
 async def get(tx: Transaction, message_id: UUID) -> ReviewRow | None:

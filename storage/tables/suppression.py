@@ -1,4 +1,4 @@
-"""The tables of suppressed numbers and of reviews."""
+"""The tables of suppressed numbers, of reviews and of texts that a second reader is to read."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,7 +12,10 @@ from storage.tables.columns import code, moment, one_of, reference
 
 
 class Review(SQLModel, table=True):
-    """An inbound text that may ask for no more texts, for a person to decide about, once."""
+    """An inbound text that may ask for no more texts, for a person to decide about, once.
+
+    ``reason`` is what a second reader said of it.
+    """
 
     __tablename__: ClassVar[Any] = "reviews"
     __table_args__ = (
@@ -29,9 +32,20 @@ class Review(SQLModel, table=True):
     )
     message_id: UUID = Field(foreign_key="messages.id", primary_key=True)
     created_at: datetime = moment(default_now=True)
+    reason: str | None = None
     decision: ReviewDecision | None = Field(default=None, sa_type=code(ReviewDecision))
     decided_at: datetime | None = moment(nullable=True)
     decided_by: UUID | None = reference("users.id", nullable=True)
+
+
+class SecondReading(SQLModel, table=True):
+    """An inbound text that a second reader is still to be asked about; ``tries`` is how often."""
+
+    __tablename__: ClassVar[Any] = "second_readings"
+    __table_args__ = (Index("ix_second_readings_due", "next_try_at"),)
+    message_id: UUID = Field(foreign_key="messages.id", primary_key=True)
+    tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    next_try_at: datetime = moment(default_now=True)
 
 
 class Suppression(SQLModel, table=True):

@@ -127,6 +127,8 @@ async def test_contact_page_shows_groups_sequences_and_evidence(
     enrolled = await member.post(
         f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(one)]}
     )
+    await world.run("UPDATE enrollments SET activity = 'paused', paused_reason = 'replied'")
+    assert "Paused: they replied" in words((await member.get(f"/contacts/{one}")).text)
     await member.post(f"/contacts/{one}/groups", data={"group_id": str(group_id)})
     blank = await member.post(f"/contacts/{one}/opt-out", data={"reason": " "}, headers=HTMX)
     assert blank.status_code == 422

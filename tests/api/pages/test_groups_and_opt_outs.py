@@ -172,7 +172,9 @@ async def test_reviews_are_decided(
     for index in range(2):
         await texted(services, f"+1212500000{index}", f"SM{index}")
     assert words((await member.get("/reviews/count", headers=HTMX)).text) == "2 to decide"
+    await world.run("UPDATE reviews SET reason = 'Second reader: <b>tired</b>'")
     page = (await member.get("/reviews")).text
+    assert "Second reader: &lt;b&gt;tired&lt;/b&gt;" in page
     assert "&lt;b&gt;Hi&lt;/b&gt;, please stop texting me until five" in page
     assert sequence.name in page
     assert "decide" not in (await viewer.get("/reviews", headers=HTMX)).text

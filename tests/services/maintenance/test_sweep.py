@@ -3,6 +3,7 @@
 The rules: docs/design.md, "Outbox".
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import AsyncMock
@@ -16,6 +17,7 @@ from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
 from services.maintenance import pruning
 from services.maintenance.pruning import Pruning
+from services.suppression.second_reader import SecondReader
 from tests.kits.sending import SendingKit
 
 MINUTE = timedelta(minutes=1)
@@ -327,6 +329,17 @@ async def test_failing_part_does_not_stop_the_others(
     report = await kit.services.sweep.sweep()
     assert report.failures == ["probes: RuntimeError", "forgotten: RuntimeError"]
     assert enrollment in kit.temporal.opened
+
+
+async def test_second_reader_is_asked_if_there_is_one(kit: SendingKit) -> None:
+    sweep = kit.services.sweep
+    assert sweep.second_reader is None
+    assert (await sweep.sweep()).second_read == 0
+    reader = AsyncMock(SecondReader)
+    reader.read.side_effect = [3, OSError]
+    asked = replace(sweep, second_reader=reader)
+    assert (await asked.sweep()).second_read == 3
+    assert (await asked.sweep()).failures == ["second reader: OSError"]
 
 
 async def test_old_idempotency_keys_are_deleted(kit: SendingKit) -> None:

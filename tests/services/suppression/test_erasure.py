@@ -163,6 +163,7 @@ def test_every_column_about_a_person_is_covered() -> None:
         "messages.contact_id",
         "messages.enrollment_id",
         "reviews.message_id",
+        "second_readings.message_id",
         "suppressions.attempt_id",
         "suppressions.lifted_message_id",
         "suppressions.message_id",
