@@ -163,22 +163,24 @@ class Merging:
         return _planned(rows, found, before, keep=keep)
 
     async def _lock(self, tx: Transaction, plan: _Plan) -> None:
-        """Lock the numbers that change hands, those known by hashes too, then the contacts.
+        """Lock numbers, then the contacts that change.
+
+        Those are the numbers that change hands, those known by hashes too, and the number of each
+        contact whose zone changes, as a text to it may be recorded meanwhile. If any contact gets
+        another key, those of all: locked for that, none of them can be referred to by a new text.
 
         New contacts' numbers are not locked, thousands at once would fill PostgreSQL's table of
         locks: the sweep finds a text that comes in from one at this moment.
         """
-        numbers: set[str] = set()
-        for before, changed in plan.changed.values():
-            if "phone" in changed:
-                numbers |= {before.phone, changed["phone"]}
+        changing = list(plan.changed.values())
+        keys = any({"phone", "external_id"} & changed.keys() for _, changed in changing)
+        numbers = {before.phone for before, changed in changing if keys or "time_zone" in changed}
+        numbers |= {changed["phone"] for _, changed in changing if "phone" in changed}
         erased = await self._hooks.erased_numbers(tx, [row["phone"] for row in plan.new.values()])
         if numbers or erased:
             await lock_numbers(tx, {*numbers, *erased})
-        if plan.changed:
-            keys = any({"phone", "external_id"} & one.keys() for _, one in plan.changed.values())
-            ids = [before.id for before, _ in plan.changed.values()]
-            await merging.lock(tx, ids, keys=keys)
+        if changing:
+            await merging.lock(tx, [before.id for before, _ in changing], keys=keys)
 
     async def _write(self, tx: Transaction, plan: _Plan) -> None:
         created = await merging.insert(tx, list(plan.new.values()))

@@ -1,7 +1,7 @@
 """Enrolling contacts into a sequence, thousands in one call."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -138,15 +138,10 @@ class Enrolling:
         check_one_way(contact_ids, contacts, group_id)
         async with self._database.within(within) as tx:
             if group_id is not None:
-                some = await rows.ids_of_group(tx, group_id, MAX_CONTACTS)
-                unowned = await rows.lock_unowned(tx, some)
-                found = await _members(tx, group_id)
-                members = [Chosen(candidate.contact_id) for candidate in found]
-                answer = await self._enroll(tx, sequence_id, user_id, members, found)
-                await _own(tx, answer, unowned, user_id)
+                asked = await _members(tx, group_id)
             else:
                 asked = await chosen(tx, sequence_id, contact_ids, contacts)
-                answer = await self.enroll_chosen(tx, sequence_id, user_id, asked)
+            answer = await self.enroll_chosen(tx, sequence_id, user_id, asked)
             # Last: others who enroll for the same user wait from here until the commit.
             await limit_enrolling(tx, user_id, len(answer.enrolled), self._most_per_hour)
         return answer
@@ -161,11 +156,27 @@ class Enrolling:
             ConflictError: ``sequence_not_active``.
         """
         ids = [one.contact_id for one in asked if one.contact_id is not None]
-        unowned = await rows.lock_unowned(tx, ids)
         found = await rows.contacts_by_id(tx, ids)
-        answer = await self._enroll(tx, sequence_id, user_id, asked, found)
-        await _own(tx, answer, unowned, user_id)
-        return answer
+        # Before the lock: computing the zones of ten thousand numbers abroad takes a second.
+        clocks = await _clocks(found, await workspace.zone(tx, self._zone))
+        sequence = await open_sequence(tx, sequence_id)
+        variables = {one.contact_id: one.variables for one in asked if one.contact_id is not None}
+        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks, variables)
+        written = await enrollments.enroll(tx, sequence_id, sequence, new, user_id)
+        if written:
+            await audit.record(
+                tx,
+                "enrollment.create",
+                "enrollment",
+                written,
+                user_id=user_id,
+                sequence_id=str(sequence_id),
+            )
+        owned = {one.contact_id for one in found if one.is_owned}
+        theirs = [row.contact_id for row in new if row.id in written]
+        if unowned := [one for one in theirs if one not in owned]:
+            await rows.own(tx, unowned, user_id)
+        return _answer(asked, new, written, skipped)
 
     async def predict(
         self, tx: Transaction, sequence_id: UUID, found: Many[Candidate]
@@ -205,40 +216,6 @@ class Enrolling:
             sequence = await open_sequence(tx, sequence_id)
         start = _start(sequence, ContactClock((zone,), zone))
         return None if start is None else start.next_send_at
-
-    async def _enroll(
-        self,
-        tx: Transaction,
-        sequence_id: UUID,
-        user_id: UUID,
-        asked: Many[Chosen],
-        found: Many[Candidate],
-    ) -> EnrollResult:
-        # Before the lock: computing the zones of ten thousand numbers abroad takes a second.
-        clocks = await _clocks(found, await workspace.zone(tx, self._zone))
-        sequence = await open_sequence(tx, sequence_id)
-        variables = {one.contact_id: one.variables for one in asked if one.contact_id is not None}
-        new, skipped = await _decide(tx, sequence_id, sequence, found, clocks, variables)
-        written = await enrollments.enroll(tx, sequence_id, sequence, new, user_id)
-        if written:
-            await audit.record(
-                tx,
-                "enrollment.create",
-                "enrollment",
-                written,
-                user_id=user_id,
-                sequence_id=str(sequence_id),
-            )
-        return _answer(asked, new, written, skipped)
-
-
-async def _own(
-    tx: Transaction, answer: EnrollResult, unowned: Collection[UUID], user_id: UUID
-) -> None:
-    """Make a user the owner of those who were enrolled and had none."""
-    new = [one.contact_id for one in answer.enrolled if one.contact_id in unowned]
-    if new:
-        await rows.own(tx, new, user_id)
 
 
 async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:
@@ -390,9 +367,9 @@ def _check_count(field: str, count: int) -> None:
         )
 
 
-async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
+async def _members(tx: Transaction, group_id: UUID) -> list[Chosen]:
     await require_group(tx, group_id)
-    found = await rows.contacts_of_group(tx, group_id, MAX_CONTACTS + 1)
+    found = await rows.ids_of_group(tx, group_id, MAX_CONTACTS + 1)
     if not found:
         raise InvalidFieldError(
             "group_id", "names a group without members; add some first", code="empty_group"
@@ -404,7 +381,7 @@ async def _members(tx: Transaction, group_id: UUID) -> list[Candidate]:
             " have it enrolled in the background",
             code="contact_count",
         )
-    return found
+    return [Chosen(one) for one in found]
 
 
 async def _decide(

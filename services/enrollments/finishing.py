@@ -51,20 +51,21 @@ class Finishing:
     async def finish_contact(self, contact_id: UUID, user_id: UUID) -> list[EnrollmentResult]:
         """Mark all active enrollments of a contact finished, as ``mark_finished``.
 
-        Returns once no text of any of their enrollments can start: those that ended before, while
-        a text was under way, are waited for too.
+        Returns once no text of any of their enrollments can start: those that end otherwise, while
+        a text is under way, are waited for too, and one-offs written after an end are canceled.
 
         Raises:
             NotFoundError: There is no such contact.
         """
         async with self._database.transaction() as tx:
-            required(await contacts.get(tx, contact_id), "contact", contact_id)
+            # Locked: whoever enrolls or texts them just now is waited for, and found.
+            required(await contacts.get(tx, contact_id, lock=True), "contact", contact_id)
             known = await all_enrollments.ids_of_contact(tx, contact_id)
         active = [one for one, status in known.items() if not status.is_final]
         results = await self.mark_finished(active, user_id) if active else []
         async with self._database.transaction() as tx:
-            ended = [one for one in known if one not in active]
-            under_way = await finishing.attempts_under_way(tx, ended)
+            await finishing.cancel_one_offs(tx, list(known))
+            under_way = await finishing.attempts_under_way(tx, list(known))
         await self.last_texts(under_way)
         return results
 

@@ -1,6 +1,7 @@
 """Conversations with contacts, and replying to them."""
 
 from collections.abc import Sequence as Many
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +33,7 @@ from storage.messaging.conversations import ReactionRow, TextRow
 from storage.messaging.recipients import Recipient
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
+from storage.platform.locks import MovedError, lock_numbers
 
 LATEST = timedelta(days=365)
 """How far ahead a text can be scheduled."""
@@ -261,7 +263,7 @@ class Conversations:
         """
         check_body(body, field="body", has_media=bool(media_urls))
         async with self._database.within(within) as tx:
-            to = await _recipient(tx, contact_id, sender_id)
+            to = await _recipient(tx, contact_id, sender_id, is_scheduled=send_at is not None)
             ours = await own_pictures(tx, media_urls, self._base_url)
             check_media(media_urls, ours, field="media_urls")
             values = one_offs.message(
@@ -336,14 +338,30 @@ async def _write(tx: Transaction, values: dict[str, Any]) -> None:
         )
 
 
-async def _recipient(tx: Transaction, contact_id: UUID, sender_id: UUID | None) -> Recipient:
-    required(await contacts.get(tx, contact_id), "contact", contact_id)
+async def _recipient(
+    tx: Transaction, contact_id: UUID, sender_id: UUID | None, *, is_scheduled: bool
+) -> Recipient:
+    """Read whom a text goes to.
+
+    For one that is scheduled their number is locked first: a STOP that comes in at this moment was
+    seen here, or finds the text.
+    """
+    phone = required(await contacts.get(tx, contact_id), "contact", contact_id).phone
     known = sender_id or await conversations.usual_sender(tx, contact_id)
     if known is None:
         raise InvalidFieldError(
             "sender_id", "is missing; choose where the text goes out from", code="missing"
         )
-    to = await recipients.of_contact(tx, contact_id, known, lock=True)
+    while True:
+        with suppress(MovedError):
+            async with tx.begin_nested():
+                if is_scheduled:
+                    await lock_numbers(tx, [phone])
+                to = await recipients.of_contact(tx, contact_id, known, lock=True)
+                if is_scheduled and to is not None and to.phone != phone:
+                    phone = to.phone
+                    raise MovedError
+                break
     if to is None:
         raise InvalidFieldError(
             "sender_id", "names no sender; take an id from GET /api/senders", code="unknown_sender"

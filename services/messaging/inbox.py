@@ -7,6 +7,7 @@ from typing import TypedDict, TypeVar
 from uuid import UUID
 
 from domain.contacts.names import ContactName, full_name
+from domain.event_webhooks.events import ContactChange
 from domain.platform.errors import InvalidFieldError, required
 from domain.platform.filling import filled
 from domain.platform.names import Named, clean_search
@@ -20,6 +21,7 @@ from domain.statuses.messaging import (
 )
 from services.platform import audit
 from storage.contacts import contacts
+from storage.event_webhooks import events
 from storage.messaging import conversations
 from storage.messaging.conversations import ConversationFilter, LastText, LastTextOfContact
 from storage.platform.database import Database, Transaction
@@ -171,6 +173,7 @@ async def _set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -
     if await conversations.set_owner(tx, contact_id, owner_id):
         owner = str(owner_id) if owner_id else None
         await audit.record(tx, "contact.assign", "contact", [contact_id], owner_id=owner)
+        await events.contacts_changed(tx, {contact_id: ["owner_id"]}, ContactChange.UPDATED)
 
 
 async def _set_state(tx: Transaction, contact_id: UUID, state: ConversationState) -> None:

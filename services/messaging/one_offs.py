@@ -47,7 +47,7 @@ def message(
             " {{first_name|there}}",
             code="empty_body",
         )
-    if blank := missing(body, values):
+    if blank := missing(body, values, has_media=bool(media_urls)):
         raise InvalidFieldError(
             "body",
             f"says {{{{{blank[0]}}}}}, which is blank for a contact; check its spelling, fill it"

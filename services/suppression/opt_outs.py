@@ -31,9 +31,10 @@ async def opt_out(
     """Suppress numbers and end their active enrollments, in the evidence's transaction.
 
     Evidence older than an opt-in of the number suppresses nothing; it still ends the enrollments
-    that existed then, as nothing resumes by itself. A refusal (21610) from another sender than
-    those opted in to blocks that number and sender only. A YES that was a reply opts in to none,
-    and does not override a reviewer's decision about an earlier text.
+    and cancels the scheduled texts that existed then, as nothing resumes by itself. A refusal
+    (21610) from another sender than those opted in to blocks that number and sender only. A YES
+    that was a reply opts in to none, and does not override a reviewer's decision about an earlier
+    text.
 
     The transaction has recalled the numbers and holds their locks and those of their active
     enrollments. The facts are one of each number, all by the same person or by none. Only a refusal
@@ -72,7 +73,11 @@ async def suppress(
             phones = [one.phone for one in some]
             active |= await suppressions.active_of(tx, phones, sender_id=only_sender)
     for one in late:
-        active |= await suppressions.active_of(tx, [one.phone], enrolled_before=one.occurred_at)
+        phones, at = [one.phone], one.occurred_at
+        active |= await suppressions.active_of(tx, phones, enrolled_before=at)
+        await suppressions.cancel_one_offs(
+            tx, phones, sender_id=None, scheduled=True, written_before=at
+        )
     return active
 
 

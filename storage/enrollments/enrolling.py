@@ -5,31 +5,30 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
-from sqlmodel import col
-
+from domain.event_webhooks.events import ContactChange
 from domain.sequences.texts import Value
 from domain.sequences.timing import SendWindow
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
+from storage.event_webhooks import events
 from storage.platform.database import Transaction
 from storage.platform.locks import share_sequence
 from storage.platform.rows import made
 from storage.sequences.sequences import StepRecord, steps_of
-from storage.tables.contacts import Contact, GroupMember
 
 
 class Candidate(NamedTuple):
-    """A contact to enroll, with what decides whether and when."""
+    """A contact to enroll, with what decides whether and when, and whether somebody owns them."""
 
     contact_id: UUID
     phone: str
     time_zone: str | None
     line_type: LineType | None
+    is_owned: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,19 @@ class NewRow(NamedTuple):
 async def contacts_by_id(
     tx: Transaction, contact_ids: Many[UUID], *, lock: bool = True
 ) -> list[Candidate]:
-    """Read contacts in no order; unknown ids are left out. ``lock`` keeps them from changing."""
-    query = _candidates(lock=lock).where(col(Contact.id) == func.any(list(contact_ids)))
-    return await tx.rows(Candidate, query)
+    """Read contacts by id; unknown ids are left out.
+
+    With ``lock``, whoever changes their zone meanwhile finds the new enrollments. All of them are
+    locked, before any other lock on contacts, whether they get an owner or not: those who enroll or
+    merge the same people wait for each other instead of deadlocking.
+    """
+    sql = """
+        SELECT id AS contact_id, phone, time_zone, line_type, owner_id IS NOT NULL AS is_owned
+        FROM contacts WHERE id = ANY(:ids) ORDER BY id
+    """
+    if lock:
+        sql = f"{sql} FOR NO KEY UPDATE"
+    return await tx.rows(Candidate, sql, ids=list(contact_ids))
 
 
 async def ids_by_external_id(tx: Transaction, external_ids: Many[str]) -> dict[str, UUID]:
@@ -95,29 +104,24 @@ async def ids_by_external_id(tx: Transaction, external_ids: Many[str]) -> dict[s
     return {row.external_id: row.id for row in await tx.run(sql, ids=external_ids)}
 
 
-async def lock_unowned(tx: Transaction, contact_ids: Many[UUID]) -> set[UUID]:
-    """Lock those of these contacts who have no owner, and give their ids.
-
-    In order, and before any other lock on contacts: those who enroll share them, and two of them
-    could not both go on to change one.
-    """
-    sql = """
-        SELECT id FROM contacts WHERE id = ANY(:ids) AND owner_id IS NULL
-        ORDER BY id FOR NO KEY UPDATE
-    """
-    return set(await tx.column(sql, ids=list(contact_ids)))
-
-
 async def ids_of_group(tx: Transaction, group_id: UUID, limit: int) -> list[UUID]:
-    """Read some of a group's members, in no order."""
-    sql = "SELECT contact_id FROM group_members WHERE group_id = :group_id LIMIT :limit"
+    """Read a group's members by name."""
+    sql = """
+        SELECT c.id FROM contacts c JOIN group_members m ON m.contact_id = c.id
+        WHERE m.group_id = :group_id ORDER BY c.search_name, c.id LIMIT :limit
+    """
     return await tx.column(sql, group_id=group_id, limit=limit)
 
 
 async def own(tx: Transaction, contact_ids: Many[UUID], user_id: UUID) -> None:
-    """Make a user the owner of contacts that were locked without one."""
-    sql = "UPDATE contacts SET owner_id = :user_id, updated_at = now() WHERE id = ANY(:ids)"
+    """Make a user the owner of contacts that were locked without one, after enrolling them."""
+    sql = """
+        UPDATE contacts SET owner_id = :user_id, updated_at = clock_timestamp()
+        WHERE id = ANY(:ids)
+    """
     await tx.run(sql, ids=contact_ids, user_id=user_id)
+    changed = dict.fromkeys(contact_ids, ("owner_id",))
+    await events.contacts_changed(tx, changed, ContactChange.UPDATED)
 
 
 async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID) -> set[str]:
@@ -127,18 +131,6 @@ async def suppressed_numbers(tx: Transaction, phones: Many[str], sender_id: UUID
         AND (sender_id IS NULL OR sender_id = :sender_id)
     """
     return set(await tx.column(sql, phones=phones, sender_id=sender_id))
-
-
-async def contacts_of_group(tx: Transaction, group_id: UUID, limit: int) -> list[Candidate]:
-    """Read a group's members by name."""
-    query = (
-        _candidates()
-        .join(GroupMember, col(GroupMember.contact_id) == col(Contact.id))
-        .where(col(GroupMember.group_id) == group_id)
-        .order_by(col(Contact.search_name), col(Contact.id))
-        .limit(limit)
-    )
-    return await tx.rows(Candidate, query)
 
 
 async def lock_sequence_snapshot(tx: Transaction, sequence_id: UUID) -> SequenceSnapshot | None:
@@ -176,14 +168,3 @@ async def active_in(tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID])
         WHERE sequence_id = :sequence_id AND status = 'active' AND contact_id = ANY(:ids)
     """
     return set(await tx.column(sql, sequence_id=sequence_id, ids=contact_ids))
-
-
-def _candidates(*, lock: bool = True) -> Select[*tuple[Any, ...]]:
-    """Select contacts; locked, so that whoever changes their zone finds the new enrollments."""
-    query: Select[*tuple[Any, ...]] = select(
-        col(Contact.id).label("contact_id"),
-        col(Contact.phone),
-        col(Contact.time_zone),
-        col(Contact.line_type),
-    )
-    return query.with_for_update(read=True, of=Contact) if lock else query

@@ -441,7 +441,8 @@ async def reopen(tx: Transaction, contact_id: UUID) -> bool:
 async def set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> bool:
     """Change whose inbox a contact's replies belong to; False if it is theirs already."""
     sql = """
-        UPDATE contacts SET owner_id = CAST(:owner_id AS uuid), updated_at = now()
+        UPDATE contacts
+        SET owner_id = CAST(:owner_id AS uuid), updated_at = clock_timestamp()
         WHERE id = :id AND owner_id IS DISTINCT FROM CAST(:owner_id AS uuid)
     """
     return await tx.count(sql, id=contact_id, owner_id=owner_id) > 0

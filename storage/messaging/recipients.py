@@ -135,13 +135,18 @@ async def cancel_message(tx: Transaction, message_id: UUID) -> bool:
 
 
 async def move_scheduled(tx: Transaction, phones: Collection[str]) -> None:
-    """Let texts that wait for their time go to the numbers that their contacts have now.
+    """Let scheduled texts that wait go to the numbers that their contacts have now.
 
-    The transaction holds the locks of these numbers, and of those that the contacts had.
+    That is for their time, or to be tried again after a passing failure. The transaction holds the
+    locks of these numbers, and of those that the contacts had.
     """
     sql = """
         UPDATE messages m SET phone = c.phone FROM contacts c
         WHERE c.phone = ANY(:phones) AND m.contact_id = c.id AND m.phone <> c.phone
-        AND m.direction = 'outbound' AND m.status = 'pending' AND m.send_at = m.next_try_at
+        AND m.direction = 'outbound' AND m.send_at IS NOT NULL AND m.next_try_at IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM attempts a
+            WHERE a.message_id = m.id AND a.outcome IN ('open', 'unknown')
+        )
     """
     await tx.run(sql, phones=list(phones))

@@ -6,8 +6,8 @@ A transaction takes what it needs of this list from the top down, and nothing ab
    exclusive (``lock_fields``) for whoever adds or deletes a field.
 2. **numbers** (``lock_numbers``): advisory, exclusive; several in the order of their keys. Whoever
    decides about a number holds it: sends, answers, inbound texts, opt-outs, changed contacts.
-3. **contacts**: rows; of several those that may be changed first, by id, then those that are only
-   kept from changing.
+3. **contacts**: rows; all that a transaction may change or enrolls in one statement ordered by id,
+   before those that are only kept from being erased.
 4. the workspace's **time zone** (``platform.workspace.hold_zone``): advisory, shared by those
    who write times by it.
 5. the **sequence** (``share_sequence``): advisory, shared by sends, answers and enrolling;

@@ -181,7 +181,8 @@ _WAITING_ONE_OFFS = """
     WHERE phone = ANY(:phones) AND direction = 'outbound' AND step IS NULL
     AND (status = 'pending' OR next_try_at IS NOT NULL)
     AND (CAST(:sender_id AS uuid) IS NULL OR sender_id = :sender_id)
-    AND (NOT :scheduled OR send_at = next_try_at)
+    AND (NOT :scheduled OR send_at IS NOT NULL)
+    AND (CAST(:written_before AS timestamptz) IS NULL OR created_at < :written_before)
     AND NOT EXISTS (
         SELECT 1 FROM attempts a
         WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
@@ -190,14 +191,19 @@ _WAITING_ONE_OFFS = """
 
 
 async def cancel_one_offs(
-    tx: Transaction, phones: Sequence[str], *, sender_id: UUID | None, scheduled: bool = False
+    tx: Transaction,
+    phones: Sequence[str],
+    *,
+    sender_id: UUID | None,
+    scheduled: bool = False,
+    written_before: datetime | None = None,
 ) -> int:
     """Cancel waiting one-off texts to numbers; return how many.
 
-    ``scheduled``: only those that wait for the time they were written for.
+    ``scheduled``: only those that were written to be sent later, tried already or not.
     """
     asked = {"phones": phones, "sender_id": sender_id, "scheduled": scheduled}
-    return await tx.count(_WAITING_ONE_OFFS, **asked)
+    return await tx.count(_WAITING_ONE_OFFS, **asked, written_before=written_before)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,15 @@ from storage.messaging.conversations import ConversationFilter
 from tests.kits.sending import SendingKit
 
 
-async def receive_text(kit: SendingKit, phone: str, body: str, media: tuple[str, ...] = ()) -> None:
-    """Receive a text from a number."""
+async def receive_text(
+    kit: SendingKit,
+    phone: str,
+    body: str,
+    media: tuple[str, ...] = (),
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Receive a text from a number; ``at`` is the provider's time, now by default."""
     await kit.services.inbound.receive(
         InboundText(
             sid=f"SM{uuid4().hex}",
@@ -21,7 +28,7 @@ async def receive_text(kit: SendingKit, phone: str, body: str, media: tuple[str,
             body=body,
             media_urls=media,
             opt_out_type=None,
-            occurred_at=datetime.now(UTC),
+            occurred_at=at or datetime.now(UTC),
         )
     )
 

@@ -166,15 +166,18 @@ class SendingKit:
     async def enroll(
         self, sequence: SequenceRecord | None = None, contact_id: UUID | None = None
     ) -> UUID:
-        """Enroll a contact; by default a new one, in a new sequence of three steps."""
-        contact_ids = [contact_id] if contact_id else await self.world.contacts(1)
+        """Enroll a contact; by default a new one of the user, in a new sequence of three steps."""
+        contact_ids = [contact_id] if contact_id else await self._contacts(1)
         [enrollment_id] = await self._enroll(sequence or await self.sequence(), contact_ids)
         return enrollment_id
 
     async def enroll_many(self, count: int, sequence: SequenceRecord | None = None) -> list[UUID]:
-        """Enroll new contacts at once, by default in a new sequence of three steps."""
-        contact_ids = await self.world.contacts(count)
+        """Enroll new contacts of the user, by default in a new sequence of three steps."""
+        contact_ids = await self._contacts(count)
         return await self._enroll(sequence or await self.sequence(), contact_ids)
+
+    async def _contacts(self, count: int) -> list[UUID]:
+        return await self.world.contacts(count, owner_id=self.world.user_id)
 
     async def _enroll(self, sequence: SequenceRecord, contact_ids: Sequence[UUID]) -> list[UUID]:
         enrolling = Enrolling(self.world.database, workspace_zone=ZONE)

@@ -6,6 +6,7 @@ The rules: docs/design.md, "Never twice, never after".
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -16,10 +17,13 @@ from domain.platform.errors import NotFoundError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText, MessageStatus
+from services.enrollments.enrolling import Enrolling
 from services.enrollments.selection import EnrollmentResult
 from storage.enrollments import enrollments
 from storage.platform.locks import lock_numbers
+from tests.kits.locks import until_done_or_blocked
 from tests.kits.sending import SendingKit, until
+from tests.worlds import ZONE
 
 CALL_BEFORE, MARGIN = timedelta(milliseconds=300), timedelta(milliseconds=100)
 
@@ -248,3 +252,38 @@ async def test_finishing_a_contact_stops_all_their_sequences_while_texts_are_due
     assert await kit.services.finishing.finish_contact(hired, kit.world.user_id) == []
     with pytest.raises(NotFoundError):
         await kit.services.finishing.finish_contact(uuid4(), kit.world.user_id)
+
+
+async def test_finishing_a_contact_waits_for_what_happens_at_that_moment(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An enroll under way is found; a reply that comes between leaves its text to be waited for."""
+    [hired] = await kit.world.contacts(1)
+    ended = await kit.enroll(await kit.sequence("Hi"), hired)
+    await kit.send_all(ended)
+    await kit.pass_time(timedelta(days=8))
+    await kit.run_close(ended)
+    assert (await kit.row(ended)).status == "finished_no_response"
+    one_off = await kit.one_off(ended)
+    replied, late = await kit.enroll(await kit.sequence(), hired), await kit.sequence()
+    finishing = kit.services.finishing
+    mark_finished = finishing.mark_finished
+
+    async def once_replied(active: Sequence[UUID], user_id: UUID) -> list[EnrollmentResult]:
+        await kit.open_call(replied)
+        await kit.text_back(replied)
+        return await mark_finished(active, user_id)
+
+    monkeypatch.setattr(finishing, "mark_finished", once_replied)
+    enrolling = Enrolling(kit.world.database, workspace_zone=ZONE)
+    async with kit.world.database.transaction() as tx:
+        user_id = kit.world.user_id
+        answer = await enrolling.enroll(late.id, user_id, contact_ids=[hired], within=tx)
+        finish = asyncio.create_task(finishing.finish_contact(hired, user_id))
+        await until_done_or_blocked(kit.world.database, finish)
+    results = {one.enrollment_id: one.result for one in await finish}
+    [attempt] = await kit.attempts(replied)
+    assert datetime.now(UTC) > attempt.call_before
+    assert results == {replied: "already_final", answer.enrolled[0].id: "finished"}
+    await kit.run_message(one_off)
+    assert len(kit.gateway.calls) == 1

@@ -239,9 +239,10 @@ async def test_events_of_a_thousand_enrollments_take_one_statement(kit: SendingK
     finally:
         listening.remove(engine, "before_cursor_execute", note)
     inserts = [one for one in statements if "INSERT INTO events" in one]
-    assert len(inserts) == 2  # one for active and one for born-final enrollments
+    assert len(inserts) == 3  # for active and born-final enrollments, and their new owner
     counted = await kit.world.rows("SELECT type, count(*) AS n FROM events GROUP BY 1 ORDER BY 1")
     assert [(row.type, row.n) for row in counted] == [
+        ("contact.changed", 1002),
         ("enrollment.created", 1002),
         ("enrollment.finished", 2),
     ]

@@ -245,6 +245,11 @@ async def test_invalid_reply_is_refused(kit: SendingKit) -> None:
         await reply(uuid4(), uuid4(), "Hi", kit.world.user_id)
     with pytest.raises(NotFoundError):
         await kit.services.conversations.get(uuid4())
+    picture = ["https://example.com/map.png"]  # goes without the words
+    named = await reply(
+        uuid4(), contact_id, "{{first_name}}", kit.world.user_id, media_urls=picture
+    )
+    assert (await kit.one_off_row(named)).body == ""
 
 
 async def test_reply_refused_by_the_provider_is_not_retried(kit: SendingKit) -> None:

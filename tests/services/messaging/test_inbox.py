@@ -1,5 +1,6 @@
 """The inbox: whose conversations are, which need a reply, which are done."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -104,6 +105,10 @@ async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKi
     assert changed.owner is not None
     assert (changed.owner.id, changed.state) == (lee, NEEDS_REPLY)
     assert (await change(people["Bob"], {"owner_id": None})).owner is None
+    told = await kit.world.rows("SELECT data FROM events WHERE type = 'contact.changed'")
+    owned = [one.data["contact_id"] for one in told if one.data["fields"] == ["owner_id"]]
+    names = ("Ada", "Bob", "Cid", "Ada", "Bob")
+    assert Counter(owned) == Counter(str(people[name]) for name in names)
     for nobody in (uuid4(), await user(kit, "Max")):
         await kit.world.run("UPDATE users SET disabled_at = now() WHERE name = 'Max'")
         with pytest.raises(InvalidFieldError) as refused:

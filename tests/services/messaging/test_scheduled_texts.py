@@ -5,14 +5,20 @@ The rules: docs/design.md, "Sending".
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from domain.messaging.ports import Refused
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
+from storage.messaging import recipients
+from storage.messaging.recipients import Recipient
+from storage.platform.locks import lock_numbers
 from tests.kits.conversation_list import add_contact, receive_text
+from tests.kits.locks import until_blocked, until_done_or_blocked
 from tests.kits.sending import SendingKit, about
 
 HOUR = timedelta(hours=1)
@@ -167,3 +173,64 @@ async def test_lost_workflow_of_a_scheduled_text_is_started_again_after_its_time
     assert await started() == 0
     await kit.pass_time(HOUR)
     assert await started() == 1
+
+
+async def test_stop_that_crosses_a_scheduled_text_cancels_it_for_good(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes in while the text is written, after an opt-in, or between two tries."""
+    people = {}
+    for number, name in enumerate(("crosses", "late", "tried", "moves"), start=101):
+        people[name] = await add_contact(kit, name, phone := f"+1212555{number:04}"), phone
+    contact_id, phone = people["crosses"]
+    read, stops = recipients.of_contact, list[asyncio.Task[None]]()
+
+    async def crossed(*args: Any, **named: Any) -> Recipient | None:
+        found = await read(*args, **named)
+        stops.append(asyncio.create_task(receive_text(kit, phone, "STOP")))
+        await until_done_or_blocked(kit.world.database, stops[0])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recipients, "of_contact", crossed)
+        texts = [await write(kit, contact_id)]
+    await asyncio.gather(*stops)
+    await receive_text(kit, phone, "START")
+
+    contact_id, phone = people["late"]
+    texts.append(await write(kit, contact_id))
+    await kit.pass_time(timedelta(minutes=10))
+    now = datetime.now(UTC)
+    for body, age in (("START", 1), ("STOP", 5)):
+        await receive_text(kit, phone, body, at=now - timedelta(minutes=age))
+    later = await write(kit, contact_id)
+
+    for name in ("tried", "moves"):
+        contact_id, phone = people[name]
+        texts.append(await write(kit, contact_id))
+        await kit.pass_time(HOUR)
+        kit.gateway.answer(Refused(400, 30001), to=phone)
+        assert await run(kit, texts[-1]) == "waiting"
+    await receive_text(kit, people["tried"][1], "STOP")
+    await receive_text(kit, people["tried"][1], "START")
+    moved = texts.pop()
+    await kit.services.contacts.update(people["moves"][0], {"phone": "+12125550999"})
+
+    assert {await status(kit, text) for text in texts} == {"canceled"}
+    await kit.pass_time(2 * HOUR)
+    gone = len(kit.gateway.calls)
+    for text in (*texts, later, moved):
+        await run(kit, text)
+    assert [call.to for call in kit.gateway.calls[gone:]] == [people["late"][1], "+12125550999"]
+
+
+async def test_number_that_changes_while_a_scheduled_text_is_written_is_its_number(
+    kit: SendingKit,
+) -> None:
+    ada = await add_contact(kit, "Ada", "+12125550101")
+    async with kit.world.database.transaction() as tx:
+        await lock_numbers(tx, ["+12125550101"])
+        writing = asyncio.create_task(write(kit, ada))
+        await until_blocked(kit.world.database)
+        await tx.run("UPDATE contacts SET phone = '+12125550999'")
+    assert (await kit.one_off_row(await writing)).phone == "+12125550999"

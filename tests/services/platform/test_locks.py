@@ -2,29 +2,31 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from domain.messaging.inbound import InboundText, StatusReport
-from domain.messaging.ports import CanaryState, ListedMessage, Listing, SendRequest
+from domain.messaging.ports import Accepted, CanaryState, ListedMessage, Listing, SendRequest
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
+from services.enrollments.enrolling import Enrolling
 from services.messaging.unknown_numbers import made_known
 from services.sequences.sequences import SequenceChange
 from storage.contacts import contacts
-from storage.messaging import attempts, holds
+from storage.messaging import attempts, holds, sending
 from storage.platform.database import Transaction
 from storage.platform.locks import MovedError
 from tests.kits.contact_import import HEADER, import_contacts
-from tests.kits.locks import until_done_or_blocked
+from tests.kits.locks import until_blocked, until_done_or_blocked
 from tests.kits.sender_holds import PROBE, three_waiting
 from tests.kits.sending import SendingKit, until
-from tests.worlds import ongoing
+from tests.worlds import ZONE, ongoing
 
 _LOCK_ROW = "SELECT id FROM enrollments WHERE id = :id FOR NO KEY UPDATE"
 _LOCK_NUMBER = "SELECT pg_advisory_xact_lock(hashtextextended(:phone, 0))"
@@ -430,3 +432,68 @@ async def test_most_updates_of_a_text_are_hot(kit: SendingKit) -> None:
     assert made["messages"][1] >= 27
     assert made["attempts"][1] >= 9
     assert made["enrollments"][1] >= 9
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+async def test_upsert_and_enroll_of_the_same_contacts_do_not_deadlock(
+    kit: SendingKit, *, whole_group: bool
+) -> None:
+    """An enroll locked those without an owner first, and a group by name; an upsert goes by id."""
+    await kit.world.contacts(3)
+    rows = await kit.world.rows("SELECT id, phone FROM contacts ORDER BY id")
+    first, second, third = [row.id for row in rows]
+    for contact_id, name in ((first, "C"), (second, "B"), (third, "A")):
+        values = {"id": contact_id, "name": name, "owner": kit.world.user_id}
+        sql = "UPDATE contacts SET last_name = :name, owner_id = :owner WHERE id = :id"
+        await kit.world.run(sql, **values)
+    await kit.world.run("UPDATE contacts SET owner_id = NULL WHERE id = :id", id=third)
+    group = await kit.world.group([first, second, third])
+    chosen = {"group_id": group} if whole_group else {"contact_ids": [first, second, third]}
+    sequence, user_id = await kit.sequence(), kit.world.user_id
+    enrolling = Enrolling(kit.world.database, workspace_zone=ZONE)
+    changes: Any = {at: {"phone": row.phone, "first_name": "New"} for at, row in enumerate(rows)}
+    async with kit.world.database.transaction() as tx:
+        await attempts.lock_contact(tx, second)
+        upserting = asyncio.create_task(kit.services.contacts.upsert(changes))
+        await until_blocked(kit.world.database)
+        enroll = asyncio.create_task(enrolling.enroll(sequence.id, user_id, **chosen))
+        await until_blocked(kit.world.database, 2)
+    merged, enrolled = await results(upserting, enroll)
+    assert {one.outcome for one in merged.values()} == {"changed"}
+    assert len(enrolled.enrolled) == 3
+    events = await kit.world.rows("SELECT data FROM events WHERE type = 'contact.changed'")
+    owned = [one.data["contact_id"] for one in events if one.data["fields"] == ["owner_id"]]
+    assert owned == [str(third)]
+
+
+async def test_merge_waits_for_a_text_that_starts_and_an_answer_for_a_merge(
+    kit: SendingKit,
+) -> None:
+    """A merge held the contact that the text refers to, and lost the zone that it changed."""
+    sequence = await kit.sequence(ongoing("Hi", 0), ongoing("Again", 86_400, at_time="09:30"))
+    starting, recorded = [await kit.enroll(sequence) for _ in range(2)]
+    services, database = kit.services, kit.world.database
+    values: Any = {
+        "phone": await kit.phone(starting),
+        "external_id": "crm-1",
+        "time_zone": "America/Los_Angeles",
+    }
+    async with database.transaction() as tx:
+        row = await sending.lock_step(tx, starting, ZONE)
+        assert row is not None
+        upserting = asyncio.create_task(services.contacts.upsert({0: values}))
+        await until_blocked(database)
+        await sending.open_attempt_at_step(tx, row, body="Hi", call_before=timedelta(seconds=5))
+    assert (await upserting)[0].outcome == "changed"
+
+    call = await kit.open_call(recorded)
+    values = {"phone": await kit.phone(recorded), "time_zone": "America/Los_Angeles"}
+    async with database.transaction() as tx:
+        await services.contacts.merging.merge(tx, {0: values})
+        answer = Accepted("SM1", MessageStatus.QUEUED)
+        recording = asyncio.create_task(services.sending.record_answer(call.attempt_id, answer))
+        await until_done_or_blocked(database, recording)
+    await recording
+    due_at = (await kit.row(recorded)).due_at
+    local = due_at.astimezone(ZoneInfo("America/Los_Angeles"))
+    assert (local.hour, local.minute) == (9, 30)
