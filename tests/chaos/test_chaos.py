@@ -68,7 +68,8 @@ def test_short_storm_breaks_no_rule(site: Site, desk: Desk, intact_worker: Proce
     """The short version of ``python -m tests.chaos``."""
     outcome = run_on(site, desk, Plan(ENROLLMENTS, SEED, seconds=8, rest=120, short=True))
     assert not outcome.violations, table(outcome)
-    assert sum(outcome.struck.values()) > len(Point) / 2
+    # How many faults happen in eight seconds depends on the machine.
+    assert sum(outcome.struck.values()) > len(Point) / 5
     assert len(outcome.evidence.enrollments) == ENROLLMENTS
 
 
