@@ -140,7 +140,8 @@ def _long_lists() -> Iterator[LongList]:
             fields = schemas.get(reference.rpartition("/")[2], {}).get("properties", {})
             for name, field in fields.items():
                 for shape in field.get("anyOf", [field]):
-                    if shape.get("maxItems", 0) > LONG:
+                    is_of_ids = shape.get("items", {}).get("format") == "uuid"
+                    if is_of_ids and shape.get("maxItems", 0) > LONG:
                         yield LongList(
                             operation["operationId"], method, path, name, shape["maxItems"]
                         )

@@ -106,6 +106,8 @@ async def test_events_are_listed_and_sent_again(
     }
     assert page["next_cursor"] == page["last_id"] == second["id"]
     rest = (await viewer.get("/api/events", params={**asked, "after": second["id"]})).json()
+    as_elsewhere = await viewer.get("/api/events", params={**asked, "cursor": second["id"]})
+    assert as_elsewhere.json() == rest
     assert [one["data"]["contact_id"] for one in rest["items"]] == made[2:]
     assert (rest["next_cursor"], rest["last_id"]) == (None, rest["items"][0]["id"])
     for params, status, code in (
