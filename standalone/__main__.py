@@ -1,5 +1,6 @@
 """Run the whole stack on one machine until Ctrl-C: `python -m standalone`, or `make up`."""
 
+import argparse
 import signal
 import sys
 
@@ -10,6 +11,9 @@ from standalone.stack import Stack, say
 
 def main() -> int:
     """Start the stack, watch it, stop it; return 0 after a requested stop, 1 after a failure."""
+    argparse.ArgumentParser(
+        "python -m standalone", description=__doc__, epilog="Settings: .env.example"
+    ).parse_args()
     stack = Stack(StandaloneSettings.load())
     # A second Ctrl-C repeats the request; it never interrupts the stop.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

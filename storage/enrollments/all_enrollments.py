@@ -13,13 +13,7 @@ from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceState
-from storage.enrollments import step_outcomes
-from storage.enrollments.enrollment_list import (
-    CONTACT_COLUMNS,
-    MISSING_FIELDS,
-    PAUSED_REASON,
-    EnrollmentOfContact,
-)
+from storage.enrollments.enrollment_list import EnrollmentOfContact, row_columns
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
@@ -67,12 +61,7 @@ async def page(
             *columns_of(
                 EnrollmentAnywhere,
                 Enrollment,
-                **CONTACT_COLUMNS,
-                enrolled_by_id=col(Enrollment.enrolled_by),
-                enrolled_by_name=col(User.name),
-                paused_reason=PAUSED_REASON,
-                missing_fields=MISSING_FIELDS,
-                failing_code=step_outcomes.failing_code(),
+                **row_columns(),
                 sequence_name=col(Sequence.name),
                 sequence_state=col(Sequence.state),
             )

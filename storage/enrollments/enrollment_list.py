@@ -370,6 +370,18 @@ async def _read(
     return FoundRows(found, None if matching is None else _up_to(COUNTED, matching))
 
 
+def row_columns() -> dict[str, Any]:
+    """Build what ``EnrollmentOfContact`` has besides the enrollment's own columns."""
+    return {
+        **CONTACT_COLUMNS,
+        "enrolled_by_id": col(Enrollment.enrolled_by),
+        "enrolled_by_name": col(User.name),
+        "paused_reason": PAUSED_REASON,
+        "missing_fields": MISSING_FIELDS,
+        "failing_code": step_outcomes.failing_code(),
+    }
+
+
 @cache
 def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[Any, ...]]:  # noqa: FBT001
     """Select what the list shows of ``picked``; building it takes longer than PostgreSQL does."""
@@ -380,12 +392,7 @@ def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[An
             *columns_of(
                 ListedRow,
                 Enrollment,
-                **CONTACT_COLUMNS,
-                enrolled_by_id=col(Enrollment.enrolled_by),
-                enrolled_by_name=col(User.name),
-                paused_reason=PAUSED_REASON,
-                missing_fields=MISSING_FIELDS,
-                failing_code=step_outcomes.failing_code(),
+                **row_columns(),
                 sort_key=row.c.sort_key,
                 **{one.name: row.c[one.name] for one in counts},
             )
