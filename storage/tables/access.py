@@ -83,3 +83,27 @@ class ApiToken(SQLModel, table=True):
     expires_at: datetime | None = moment(nullable=True)
     revoked_at: datetime | None = moment(nullable=True)
     last_used_at: datetime | None = moment(nullable=True)
+
+
+class SavedView(SQLModel, table=True):
+    """Filters, order and columns of a list that a user named; ``query`` is its address's."""
+
+    __tablename__: ClassVar[Any] = "saved_views"
+    __table_args__ = (
+        Index("uq_saved_views_name", "user_id", "page", text("lower(name)"), unique=True),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    user_id: UUID = reference("users.id")
+    page: str
+    name: str
+    query: str
+    created_at: datetime = moment(default_now=True)
+
+
+class Preference(SQLModel, table=True):
+    """How a user wants the pages: one value for each name."""
+
+    __tablename__: ClassVar[Any] = "preferences"
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True)
+    name: str = Field(primary_key=True)
+    value: dict[str, Any] = json()

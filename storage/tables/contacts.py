@@ -41,6 +41,7 @@ class Contact(SQLModel, table=True):
     the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``owner_id`` is whose
     inbox their replies belong to; null: everybody's. ``conversation_done_at`` is the last text
     there was when a person marked the conversation done; it is until the contact writes again.
+    ``conversation_snoozed_until`` is when a conversation that needs a reply shows as such again.
     """
 
     __tablename__: ClassVar[Any] = "contacts"
@@ -82,6 +83,7 @@ class Contact(SQLModel, table=True):
     fields: dict[str, Any] = json("{}")
     owner_id: UUID | None = reference("users.id", nullable=True)
     conversation_done_at: datetime | None = moment(nullable=True)
+    conversation_snoozed_until: datetime | None = moment(nullable=True)
     created_at: datetime = moment(default_now=True)
     updated_at: datetime = moment(default_now=True)
     search_name: str = Field(
@@ -114,3 +116,14 @@ class GroupMember(SQLModel, table=True):
     )
     added_by: UUID | None = reference("users.id", nullable=True)
     added_at: datetime = moment(default_now=True)
+
+
+class ContactNote(SQLModel, table=True):
+    """What a user wrote about a contact for their colleagues; never sent."""
+
+    __tablename__: ClassVar[Any] = "contact_notes"
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    contact_id: UUID = Field(foreign_key="contacts.id", ondelete="CASCADE", index=True)
+    author_id: UUID = reference("users.id")
+    body: str
+    created_at: datetime = moment(default_now=True)

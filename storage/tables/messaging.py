@@ -267,3 +267,24 @@ class StatusEvent(SQLModel, table=True):
     payload: dict[str, Any] = json()
     received_at: datetime = moment(default_now=True)
     applied_at: datetime | None = moment(nullable=True)
+
+
+class SavedReply(SQLModel, table=True):
+    """A text that users insert into replies; a user's own, or everybody's without an owner."""
+
+    __tablename__: ClassVar[Any] = "saved_replies"
+    __table_args__ = (
+        Index(
+            "uq_saved_replies_name",
+            "owner_id",
+            text("lower(name)"),
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    owner_id: UUID | None = reference("users.id", nullable=True)
+    name: str
+    body: str
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)

@@ -77,3 +77,34 @@ class Step(SQLModel, table=True):
     at_time: time | None = None
     send_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=False))
     segments: int
+
+
+class SequenceDraft(SQLModel, table=True):
+    """Steps that a user is writing and has not saved, as the form has them; one for each user.
+
+    ``version`` is the number of the version that they began with.
+    """
+
+    __tablename__: ClassVar[Any] = "sequence_drafts"
+    sequence_id: UUID = Field(foreign_key="sequences.id", primary_key=True, ondelete="CASCADE")
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True)
+    version: int
+    content: dict[str, Any] = json()
+    saved_at: datetime = moment(default_now=True)
+
+
+class SequenceTemplate(SQLModel, table=True):
+    """Settings and steps that new sequences begin with; those that ship are data in the code."""
+
+    __tablename__: ClassVar[Any] = "sequence_templates"
+    __table_args__ = (
+        one_of("kind", SequenceKind),
+        Index("uq_sequence_templates_name", text("lower(name)"), unique=True),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    name: str
+    description: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    kind: SequenceKind = Field(sa_type=code(SequenceKind))
+    content: dict[str, Any] = json()
+    created_by: UUID = reference("users.id")
+    created_at: datetime = moment(default_now=True)
