@@ -15,6 +15,7 @@ from domain.messaging.deciding import Decision, StepFacts
 from domain.messaging.effects import Effects
 from domain.messaging.ports import ListedMessage
 from domain.platform.rules import SendingRules
+from domain.statuses.sequences import ReplyPolicy
 from tests.model import promise, protocol
 from tests.model.worlds import Act, Fault, World
 
@@ -51,10 +52,11 @@ class Guard:
                 yield
 
 
-_UNCLAIMED, _NOT_LISTED, _NOT_YET, _FIND_TEXT, _PROVES_ABSENCE = (
+_UNCLAIMED, _NOT_LISTED, _NOT_YET, _WAITING, _FIND_TEXT, _PROVES_ABSENCE = (
     absence.unclaimed,
     interpreting._not_listed,
     deciding._not_yet,
+    deciding._waiting,
     absence.find_text,
     absence.proves_absence,
 )
@@ -83,6 +85,10 @@ def _word_for_word(
 
 def _whatever_came_in(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision | None:
     return _NOT_YET(replace(facts, inbound_pending=False), now, rules)
+
+
+def _whether_paused_or_not(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision | None:
+    return _WAITING(replace(facts, paused=False), now, rules)
 
 
 def _nearest_in_time(
@@ -162,6 +168,23 @@ GUARDS = (
         deciding,
         "_not_yet",
         _whatever_came_in,
+    ),
+    Guard(
+        "pause",
+        "a pause holds the next text back, a reply's too",
+        World(
+            "a reply pauses",
+            steps=2,
+            workers=1,
+            faults=frozenset(),
+            reports=(),
+            acts=(Act.REPLY,),
+            on_reply=ReplyPolicy.PAUSE,
+        ),
+        promise.AFTER_PAUSE,
+        deciding,
+        "_waiting",
+        _whether_paused_or_not,
     ),
     Guard(
         "order_of_texts_alike",

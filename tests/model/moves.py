@@ -21,11 +21,13 @@ from domain.messaging.ports import (
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from tests.model.protocol import (
+    BY_PERSON,
     Listed,
     News,
     Protocol,
     a_list_later,
     ended,
+    paused,
 )
 from tests.model.rows import LIST_LAG, MINUTE, RULES, Attempt, Enrollment, Rows, newest_at
 from tests.model.state import (
@@ -51,7 +53,6 @@ _OVER = -MINUTE
 _NONE_LEFT = (_OVER, _OVER, _OVER)
 _AT_ZERO = Clocks(lambda: 0, lambda: 0, lambda: 0)
 _MARGIN = _CALL_BEFORE + int(RULES.call_margin.total_seconds())
-_BY_PERSON = frozenset({HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED})
 _CLOCK_STEPS = (
     ("", (MINUTE, MINUTE, MINUTE)),
     ("; the machine of the call was suspended for this minute", (0, MINUTE, MINUTE)),
@@ -78,7 +79,7 @@ class Moves:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.protocol = Protocol(knows_a_text=world.knows_a_text, ends_on_reply=world.ends_on_reply)
+        self.protocol = Protocol(knows_a_text=world.knows_a_text, on_reply=world.on_reply)
 
     def all(self, state: State) -> Iterator[Move]:
         """Yield every next state, with what happens in words; some may be the same state."""
@@ -298,7 +299,7 @@ class Moves:
                 yield f"a person finishes enrollment {index + 1}", after
             if Act.PAUSE in acts:
                 yield from self._pauses(state, index, row)
-            if Act.RELEASE in acts and row.held in _BY_PERSON:
+            if Act.RELEASE in acts and row.held in BY_PERSON:
                 yield from self._releases(state, index, row)
 
     def applies(self, state: State, *, is_stop: bool) -> State:
@@ -312,6 +313,7 @@ class Moves:
         if row.is_paused:
             after = row._replace(
                 is_paused=False,
+                is_for_reply=False,
                 is_scheduled=is_waiting or row.is_scheduled,
                 phase=EnrollmentPhase.WAITING if is_waiting else row.phase,
             )
@@ -319,15 +321,7 @@ class Moves:
         elif row.position > state.rows.steps:
             return
         else:
-            is_sending = row.phase is EnrollmentPhase.SENDING
-            stays = is_sending or row.held in _BY_PERSON
-            after = row._replace(
-                is_paused=True,
-                phase=row.phase if stays else EnrollmentPhase.PAUSED,
-                held=row.held if stays else None,
-                is_scheduled=is_sending and row.is_scheduled,
-                is_probing=False,
-            )
+            after = paused(row)
             says = f"a person pauses enrollment {index + 1}"
         yield says, state.with_rows(state.rows.with_enrollment(index, after))
 

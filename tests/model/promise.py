@@ -8,6 +8,7 @@ from itertools import chain
 
 from domain.messaging.ports import NotCalled
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
+from domain.statuses.sequences import ReplyPolicy
 from tests.model.moves import Moves
 from tests.model.protocol import are_unique
 from tests.model.rows import Attempt, Rows, Text
@@ -17,7 +18,8 @@ from tests.model.worlds import World
 TWICE = "a text was sent twice"
 REFUSED = "the index of live attempts refuses what follows"
 AFTER_STOP = "an attempt was committed after a STOP was answered"
-AFTER_REPLY = "an attempt was committed after a reply that ends the enrollment was answered"
+AFTER_REPLY = "an attempt was committed after a reply that ends or pauses the enrollment"
+AFTER_PAUSE = "an attempt was committed while its enrollment was paused"
 AFTER_END = "an attempt was committed after the enrollment ended"
 AFTER_FINISH = "a text started after a finish was answered"
 REOPENED = "a final status changed"
@@ -58,10 +60,14 @@ def _committed(before: State, enrollment: int, world: World) -> str | None:
     """Return what is broken by an attempt that was committed."""
     if before.stop is not None:
         return AFTER_STOP
-    if before.rows.enrollments[enrollment].status.is_final:
+    row = before.rows.enrollments[enrollment]
+    if row.status.is_final:
         return AFTER_END
+    if row.is_paused:
+        return AFTER_PAUSE
     is_kept = before.reply is Inbound.KEPT
-    if is_kept and world.ends_on_reply and before.rows.is_sent(enrollment):
+    goes_on = world.on_reply is ReplyPolicy.CONTINUE
+    if is_kept and not goes_on and before.rows.is_sent(enrollment):
         return AFTER_REPLY
     return None
 

@@ -39,7 +39,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from domain.statuses.progress import DELIVERIES
-from domain.statuses.sequences import SequenceState
+from domain.statuses.sequences import ReplyPolicy, SequenceState
 from tests.model.rows import (
     CANARY_FROM,
     DELAY,
@@ -60,6 +60,9 @@ from tests.model.rows import (
 PHONE = "+12125550100"
 _SENDER = UUID(int=1)
 _CLOCK = ContactClock(("UTC",), "UTC")
+BY_PERSON = frozenset({HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED})
+"""What only a person can decide about."""
+
 _ACCEPTED = frozenset({AttemptOutcome.ACCEPTED, AttemptOutcome.ASSUMED_SENT})
 
 
@@ -93,12 +96,12 @@ class Protocol:
 
     Args:
         knows_a_text: The account sent a text, long ago, which every list must show.
-        ends_on_reply: The sequence's reply policy is ``finish``, not ``continue``.
+        on_reply: The sequence's reply policy.
     """
 
-    def __init__(self, *, knows_a_text: bool, ends_on_reply: bool) -> None:
+    def __init__(self, *, knows_a_text: bool, on_reply: ReplyPolicy) -> None:
         self._knows_a_text = knows_a_text
-        self._ends_on_reply = ends_on_reply
+        self._on_reply = on_reply
         self.decide = cache(self._decide)
         self.obey = cache(self._obey)
         self.learn = cache(self._learn)
@@ -185,10 +188,13 @@ class Protocol:
         for index, row in enumerate(rows.enrollments):
             if row.status.is_final or not rows.is_sent(index):
                 continue
-            if self._ends_on_reply or row.position > rows.steps:
+            if self._on_reply is ReplyPolicy.FINISH or row.position > rows.steps:
                 rows = ended(rows, index, EnrollmentStatus.FINISHED_RESPONDED)
-            else:
-                rows = rows.with_enrollment(index, row._replace(has_replied=True))
+                continue
+            replied = row._replace(has_replied=True)
+            if self._on_reply is ReplyPolicy.PAUSE:
+                replied = paused(replied)._replace(is_for_reply=True)
+            rows = rows.with_enrollment(index, replied)
         return rows
 
 
@@ -393,6 +399,19 @@ def _waits(
     return row._replace(phase=phase, held=reason, is_scheduled=is_scheduled, is_probing=False)
 
 
+def paused(row: Enrollment) -> Enrollment:
+    """Return the row of an active enrollment once it is paused; as ``pauses.PAUSE``."""
+    is_sending = row.phase is EnrollmentPhase.SENDING
+    stays = is_sending or row.held in BY_PERSON
+    return row._replace(
+        is_paused=True,
+        phase=row.phase if stays else EnrollmentPhase.PAUSED,
+        held=row.held if stays else None,
+        is_scheduled=is_sending and row.is_scheduled,
+        is_probing=False,
+    )
+
+
 def _if_active(row: Enrollment, then: Enrollment) -> Enrollment:
     """Return a row as a statement leaves it that changes active ones only."""
     return row if row.status.is_final else then
@@ -403,6 +422,8 @@ def ended(rows: Rows, index: int, status: EnrollmentStatus) -> Rows:
     row = rows.enrollments[index]
     if row.status.is_final:
         return rows
+    if status is EnrollmentStatus.FINISHED_STOPPED and row.is_for_reply:
+        status = EnrollmentStatus.FINISHED_RESPONDED
     if status is EnrollmentStatus.OPTED_OUT and not rows.is_sent(index):
         status = EnrollmentStatus.OMITTED_OPTED_OUT
     if status is EnrollmentStatus.OMITTED_LANDLINE and any(

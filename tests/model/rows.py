@@ -65,13 +65,15 @@ _BLOCKED = frozenset({21610, 30004})
 class Enrollment(NamedTuple):
     """A row of ``enrollments``: the columns that anything depends on.
 
-    ``is_scheduled``: it has a ``next_send_at``, by which only its workflow goes.
+    ``is_scheduled``: it has a ``next_send_at``, by which only its workflow goes. ``is_for_reply``:
+    it is paused until a person has read a reply.
     """
 
     status: EnrollmentStatus = EnrollmentStatus.ACTIVE
     phase: EnrollmentPhase | None = EnrollmentPhase.WAITING
     held: HeldReason | None = None
     is_paused: bool = False
+    is_for_reply: bool = False
     position: int = 1
     steps_sent: int = 0
     due: int | None = 0

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from domain.statuses.sequences import ReplyPolicy
 from tests.model.protocol import Reported
 
 
@@ -42,7 +43,7 @@ class World:
             list cannot be had, lags or shows nothing.
         acts: What people do.
         most_acts: How often they do anything.
-        ends_on_reply: The reply policy.
+        on_reply: The reply policy.
         knows_a_text: The account sent a text long ago; a new account has sent none.
         refusals: HTTP status and code of the provider's refusals.
         reports: What the provider reports.
@@ -59,7 +60,7 @@ class World:
     faults: frozenset[Fault] = frozenset(Fault)
     acts: tuple[Act, ...] = tuple(Act)
     most_acts: int = 1
-    ends_on_reply: bool = True
+    on_reply: ReplyPolicy = ReplyPolicy.FINISH
     knows_a_text: bool = True
     refusals: tuple[tuple[int, int], ...] = ()
     reports: tuple[Reported, ...] = (Reported("sent"),)
@@ -77,8 +78,10 @@ _REPORTS = (
     Reported("failed", 21610),
 )
 _REFUSALS = ((400, 21610), (400, 30022), (401, 20003))
+_GO_ON = ReplyPolicy.CONTINUE
 _NONE = frozenset[Fault]()
 _TWO_STEPS = World("two steps", steps=2, workers=1, faults=_NONE, reports=())
+_PAUSING = replace(_TWO_STEPS, name="a reply pauses", on_reply=ReplyPolicy.PAUSE, acts=(Act.REPLY,))
 _TWO_TEXTS = World("two texts alike", enrollments=2, faults=_NONE, reports=(), acts=())
 _FAILING = World(
     "failures and every fault", workers=1, acts=(), reports=_REPORTS, refusals=_REFUSALS
@@ -90,9 +93,8 @@ SHORT = (
     World("a new account", workers=1, knows_a_text=False, acts=(Act.STOP, Act.RELEASE)),
     replace(_FAILING, name="failures", faults=frozenset({Fault.LOST})),
     replace(_TWO_STEPS, acts=(Act.FINISH, Act.PAUSE)),
-    replace(
-        _TWO_STEPS, name="the steps go on after a reply", ends_on_reply=False, acts=(Act.REPLY,)
-    ),
+    replace(_TWO_STEPS, name="the steps go on after a reply", on_reply=_GO_ON, acts=(Act.REPLY,)),
+    _PAUSING,
     replace(_TWO_TEXTS, name="two texts alike, the first steps", farthest=14),
 )
 """Searched with the other tests."""
@@ -106,8 +108,14 @@ DEEP = (
     replace(
         _TWO_STEPS,
         name="the steps go on after a reply, some fail",
-        ends_on_reply=False,
+        on_reply=_GO_ON,
         reports=(Reported("failed", 30022),),
+    ),
+    replace(
+        _PAUSING,
+        name="a reply pauses, a person decides",
+        acts=(Act.REPLY, Act.PAUSE, Act.FINISH),
+        most_acts=2,
     ),
     replace(
         _TWO_TEXTS,
