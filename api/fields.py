@@ -50,7 +50,8 @@ async def change_field(field_id: UUID, body: FieldChanges, services: ServicesDep
 async def delete_field(field_id: UUID, services: ServicesDep) -> None:
     """Delete a field, and its value of every contact.
 
-    409 `field_in_use` names the sequences, archived ones apart, whose current steps contain it as
-    `{{key}}`. Contacts do not count as changed by this.
+    409 `field_in_use`: current steps of sequences that are not archived, or steps of an older
+    version in which somebody is active, contain it as `{{key}}`; `sequences` says how many
+    sequences. Contacts do not count as changed by this.
     """
     await services.fields.remove(field_id)
