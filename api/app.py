@@ -119,7 +119,6 @@ def create_app(
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page would load from other servers
         redoc_url=None,
-        webhooks=events.webhooks,
         lifespan=lifespan,
         telemetry=TelemetryConfig(
             tracer_provider=traces.provider,

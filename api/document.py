@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import documented
+from api import documented, events
 from api.event_examples import event
 from api.examples import EXAMPLES, IDS, Example
 from domain.event_webhooks.events import EventType
@@ -36,7 +36,7 @@ def _build(app: FastAPI) -> _Part:
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "Where this document is served from."}],
         routes=app.routes,
-        webhooks=app.webhooks.routes,
+        webhooks=events.webhooks().routes,
     )
     _name_schemas(document)
     for operation in _operations(document):
