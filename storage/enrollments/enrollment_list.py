@@ -1,7 +1,7 @@
 """The queries behind a sequence's Contacts tab."""
 
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -39,17 +39,16 @@ from storage.enrollments import enrollment_counts, step_outcomes
 from storage.enrollments.enrollment_counts import Cell, counted
 from storage.enrollments.list_filter import (
     ListFilter,
+    chosen,
     known,
     matching,
-    members,
-    met,
     narrowed,
-    with_values,
 )
 from storage.enrollments.list_order import (
     Half,
     Order,
     beside,
+    found_by_contact,
     found_by_search,
     in_order,
     select_all,
@@ -60,7 +59,7 @@ from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact
-from storage.tables.enrollments import Enrollment, EnrollmentSearch
+from storage.tables.enrollments import Enrollment
 from storage.tables.sequences import Sequence
 
 CONTACT_COLUMNS = {
@@ -100,9 +99,6 @@ _WALKED_FOR_COUNT = 100_000
 
 _PROBED = 500
 """So many rows tell how much of a sequence is in a group, or has a value of a field."""
-
-_GROUP_COUNTED = 50_000
-"""A sequence of more is not read from its side for the part of it that has few of the wanted."""
 
 _MOST_CELLS = 64
 """So many cells are read side by side at most; more would read more than a walk does."""
@@ -294,11 +290,16 @@ async def page(
             if wanted.enrollment or wanted.replied_late or wanted.held_reason
             else max(_LOOKED_UP if looks_up or order.may_be_empty else _WALKED, 20 * limit)
         )
-    if window:
-        found = await _read(tx, walk(order, wanted, window, limit, total), order)
-        if len(found.rows) >= limit or total <= window:
+    # What is rare by a short walk is not looked for in a long one.
+    for some in (min(window, 20 * limit), window) if window else ():
+        found = await _read(tx, walk(order, wanted, some, limit, total), order)
+        if len(found.rows) >= limit or total <= some:
             return found
-    return await _read(tx, select_all(order, wanted, limit), order, is_counted=True)
+        if len(found.rows) * window < limit * some:
+            break
+    by_contact = fits is None and await _is_by_contact(tx, wanted, total)
+    every = select_all(order, wanted, limit, by_contact=by_contact)
+    return await _read(tx, every, order, is_counted=True)
 
 
 def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
@@ -445,30 +446,16 @@ async def _count_contacts(
     found = await _bounded(tx, walk_half(order, wanted, Half.ALL, _PROBED, most + 1))
     if total <= _PROBED:
         return found
-    if wanted.group:
-        chosen, others = members(wanted).distinct(), replace(wanted, group=())
-    else:
-        chosen, others = with_values(wanted), replace(wanted, fields={})
-    is_rare = found * 5 < _PROBED
-    if is_rare and (total > _GROUP_COUNTED or await _is_smaller(tx, chosen, total)):
-        # By contact, as both indexes are.
-        one = chosen.order_by("contact_id").subquery()
-        here = (
-            select(
-                col(EnrollmentSearch.enrollment_id).label("id"), col(EnrollmentSearch.contact_id)
-            )
-            .where(
-                col(EnrollmentSearch.contact_id) == one.c.contact_id,
-                col(EnrollmentSearch.sequence_id) == sequence_id,
-            )
-            .lateral()
-        )
-        rows = select(here.c.id).select_from(one).join(here, true())
-        return await _bounded(tx, rows.where(*met(here, others)), most)
+    if found * 5 < _PROBED and await _is_by_contact(tx, wanted, total):
+        return await _bounded(tx, found_by_contact(order, wanted), most)
     return await _bounded(tx, walk_half(order, wanted, Half.ALL, total, most + 1), most)
 
 
-async def _is_smaller(tx: Transaction, chosen: Select[UUID], total: int) -> bool:
-    some = chosen.limit(total).subquery()
-    found = await tx.execute(select(func.count()).select_from(some))
-    return found.scalar_one() < total
+async def _is_by_contact(tx: Transaction, wanted: ListFilter, total: int) -> bool:
+    """Whether fewer contacts have what a filter asks of them than a sequence has enrollments."""
+    if wanted.search or wanted.enrollment or not (wanted.group or wanted.fields):
+        return False
+    most = min(total, _WALKED_FOR_COUNT)
+    contacts, _ = chosen(wanted)
+    found = await tx.execute(select(func.count()).select_from(contacts.limit(most).subquery()))
+    return found.scalar_one() < most

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -101,6 +101,16 @@ def members(wanted: ListFilter) -> Select[UUID]:
 def with_values(wanted: ListFilter) -> Select[UUID]:
     """Select the contacts who have a filter's values of fields."""
     return select(col(Contact.id).label("contact_id")).where(has_values(wanted.fields))
+
+
+def chosen(wanted: ListFilter) -> tuple[Select[UUID], ListFilter]:
+    """Select the contacts of a filter's groups, or with its values, once; return what else it asks.
+
+    It asks for one of these at least.
+    """
+    if wanted.group:
+        return members(wanted).distinct(), replace(wanted, group=())
+    return with_values(wanted), replace(wanted, fields={})
 
 
 def searched(wanted: ListFilter) -> ColumnElement[bool]:

@@ -27,7 +27,6 @@ SMALL = {
     "_LOOKED_UP": 200,
     "_WALKED_FOR_COUNT": 1000,
     "_PROBED": 50,
-    "_GROUP_COUNTED": 500,
 }
 """The limits, a fiftieth of the real ones, as 20,000 people are a fiftieth of a million."""
 
@@ -146,7 +145,13 @@ def views(big: Big, middle: Any, every: int) -> Mapping[str, tuple[Mapping[str, 
     }
 
 
-async def test_views_read_a_few_pages_not_the_sequence(big: Big) -> None:
+async def test_views_read_a_few_pages_and_parts_ask_little(big: Big) -> None:
+    """One test for both: filling the sequence takes longer than either."""
+    await read_a_few_pages(big)
+    await ask_little(big)
+
+
+async def read_a_few_pages(big: Big) -> None:
     async with big.database.transaction() as tx:
         middle = (
             await tx.execute(
@@ -178,7 +183,7 @@ async def test_views_read_a_few_pages_not_the_sequence(big: Big) -> None:
     assert {name: found for name, found in most.items() if found[0] > MOST_READ} == {}
 
 
-async def test_part_is_small_and_asks_little(big: Big) -> None:
+async def ask_little(big: Big) -> None:
     """Two statements say who asks and by which clock; one counts, one reads the page."""
     await big.part()  # the first asks what the process remembers afterwards
     async with asked_of(big.database) as asked:

@@ -178,7 +178,7 @@ SMALL = {"_WALKED": 1, "_LOOKED_UP": 1, "_WALKED_FOR_COUNT": 1, "_PROBED": 1, "_
 """Limits that a list of four rows is beyond, as one of a million is beyond the real ones."""
 
 
-@pytest.fixture(params=[{}, SMALL, {**SMALL, "_WALKED_FOR_COUNT": 3, "_GROUP_COUNTED": 2}])
+@pytest.fixture(params=[{}, SMALL, {**SMALL, "_WALKED_FOR_COUNT": 3}])
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Find pages and counts in every way that big lists need."""
     for name, value in request.param.items():
