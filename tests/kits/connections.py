@@ -1,0 +1,91 @@
+"""Connections to the shared database that outlive a test: a new one costs more than many tests do.
+
+A server process that has just begun reads the catalog before its first statements are planned.
+"""
+
+import asyncio
+import select
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_MOST = 25
+"""So many rest between tests."""
+
+# Not DISCARD ALL: the driver would not notice that its prepared statements are gone. What the
+# session counted is reported, or a later test would count it.
+_FORGET = (
+    "RESET ALL; SELECT pg_advisory_unlock_all(); UNLISTEN *; SELECT pg_stat_force_next_flush()"
+)
+
+_resting: dict[str, list["_Lasting"]] = {}
+
+
+class _Lasting(AsyncConnection[Any]):
+    """Rests instead of being closed, unless it is in the middle of something."""
+
+    address = ""
+
+    async def close(self) -> None:
+        rests = _resting.setdefault(self.address, [])
+        is_idle = not self.closed and self.info.transaction_status is TransactionStatus.IDLE
+        if is_idle and len(rests) < _MOST and await self._has_forgotten():
+            rests.append(self)
+        else:
+            await super().close()
+
+    async def _has_forgotten(self) -> bool:
+        """Forget all that the session had, the event loop too; return whether that was possible."""
+        try:
+            await self.set_autocommit(True)
+            await self.set_isolation_level(None)
+            await self.set_read_only(None)
+            await self.set_deferrable(None)
+            await self.execute(_FORGET)
+            await self.set_autocommit(False)
+        except psycopg.Error:
+            return False
+        self._notice_handlers.clear()
+        self.lock = asyncio.Lock()
+        return True
+
+
+async def _connected(address: str, options: dict[str, Any]) -> _Lasting:
+    rests = _resting.get(address, [])
+    while rests:
+        one = rests.pop()
+        # The server says something to a session at rest only when it ends it.
+        if not select.select([one.fileno()], [], [], 0)[0]:
+            return one
+        await AsyncConnection.close(one)
+    made = await _Lasting.connect(**options)
+    made.address = address
+    return made
+
+
+async def close_all() -> None:
+    """Close those that rest."""
+    for rests in _resting.values():
+        while rests:
+            await AsyncConnection.close(rests.pop())
+
+
+def creator(lasting: str, **always: Any) -> Callable[..., AsyncEngine]:
+    """Return what creates engines, whose connections to the database of this name last."""
+
+    def create(url: str, **options: Any) -> AsyncEngine:
+        made = make_url(url)
+        if made.database == lasting:
+            dialect = made.get_dialect()()
+            _, connecting = dialect.create_connect_args(made)
+            connecting |= options.get("connect_args", {})
+            options["async_creator"] = partial(_connected, url, connecting)
+        return create_async_engine(url, **options, **always)
+
+    return create
