@@ -232,7 +232,7 @@ async def test_panel_shows_the_whole_timeline(visit: Visit, life: Life, *, phone
     await page.get_by_role("link", name="Keiko Ishikawa").click()
     panel = page.locator("#panel")
 
-    await expect(panel.get_by_text("Next text in 1 d 23 h")).to_be_visible()
+    await expect(panel.get_by_text("Next text in 1 day 23 hr")).to_be_visible()
     ahead = panel.get_by_role("listitem").filter(has_text="Step 2:")
     await expect(ahead).to_contain_text("Keiko, two places near you are open from Monday.")
     await expect(ahead).to_contain_text("2 days")

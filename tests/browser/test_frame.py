@@ -64,7 +64,7 @@ async def test_the_workspace_is_changed_and_times_follow(visit: Visit) -> None:
     await expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
 
     await page.get_by_label("Time zone").select_option("")
-    await page.get_by_label("9:30 pm").check()
+    await page.get_by_label("9:30 PM").check()
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("(New York)")).to_be_visible()
 

@@ -41,7 +41,7 @@ async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Vis
     await page.keyboard.press("Alt+ArrowUp")
     await expect(page.get_by_label("Step 2").get_by_label("Text")).to_have_value("In between")
     preview = page.get_by_role("complementary", name="As they get it")
-    await expect(preview).to_contain_text("1 day later at 9:30 am")
+    await expect(preview).to_contain_text("1 day later at 9:30 AM")
 
     await _has_pictures(page, third, preview)
 

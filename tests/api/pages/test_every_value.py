@@ -364,7 +364,7 @@ async def test_retried_text_shows_reason_and_time(everything: Everything) -> Non
     pages = ("/enrollments/{enrollment}", "/sequences/{sequence}/contacts")
     panel, people = await everything.shown(*pages, case="whole")
     await everything.parts(*pages, case="as parts")
-    at = "Tue 1 Dec 2099, 9:30 am (New York)"
+    at = "Tue, Dec 1, 2099, 9:30 AM (New York)"
     reason = explain(30003)
     for html in (panel, people):
         assert reason in html

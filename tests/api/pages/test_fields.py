@@ -65,7 +65,7 @@ async def test_contact_shows_and_edits_its_fields(there: dict[str, str], browse:
     saved = await member.post(f"{path}/edit", data={**data, "field.level": "4.50"})
     assert saved.status_code == 303, saved.text
     shown = (await member.get(path)).text
-    for words in ("crm-1", "Tue 1 Dec 2026", '<dd class="is-wrapped">No</dd>', ">4.5<"):
+    for words in ("crm-1", "Tue, Dec 1, 2026", '<dd class="is-wrapped">No</dd>', ">4.5<"):
         assert words in shown, words
     assert "Nurse" not in shown
 

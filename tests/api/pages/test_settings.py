@@ -90,7 +90,7 @@ async def test_sender_hold_shows_reason_and_is_released(
     assert "On hold" in shown
     assert "(Error 30032)" in shown
     assert "Mend it at Twilio" in shown
-    assert "one text is tried in 9 m" in shown
+    assert "one text is tried in 9 min" in shown
     assert "Release now" not in shown
     assert (await member.post(f"{path}/release")).status_code == 403
     asked = await admin.get(f"{path}/release", headers=HTMX)
@@ -354,7 +354,7 @@ async def test_audit_log_shows_times_by_the_workspace_clock(
         world.user_id, name="crm", scopes=[TokenScope.READ], expires_at=expires_at
     )
     shown = words((await admin.get("/settings/audit")).text)
-    assert "expires at: Thu 2 Jan 2031, 10:04 am (New York)" in shown
+    assert "expires at: Thu, Jan 2, 2031, 10:04 AM (New York)" in shown
 
 
 async def test_audit_log_has_pages(

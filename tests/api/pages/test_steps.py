@@ -46,7 +46,7 @@ async def test_steps_are_shown_with_their_timing_and_size(
     assert "Hi {{first_name|there}}</textarea>" in page.text
     said = words(page.text)
     assert "At once Hi there" in said
-    assert "2 days later at 9:30 am Still?" in said
+    assert "2 days later at 9:30 AM Still?" in said
     assert "8 characters 1 segment, GSM-7" in said
     assert "Version 1" in said
 
@@ -118,7 +118,7 @@ async def test_delay_without_a_whole_unit_stays_in_seconds(
 ) -> None:
     sequence = await world.draft(steps=[ongoing("A", 90), ongoing("B", 0, "09:30")])
     page = await member.get(path(sequence))
-    assert "The next 9:30 am" in words(page.text)
+    assert "The next 9:30 AM" in words(page.text)
     await member.post(path(sequence), data=_as_shown(page))
     now = await world.sequences.get(sequence.id)
     assert (now.version, now.steps[0].delay_seconds) == (1, 90)
@@ -130,7 +130,7 @@ async def test_dates_are_on_the_contacts_clock(world: World, member: httpx.Async
     )
     page = await member.get(path(sequence))
     assert 'value="2028-12-01T09:30"' in page.text
-    assert "Fri 1 Dec 2028, 9:30 am" in words(page.text)
+    assert "Fri, Dec 1, 2028, 9:30 AM" in words(page.text)
     early = written({"send_at": "2028-12-01T09:30", "body": "A"}, {"send_at": "", "body": "B"})
     refused = await member.post(path(sequence), data=early)
     assert refused.status_code == 422
