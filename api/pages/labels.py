@@ -25,6 +25,15 @@ class HeldLabels(BaseModel):
     remedy: str
 
 
+class SubjectLabels(BaseModel):
+    """What the audit log calls something: without a name, many, one that is gone, one by name."""
+
+    one: str
+    many: str
+    gone: str
+    named: str = "{}"
+
+
 class Labels(BaseModel):
     """All labels; those of an enum have every one of its values."""
 
@@ -58,6 +67,9 @@ class Labels(BaseModel):
     delivery_states: Mapping[DeliveryState, str]
     delivery_errors: Mapping[str, str]
     actions: Mapping[str, str]
+    subjects: Mapping[str, SubjectLabels]
+    job_acts: Mapping[str, str]
+    audit_details: Mapping[str, str]
 
     @model_validator(mode="after")
     def _no_code_is_missing(self) -> Self:

@@ -1,17 +1,19 @@
 """The settings' pages: senders, users, tokens, webhooks, jobs, the audit log."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from api.pages.labels import LABELS
+from api.pages.settings.audit import tell
 from domain.statuses.access import TokenScope
 from services.factory import Services
+from services.platform.audit import Act, Entry, Subject
 from storage.platform.database import Database
 from tests.worlds import World
 
@@ -335,15 +337,79 @@ async def test_audit_log_shows_who_did_what(
     contact_id = answer.json()["id"]
     await member.patch(f"/api/contacts/{contact_id}", json={"first_name": "Anna"})
     shown = words((await admin.get("/settings/audit")).text)
-    assert "member changed a contact" in shown
-    assert "member added a contact" in shown
+    assert "member changed Anna" in shown
+    assert "Changed: first name" in shown
+    assert "member added Anna" in shown
     only = await admin.get("/settings/audit", params={"action": "contact.create"}, headers=HTMX)
-    assert "added a contact" in words(only.text)
-    assert "changed a contact" not in words(only.text)
+    assert "added Anna" in words(only.text)
+    assert f'<a href="/contacts/{contact_id}">Anna</a>' in only.text
+    assert "changed Anna" not in words(only.text)
     one = await admin.get("/settings/audit", params={"subject_id": contact_id})
     assert one.text.count("<strong>member</strong>") == 2
     nothing = await admin.get("/settings/audit", params={"last_day": "2020-01-01"})
-    assert "Nothing fits" in nothing.text
+    assert "No entries found" in nothing.text
+
+
+async def test_act_on_many_is_one_sentence(
+    world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient, services: Services
+) -> None:
+    """Ana enrolled 60 contacts in Welders, though each has an entry; gone ones read well too."""
+    sequence = await world.active(name="Welders, spring")
+    others = await world.active(name="Clerks")
+    people = [str(one) for one in await world.contacts(60)]
+    for at in (sequence.id, others.id):
+        path = f"/api/sequences/{at}/enrollments"
+        asked = people if at == sequence.id else people[:2]
+        enrolled = (await member.post(path, json={"contact_ids": asked})).json()["enrolled"]
+        some = [one["id"] for one in enrolled[:2]]
+        await member.post("/api/enrollments/pause", json={"enrollment_ids": some})
+    group = (await member.post("/api/groups", json={"name": "Callers"})).json()["id"]
+    await member.post(f"/api/groups/{group}/contacts", json={"contact_ids": people[:3]})
+    await member.request("DELETE", f"/api/groups/{group}")
+
+    page = (await admin.get("/settings/audit")).text
+    shown = words(page)
+    for told in (
+        "member enrolled 60 contacts in Welders, spring",
+        "member paused 2 contacts in Welders, spring",
+        "member enrolled 2 contacts in Clerks",
+        "member added 3 contacts to a deleted group",
+        "member deleted a group",
+    ):
+        assert told in shown, told
+    assert f'<a href="/sequences/{sequence.id}/contacts">Welders, spring</a>' in page
+    of_one = {"subject_id": some[0]}
+    alone = words((await admin.get("/settings/audit", params=of_one)).text)
+    name = (await services.contacts.get(UUID(people[0]))).name
+    assert f"member enrolled {name} in Clerks" in alone
+    assert f"member paused {name} in Clerks" in alone
+
+
+@pytest.mark.parametrize("key", LABELS.actions)
+def test_every_audited_action_is_told_as_a_sentence(key: str) -> None:
+    action, _, variant = key.partition(" ")
+    said: dict[str, dict[str, object]] = {
+        "": {},
+        "copy_of": {"copy_of": str(uuid4())},
+        "none": {"owner_id": None},
+        "false": {"whole": False, "count": 3},
+    }
+    detail = said.get(variant, {"decision": variant})
+    entry = Entry(1, datetime.now(UTC), None, None, action, None, None, detail, None)
+    plain = LABELS.actions[key].replace("{", "").replace("}", "")
+    about = re.findall(r"{([^}]*)}", LABELS.actions[key])
+    assert set(about) <= {called.one for called in LABELS.subjects.values()}
+
+    def told(count: int, subjects: Mapping[str, Subject]) -> str:
+        return tell(Act(entry, count, subjects), lambda *_, **__: "/there").words
+
+    assert told(1, {}) == plain
+    for name in ("Zoë Brown", None):
+        subjects = {kind: Subject(kind, uuid4(), name) for kind in LABELS.subjects}
+        sentence = told(1, {**subjects, "job": Subject("job", uuid4(), "enrol")})
+        assert sentence.count("Zoë Brown") == (0 if "job" in action or not name else len(about))
+        assert "{" not in sentence
+    assert not about or "1,200 " in told(1_200, {})
 
 
 async def test_audit_log_shows_times_by_the_workspace_clock(
@@ -354,7 +420,7 @@ async def test_audit_log_shows_times_by_the_workspace_clock(
         world.user_id, name="crm", scopes=[TokenScope.READ], expires_at=expires_at
     )
     shown = words((await admin.get("/settings/audit")).text)
-    assert "expires at: Thu, Jan 2, 2031, 10:04 AM (New York)" in shown
+    assert "Expires: Thu, Jan 2, 2031, 10:04 AM (New York)" in shown
 
 
 async def test_audit_log_has_pages(
@@ -366,7 +432,7 @@ async def test_audit_log_has_pages(
     following = re.search(r'href="([^"]+)"[^>]*>Next', first)
     assert following is not None
     second = (await admin.get(following[1].replace("&amp;", "&"))).text
-    assert words(second).count("made a group") == 10
+    assert words(second).count("created Group") == 10
 
 
 def test_every_audited_action_has_words() -> None:
