@@ -13,7 +13,7 @@ from domain.statuses.contacts import FieldType, LineType
 from domain.statuses.enrollments import HeldReason, StepOutcome
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.messaging import TextKind
-from domain.statuses.suppression import OptOutSource, TextMeaning
+from domain.statuses.suppression import OptOutSource, ReviewDecision, TextMeaning
 from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
 
@@ -46,6 +46,7 @@ class Labels(BaseModel):
     field_types: Mapping[FieldType, str]
     line_types: Mapping[LineType, str]
     opt_out_sources: Mapping[OptOutSource, str]
+    review_decisions: Mapping[ReviewDecision, str]
     step_outcomes: Mapping[StepOutcome, str]
     held: Mapping[HeldReason, HeldLabels]
     attempts: Mapping[str, str]

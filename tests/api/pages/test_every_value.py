@@ -139,8 +139,8 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "reviews.decision": (
         ("/reviews?decided=true",),
         {
-            ReviewDecision.OPT_OUT: "An opt-out",
-            ReviewDecision.NOT_AN_OPT_OUT: "Not an opt-out",
+            ReviewDecision.OPT_OUT: ">Opted out <time",
+            ReviewDecision.NOT_AN_OPT_OUT: ">Kept texting <time",
         },
     ),
 }

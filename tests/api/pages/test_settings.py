@@ -362,9 +362,9 @@ async def test_act_on_many_is_one_sentence(
         asked = people if at == sequence.id else people[:2]
         enrolled = (await member.post(path, json={"contact_ids": asked})).json()["enrolled"]
         some = [one["id"] for one in enrolled[:2]]
-        await member.post("/api/enrollments/pause", json={"enrollment_ids": some})
+        await member.post("/api/enrollments/batch/pause", json={"enrollment_ids": some})
     group = (await member.post("/api/groups", json={"name": "Callers"})).json()["id"]
-    await member.post(f"/api/groups/{group}/contacts", json={"contact_ids": people[:3]})
+    await member.post(f"/api/groups/{group}/members", json={"contact_ids": people[:3]})
     await member.request("DELETE", f"/api/groups/{group}")
 
     page = (await admin.get("/settings/audit")).text
