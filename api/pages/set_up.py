@@ -64,7 +64,7 @@ async def set_up(page: PublicPageDep, form: InForm[SetUpFields]) -> Response:
 
 async def _use(page: PublicPage, form: SetUpFields) -> None:
     if form.password != form.repeated:
-        raise InvalidFieldError("repeated", "is not the same as the password")
+        raise InvalidFieldError("repeated", "does not match the password")
     await page.services.set_up_links.use(
         form.token,
         form.password,

@@ -127,7 +127,7 @@ class OpenSession(Schema):
 
 
 class SigningIn(Schema):
-    """An e-mail address and a password to sign in with."""
+    """An email address and a password to sign in with."""
 
     email: str = Field(max_length=320, examples=["kim@example.com"])
     password: str = Field(max_length=2000)

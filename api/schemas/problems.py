@@ -61,4 +61,4 @@ class Problem(_Open):
     state: SequenceState = Omissible
     """`sequence_not_active`, `invalid_transition`: the state the sequence is in."""
     version: int = Omissible
-    """`version_outdated`: the version of the steps that somebody saved meanwhile."""
+    """`version_outdated`: the version of the steps that someone saved meanwhile."""

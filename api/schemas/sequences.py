@@ -36,7 +36,7 @@ def _whole(text: str) -> str:
             text.encode()
         except UnicodeEncodeError:
             raise PydanticCustomError(
-                INVALID_TEXT, "holds half a character; send whole characters in UTF-8"
+                INVALID_TEXT, "contains half a character; send whole characters in UTF-8"
             ) from None
     return text
 

@@ -308,6 +308,6 @@ async def _taken(tx: Transaction, values: Mapping[str, Any]) -> ConflictError:
         holder = await contacts.id_of_external_id(tx, values["external_id"])
     return ConflictError(
         code,
-        f"another contact has this {what}; change that contact, or give another one",
+        f"another contact has this {what}; change that contact, or use a different one",
         **({"contact_id": str(holder)} if holder else {}),
     )

@@ -122,7 +122,7 @@ def require_name(
     """
     if not any({**known, **values}.get(name) for name in _NAMES):
         raise InvalidFieldError(
-            "first_name", "is blank, and so is last_name; write at least one", code="blank"
+            "first_name", "is blank, and so is the last name; enter at least one", code="blank"
         )
 
 
@@ -188,7 +188,7 @@ def field_type(key: str, types: Mapping[str, FieldType], *, path: str) -> FieldT
     if key not in types:
         raise InvalidFieldError(
             path,
-            "is no field of this workspace; take a key from GET /api/fields, or create it with"
+            "is not a field of this workspace; use a key from GET /api/fields, or create it with"
             " POST /api/fields",
             code="undeclared_field",
         )

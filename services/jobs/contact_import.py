@@ -328,7 +328,7 @@ def _checked(
         if values["owner_id"] is None:
             problems.add(
                 "owner",
-                "is no user's email address; write one of GET /api/users or leave it blank",
+                "is not the email address of a user; use one from GET /api/users or leave it blank",
                 code="unknown_user",
             )
     if line_type is not None:
@@ -336,7 +336,7 @@ def _checked(
         if values["line_type"] is None:
             problems.add(
                 "line_type",
-                f"is none of {', '.join(LineType)}; write one of them or leave it blank",
+                f"is not one of {', '.join(LineType)}; use one of them or leave it blank",
                 code="unknown_line_type",
             )
     problems.raise_any()

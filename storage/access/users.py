@@ -36,7 +36,7 @@ class Holder:
 
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> User | None:
-    """Insert a user; None if the e-mail address is taken, in whatever case."""
+    """Insert a user; None if the email address is taken, in whatever case."""
     return await tx.scalar(insert(User).values(**values).on_conflict_do_nothing().returning(User))
 
 
@@ -72,12 +72,12 @@ async def change(tx: Transaction, user_id: UUID, values: Mapping[str, Any]) -> U
 
 
 async def by_email(tx: Transaction, email: str) -> User | None:
-    """Read the user with an e-mail address, in whatever case."""
+    """Read the user with an email address, in whatever case."""
     return await tx.scalar(select(User).where(func.lower(col(User.email)) == func.lower(email)))
 
 
 async def compared(tx: Transaction, email: str) -> str:
-    """Write an e-mail address as ``by_email`` compares it; Python lowers other letters."""
+    """Write an email address as ``by_email`` compares it; Python lowers other letters."""
     lowered: str = (await tx.execute(select(func.lower(email)))).scalar_one()
     return lowered
 

@@ -154,7 +154,7 @@ async def test_disabled_or_unknown_user_gets_no_link(admin: httpx.AsyncClient) -
             {"password": "kimberley.clinic", "repeated": "kimberley.clinic"},
             "is little more than its owner",
         ),
-        ({"repeated": "another horse battery"}, "is not the same as the password"),
+        ({"repeated": "another horse battery"}, "does not match the password"),
     ],
 )
 async def test_refused_password_keeps_the_link(

@@ -257,7 +257,7 @@ async def _open(browser: Browser, url: str, viewport: ViewportSize, theme: Theme
 
 async def _sign_in(page: Page, email: str, password: str) -> None:
     await page.goto("/sign-in")
-    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("Email").fill(email)
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(lambda address: "/sign-in" not in address)

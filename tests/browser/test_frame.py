@@ -15,7 +15,7 @@ from tests.e2e.stack import EMAIL, PASSWORD
 
 
 async def sign_in(page: Page, email: str, password: str) -> None:
-    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("Email").fill(email)
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign in").click()
 
@@ -26,8 +26,8 @@ async def test_sign_in_redirects_to_the_wanted_page(visit: Visit) -> None:
 
     await sign_in(page, EMAIL, "not the password")
     alert = page.get_by_role("alert")
-    await expect(alert).to_contain_text("The e-mail address or the password is wrong.")
-    await expect(page.get_by_label("E-mail address")).to_have_value(EMAIL)
+    await expect(alert).to_contain_text("The email or password is incorrect.")
+    await expect(page.get_by_label("Email")).to_have_value(EMAIL)
     await accessible(page)
 
     await sign_in(page, EMAIL, PASSWORD)
@@ -123,7 +123,7 @@ async def test_changed_password_refuses_the_old_one(visit: Visit, accounts: Acco
         await page.get_by_role("button", name="Change password").click()
 
     await change(PASSWORD, "a new long password", "another long password")
-    await expect(page.get_by_text("is not the same as the new password")).to_be_visible()
+    await expect(page.get_by_text("does not match the new password")).to_be_visible()
     await change("a guess", "a new long password", "a new long password")
     await expect(page.get_by_text("Current password is not your password")).to_be_visible()
     await change(PASSWORD, "a new long password", "a new long password")

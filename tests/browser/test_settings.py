@@ -28,7 +28,7 @@ async def test_user_is_added_and_opened(visit: Visit) -> None:
     page = await visit(path="/settings/users")
     await page.get_by_role("button", name="Add user").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("E-mail address").fill("new@example.com")
+    await dialog.get_by_label("Email").fill("new@example.com")
     await dialog.get_by_role("button", name="Add", exact=True).click()
     link = re.compile(r"/set-up[?]token=\S{43}$")
     await expect(dialog.get_by_label("The link")).to_have_value(link)

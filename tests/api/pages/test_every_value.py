@@ -373,7 +373,7 @@ async def test_retried_text_shows_reason_and_time(everything: Everything) -> Non
     assert "Not delivered, retrying" in people
     assert f"<strong>Not delivered</strong> <em>{reason} (30003)</em>" in panel
     assert f"Step 1 was not delivered, retrying {at}" in panel
-    assert f"not delivered ({reason.rstrip('.')}), so tried again" in panel
+    assert f"not delivered ({reason.rstrip('.')}), so it is tried again" in panel
     assert "moved into the send window" not in panel
 
 

@@ -104,7 +104,7 @@ class TestGettingIn:
         odd = await anybody.post("/sign-in", data=form)
 
         assert answer.status_code == 401
-        assert "The e-mail address or the password is wrong." in answer.text
+        assert "The email or password is incorrect." in answer.text
         assert 'value="a@example.com"' in answer.text
         assert odd.status_code == 422
         assert "&lt;x&gt;@example.com" in odd.text

@@ -392,7 +392,7 @@ async def test_times_use_the_workspace_hour_cycle(
     path = f"/api/sequences/{sequence.id}/enrollments"
     [one] = (await member.post(path, json={"contact_ids": contacts})).json()["enrolled"]
     page = (await member.get(f"/enrollments/{one['id']}")).text
-    assert f"1 day after the text before, at {at};" in page
+    assert f"1 day after the previous text, at {at};" in page
     settings = (await member.get(f"/sequences/{sequence.id}/settings")).text
     assert f"Weekdays {nine_to_five}" in settings
     assert re.search(rf"moved into the send window, from \w{{3}}, [^;]+, {opens} \(", page)

@@ -184,7 +184,7 @@ async def test_users_are_refused_beside_the_field(admin: httpx.AsyncClient) -> N
     await added(admin)
     taken = await added(admin)
     assert taken.status_code == 409
-    assert "another user has this e-mail address" in taken.text.lower()
+    assert "another user has this email address" in taken.text.lower()
 
 
 async def test_user_without_a_known_role_is_refused_beside_it(
