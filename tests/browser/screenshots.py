@@ -84,7 +84,7 @@ def act(name: str, *, people: int = 4) -> Callable[[Page], Awaitable[object]]:
 async def open_panel(page: Page) -> None:
     """Open an enrollment in the panel."""
     await page.get_by_role("link", name="Keiko Ishikawa").click()
-    await expect(page.get_by_role("heading", name="All that happened")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Activity")).to_be_visible()
 
 
 async def open_first_row(page: Page) -> None:

@@ -55,12 +55,12 @@ async def test_the_workspace_is_changed_and_times_follow(visit: Visit) -> None:
     await page.get_by_label("21:30").check()
     await page.get_by_role("button", name="Save").click()
 
-    await expect(page.get_by_role("status")).to_contain_text("The workspace is saved.")
+    await expect(page.get_by_role("status")).to_contain_text("Workspace saved.")
     await accessible(page)
     now = page.get_by_text(re.compile(r"It is now \w{3} \d+ \w{3} \d{4}, \d\d:\d\d \(Tokyo\)\."))
     await expect(now).to_be_visible()
     await page.reload()
-    await expect(page.get_by_text("The workspace is saved.")).to_have_count(0)
+    await expect(page.get_by_text("Workspace saved.")).to_have_count(0)
     await expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
 
     await page.get_by_label("Time zone").select_option("")
@@ -107,7 +107,7 @@ async def test_token_is_shown_once_and_revoked_after_confirmation(visit: Visit) 
     await expect(row).to_be_visible()
     await row.get_by_role("button", name="Revoke").click()
     await dialog.get_by_role("button", name="Revoke").click()
-    await expect(page.get_by_role("status")).to_contain_text("The token is revoked.")
+    await expect(page.get_by_role("status")).to_contain_text("Token revoked.")
     await expect(row).to_have_count(0)
 
 
@@ -127,7 +127,7 @@ async def test_changed_password_refuses_the_old_one(visit: Visit, accounts: Acco
     await change("a guess", "a new long password", "a new long password")
     await expect(page.get_by_text("Current password is not your password")).to_be_visible()
     await change(PASSWORD, "a new long password", "a new long password")
-    await expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
+    await expect(page.get_by_role("status")).to_contain_text("Password changed.")
 
     await sign_in(page, "changing@example.com", PASSWORD)
     await expect(page.get_by_role("alert")).to_be_visible()
@@ -160,11 +160,11 @@ async def test_link_sets_password_and_other_session_can_be_ended(visit: Visit, d
     await accessible(page)
     await page.get_by_role("button", name="Sign out everywhere else").click()
     await expect(rows).to_have_count(2)
-    await expect(rows.last).to_contain_text("This one")
+    await expect(rows.last).to_contain_text("This device")
     await other.goto("/settings/account")
     await expect(other).to_have_url(re.compile(r"/sign-in[?]next="))
     await page.goto(link)
-    await expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This link doesn't work")).to_be_visible()
 
 
 async def test_the_theme_is_chosen_and_kept(visit: Visit) -> None:
@@ -214,7 +214,7 @@ async def test_missing_page_is_friendly(visit: Visit, path: str) -> None:
 
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     await accessible(page)
-    await page.get_by_role("link", name="Go to the start page").click()
+    await page.get_by_role("link", name="Go to the home page").click()
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 

@@ -33,7 +33,7 @@ async def test_user_is_added_and_opened(visit: Visit) -> None:
     link = re.compile(r"/set-up[?]token=\S{43}$")
     await expect(dialog.get_by_label("The link")).to_have_value(link)
     await accessible(page)
-    await dialog.get_by_role("link", name="See the user").click()
+    await dialog.get_by_role("link", name="View user").click()
     await expect(page.get_by_role("heading", name="new", exact=True)).to_be_visible()
     await accessible(page)
     await page.get_by_role("button", name="New link").click()

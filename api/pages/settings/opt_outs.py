@@ -148,7 +148,8 @@ async def _of_lifting(page: Page, suppression_id: UUID) -> Question:
     who = row.contact_name or (readable(row.phone) if row.phone else "An erased number")
     words = (
         f"{who} can be texted again. The opt-out stays on record with your name and reason."
-        " Make sure they agreed. A carrier that blocks texts to them keeps doing so until they text START."
+        " Make sure they agreed. A carrier that blocks texts to them keeps doing so until they"
+        " text START."
     )
     return Question("Remove the opt-out?", words, "Remove opt-out", is_danger=False)
 

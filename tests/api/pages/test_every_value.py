@@ -105,7 +105,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     ),
     "enrollments.paused_reason": (
         ENROLLMENT,
-        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: ", and they replied."},
+        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: " because they replied."},
     ),
     "messages.kind": (TALK, {**LABELS.text_kinds, TextKind.HUMAN: None}),
     "messages.direction": (
@@ -116,7 +116,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "attempts.outcome": (
         TALK,
         {
-            AttemptOutcome.OPEN: "is being handed to the provider",
+            AttemptOutcome.OPEN: "is being sent",
             AttemptOutcome.UNKNOWN: "the provider gave no answer",
             AttemptOutcome.ACCEPTED: "Step 1 was sent",
             AttemptOutcome.REFUSED: "Step 1 failed",

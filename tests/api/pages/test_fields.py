@@ -19,7 +19,7 @@ async def test_fields_are_added_renamed_and_deleted_in_the_settings(
     assert "Starts is added" in made.text
     for change, words in (
         ({"key": "start_date"}, "there is a field with this key"),
-        ({"key": "Start"}, "is no valid key"),
+        ({"key": "Start"}, "is not a valid key"),
         ({"type": "list"}, "must be one of"),
     ):
         refused = await member.post(path, data={**start, **change}, headers=HTMX)

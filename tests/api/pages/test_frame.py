@@ -207,8 +207,8 @@ class TestAnswers:
         second = await admin.get("/settings/workspace")
 
         assert changed.status_code == 303
-        assert "The workspace is saved." in first.text
-        assert "The workspace is saved." not in second.text
+        assert "Workspace saved." in first.text
+        assert "Workspace saved." not in second.text
 
     async def test_forged_flash_message_is_ignored(self, browse: Browse) -> None:
         member = await browse()
@@ -239,7 +239,7 @@ class TestErrors:
         answer = await (await browse()).get("/try/broken")
 
         assert answer.status_code == 500
-        assert "Something went wrong on our side." in answer.text
+        assert "Something went wrong on our end." in answer.text
         assert "secret" not in answer.text
         assert "content-security-policy" in answer.headers
 

@@ -58,7 +58,7 @@ async def test_viewer_sees_no_cancel_button_and_is_refused(browse: Browse, job: 
     [
         ("Hello", ("5 characters", "1 segment")),
         ("é" * 161, ("161 characters", "2 segments")),
-        ("Hi <b>😀</b>", ("<kbd>😀</kbd>", "more than halve")),
+        ("Hi <b>😀</b>", ("<kbd>😀</kbd>", "shortens each segment")),
         ("Hi {{first_name|there}}", ("8 characters",)),
         ("Hi {{first_nam|there}}", ("first_nam",)),
     ],

@@ -187,8 +187,8 @@ async def test_dialog_says_what_will_not_be_sent(world: World, member: httpx.Asy
             ["retry", "treat_as_sent", "finish"],
         ),
         (HeldReason.SENDER_ON_HOLD, "once the sender works again", ["retry", "finish"]),
-        (HeldReason.DESTINATION_NOT_ALLOWED, "Allow it there", ["retry", "finish"]),
-        (HeldReason.MISSING_DATA, "the text goes on by itself", ["retry", "finish"]),
+        (HeldReason.DESTINATION_NOT_ALLOWED, "Allow it in Twilio", ["retry", "finish"]),
+        (HeldReason.MISSING_DATA, "sending resumes by itself", ["retry", "finish"]),
     ],
 )
 async def test_held_enrollment_shows_remedy_and_actions(
@@ -216,7 +216,7 @@ async def test_held_enrollment_shows_remedy_and_actions(
     )
     assert "Release: 1 of 1 done" in done.text
     assert re.search(
-        r"Released by [\w ]+, to be sent", (await member.get(f"/enrollments/{ids[0]}")).text
+        r"Released by [\w ]+, to send the text", (await member.get(f"/enrollments/{ids[0]}")).text
     )
 
 
@@ -232,7 +232,7 @@ async def test_timeline_shows_texts_found_after_restore(
         detail=json.dumps({"sids": [f"SM{at}" for at in range(count)]}),
     )
     page = (await member.get(f"/enrollments/{ids[0]}")).text
-    told = f"Held after a restore: the provider shows {texts} that this backup does not know"
+    told = f"Held after a restore: the provider has {texts} that this backup is missing"
     assert told in page
 
 
@@ -249,7 +249,7 @@ async def test_ticked_enrollments_are_finished_with_results(
     assert len(found) == 2
     again = await member.post(path, params=ticked, headers={**HTMX, **OWN_PAGE})
     assert "0 of 2 done" in again.text
-    assert "had ended already" in again.text
+    assert "already ended" in again.text
 
 
 async def test_action_on_all_matches_runs_in_the_background(
@@ -362,7 +362,8 @@ async def test_enrollment_shows_next_texts_and_reasons(
 ) -> None:
     _, ids = await enrolled(world, member, 1)
     page = await member.get(f"/enrollments/{ids[0]}")
-    assert "Still to come" in page.text
+    assert "Upcoming" in page.text
+    assert "Local time" in page.text
     assert "right after enrollment" in page.text
     assert "Enrolled by" in page.text
     part = await member.get(f"/enrollments/{ids[0]}", headers={**HTMX, "HX-Target": "panel"})

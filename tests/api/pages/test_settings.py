@@ -91,14 +91,14 @@ async def test_sender_hold_shows_reason_and_is_released(
     shown = words((await member.get("/settings/senders")).text)
     assert "On hold" in shown
     assert "(Error 30032)" in shown
-    assert "Mend it at Twilio" in shown
+    assert "Fix the problem in Twilio" in shown
     assert "one text is tried in 9 min" in shown
     assert "Release now" not in shown
     assert (await member.post(f"{path}/release")).status_code == 403
     asked = await admin.get(f"{path}/release", headers=HTMX)
-    assert "no text is lost or sent twice" in asked.text
+    assert "No text is lost or sent twice" in asked.text
     released = await admin.post(f"{path}/release", headers=HTMX)
-    assert "0 enrollments go on" in released.text
+    assert "0 enrollments resume" in released.text
     assert "On hold" not in words((await admin.get("/settings/senders")).text)
 
 
@@ -108,7 +108,7 @@ async def test_altered_texts_of_a_sender_are_explained(
 ) -> None:
     await world.run("UPDATE senders SET shows_texts = :shows", shows=shows)
     shown = words((await member.get("/settings/senders")).text)
-    assert ("Twilio shows its texts otherwise than they were sent." in shown) is warned
+    assert ("Twilio's records don't show these texts as they were sent." in shown) is warned
     [sender] = (await member.get("/api/senders")).json()["items"]
     assert sender["shows_texts"] is shows
 
@@ -157,7 +157,7 @@ async def test_new_link_replaces_password_and_old_link(
 ) -> None:
     first = link_in((await added(admin)).text)
     path = f"/settings/users/{await id_of(services, 'kim@example.com')}"
-    assert "One is waiting, until" in words((await admin.get(path)).text)
+    assert "The last link is still unused; it expires" in words((await admin.get(path)).text)
     second = link_in((await admin.post(f"{path}/set-up-links")).text)
     assert (await anonymous.get(first)).status_code == 404
     await sets_password(anonymous, second)
@@ -220,7 +220,7 @@ async def test_last_admin_cannot_be_demoted(admin: httpx.AsyncClient, services: 
     user_id = await id_of(services, "admin@example.com")
     refused = await admin.post(f"/settings/users/{user_id}", data={"name": "Ada", "role": "member"})
     assert refused.status_code == 409
-    assert "no other admin would be left" in refused.text.lower()
+    assert "this is the last admin" in refused.text.lower()
 
 
 async def test_users_token_is_shown_once_and_revoked(
@@ -245,7 +245,7 @@ async def test_token_expires_as_chosen(admin: httpx.AsyncClient, days: str) -> N
     sent = {"name": "Nightly report", "scopes": ["read"], "days": days}
     answer = await admin.post("/settings/account/tokens", data=sent)
     assert answer.status_code == 422
-    assert "Expires after is not on offer" in words(answer.text)
+    assert "Expires is not an option" in words(answer.text)
     assert "sgt_" not in answer.text
 
 
@@ -264,14 +264,14 @@ async def test_webhook_secret_is_shown_once_and_log_shows_pending(
     assert "deliveries-changed" in tested.headers["HX-Trigger"]
     page = await admin.get(path[1])
     assert "whsec_" not in page.text
-    assert "On its way" in page.text
+    assert "Sending" in page.text
     assert 'value="message.received" checked' in page.text
     log = await admin.get(path[1], params={"state": "given_up"}, headers=HTMX)
-    assert "No delivery is in this state" in log.text
+    assert "No deliveries found" in log.text
     rotated = await admin.post(f"{path[1]}/secret")
     assert "whsec_" in rotated.text
     await admin.post(f"{path[1]}/disable")
-    assert "It is told nothing since" in (await admin.get(path[1])).text
+    assert "No events have been sent since" in (await admin.get(path[1])).text
     await admin.post(f"{path[1]}/enable")
     await admin.post(f"{path[1]}/remove")
     assert (await admin.get(path[1])).status_code == 404
@@ -301,7 +301,7 @@ async def test_background_jobs_are_listed_for_everyone(
     mine = await viewer.get("/settings/activity", params={"mine": "true"}, headers=HTMX)
     assert "Nothing here" in mine.text
     going_on = await viewer.get("/settings/activity", params={"running": "true"})
-    assert "Enrolling" in words(going_on.text)
+    assert "Enrollment" in words(going_on.text)
 
 
 async def test_checked_upload_waits_for_confirmation(
@@ -315,13 +315,13 @@ async def test_checked_upload_waits_for_confirmation(
     assert found.job_id is not None
     shown = words((await member.get("/settings/activity")).text)
     assert "2 rows Waiting for confirmation" in shown
-    assert "Being uploaded" not in shown
+    assert "Uploading" not in shown
     assert "0 of 2" not in shown
     one = words((await member.get(f"/jobs/{found.job_id}/progress", headers=HTMX)).text)
     assert "Waiting for confirmation" in one
-    assert "Working" not in one
+    assert "In progress" not in one
     job = await services.importing.start(found.job_id, world.user_id)
-    assert "0 of 2 0 About to begin" in words((await member.get("/settings/activity")).text)
+    assert "0 of 2 0 Queued" in words((await member.get("/settings/activity")).text)
     assert not job.awaits_confirmation
 
     again = await services.enroll_previews.of_file(sequence.id, file(), world.user_id)
