@@ -164,6 +164,20 @@ async def test_live_states_come_for_the_active_ones(
     assert f'id="live-{ids[1]}" class="live is-away"' in part.text
 
 
+async def test_machine_view_is_for_admins(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    _, [one] = await enrolled(world, member, 1)
+    for_admins, for_members = [
+        (await client.get(f"/enrollments/{one}")).text for client in (admin, member)
+    ]
+    behind = for_admins.partition("Details for operators")[2]
+    assert "View workflow" in behind
+    assert "<dt>Workflow</dt>" in behind
+    for word in ("Details for operators", "orkflow", "Temporal"):
+        assert word not in for_members
+
+
 async def test_dialog_says_what_will_not_be_sent(world: World, member: httpx.AsyncClient) -> None:
     sequence_id, ids = await enrolled(world, member)
     await world.run(
