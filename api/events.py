@@ -53,7 +53,9 @@ def _document(kind: EventType, data: type[EventData]) -> None:
 
     async def posted(
         event: body,
-        webhook_id: Annotated[str, Header(description="The event's id, the same at every try.")],
+        webhook_id: Annotated[
+            str, Header(description="The event's id, the same on every attempt.")
+        ],
         webhook_timestamp: Annotated[int, Header(description="When it was sent: Unix seconds.")],
         webhook_signature: Annotated[
             str,

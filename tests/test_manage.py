@@ -202,7 +202,7 @@ def test_unavailable_database_is_reported_in_one_line(manage: Manage) -> None:
     run = manage("postgresql://nobody@127.0.0.1:1/none", "create-token", "--email", "a@x.example")
 
     assert run.code == 1
-    assert run.err == "the database at DATABASE_URL does not answer\n"
+    assert run.err == "the database at DATABASE_URL is not responding\n"
 
 
 def test_parked_outbox_entries_are_listed_and_retried(manage: Manage, database_url: str) -> None:
