@@ -77,6 +77,6 @@ class OwnPassword:
 def _wrong(field: str) -> InvalidFieldError:
     return InvalidFieldError(
         field,
-        "is not your password; if you have none, ask an admin for a link to set it",
+        "is incorrect; if you have none, ask an admin for a link to set it",
         code="wrong_password",
     )

@@ -43,7 +43,7 @@ async def test_signing_out_ends_the_session(visit: Visit, accounts: Accounts) ->
     await page.get_by_role("button", name="Sign out").click()
 
     await expect(page).to_have_url(re.compile(r"/sign-in$"))
-    await expect(page.get_by_role("status")).to_contain_text("You are signed out.")
+    await expect(page.get_by_role("status")).to_contain_text("You're signed out.")
     await page.goto("/settings")
     await expect(page).to_have_url(re.compile(r"/sign-in\?next="))
 
@@ -125,7 +125,7 @@ async def test_changed_password_refuses_the_old_one(visit: Visit, accounts: Acco
     await change(PASSWORD, "a new long password", "another long password")
     await expect(page.get_by_text("does not match the new password")).to_be_visible()
     await change("a guess", "a new long password", "a new long password")
-    await expect(page.get_by_text("Current password is not your password")).to_be_visible()
+    await expect(page.get_by_text("Current password is incorrect")).to_be_visible()
     await change(PASSWORD, "a new long password", "a new long password")
     await expect(page.get_by_role("status")).to_contain_text("Password changed.")
 
@@ -148,7 +148,7 @@ async def test_link_sets_password_and_other_session_can_be_ended(visit: Visit, d
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_label("Confirm password").fill(PASSWORD)
     await page.get_by_role("button", name="Set password").click()
-    await expect(page.get_by_role("status")).to_contain_text("Your password is set.")
+    await expect(page.get_by_role("status")).to_contain_text("Password set.")
 
     other = await visit(None)
     for each in (page, other):

@@ -57,7 +57,7 @@ class TokenForm(FormFields):
 
     def _expires_at(self, now: datetime) -> datetime | None:
         if self.days not in dict(self.DAYS):
-            raise InvalidFieldError("days", "is not an option; choose one from the list")
+            raise InvalidFieldError("days", "must be one of the choices listed")
         return None if self.days == "never" else now + timedelta(days=int(self.days))
 
 
