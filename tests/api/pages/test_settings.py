@@ -240,6 +240,12 @@ async def test_users_token_is_shown_once_and_revoked(
     assert "Nightly report" not in (await admin.get(path)).text
 
 
+async def test_new_token_only_reads_unless_more_is_ticked(admin: httpx.AsyncClient) -> None:
+    form = (await admin.get("/settings/account")).text
+    ticked = re.findall(r'name="scopes" value="(\w+)"( checked)?', form)
+    assert ticked == [("read", " checked"), ("write", ""), ("send", ""), ("admin", "")]
+
+
 @pytest.mark.parametrize("days", ["x", "0", "9" * 12])
 async def test_token_expires_as_chosen(admin: httpx.AsyncClient, days: str) -> None:
     sent = {"name": "Nightly report", "scopes": ["read"], "days": days}
