@@ -38,7 +38,7 @@ async def test_job_progress_polls_until_the_end(browse: Browse, job: UUID) -> No
     assert "1 of 2" in running.text
     assert f"<strong>1</strong> {LABELS.results['finished']}" in running.text
     assert f"/jobs/{job}/cancel" in running.text
-    assert "Stopping" in canceled.text or "Canceled" in canceled.text
+    assert "Canceling" in canceled.text or "Canceled" in canceled.text
     assert f"/jobs/{job}/cancel" not in canceled.text
 
 

@@ -168,7 +168,7 @@ async def test_stale_edit_does_not_overwrite_a_newer_version(
     assert (await member.post(path(sequence), data=written({"body": "Mia"}))).status_code == 303
     refused = await member.post(path(sequence), data=written({"body": "Ben"}))
     assert refused.status_code == 409
-    assert "Somebody saved version 2 of the steps meanwhile" in words(refused.text)
+    assert "Someone saved version 2 of the steps meanwhile" in words(refused.text)
     assert ">\nBen</textarea>" in refused.text
     knowing = await member.post(path(sequence), data=written({"body": "Ben"}, version=2))
     assert knowing.status_code == 303
