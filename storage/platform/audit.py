@@ -95,13 +95,13 @@ async def find_acts(
     """
     other = aliased(AuditEntry)
     of_act = and_(*_same_act(other), *_conditions(wanted, other))
-    # A subquery of its own for each row: as a join, it would read the whole log.
-    last = select(func.max(col(other.id))).where(of_act).scalar_subquery()
     count = select(func.count()).select_from(other).where(of_act).scalar_subquery()
+    # With a limit it stays a look-up by index for each row; as a join it could read the whole log.
+    later = select(col(other.id)).where(of_act, col(other.id) > col(AuditEntry.id)).limit(1)
     query = (
         select(AuditEntry, col(User.name), count)
         .join(User, col(User.id) == col(AuditEntry.user_id), isouter=True)
-        .where(*_conditions(wanted, AuditEntry), col(AuditEntry.id) == last)
+        .where(*_conditions(wanted, AuditEntry), later.scalar_subquery().is_(None))
         .order_by(col(AuditEntry.id).desc())
         .limit(limit)
     )
