@@ -178,7 +178,8 @@ def _blocked(detail: Mapping[str, Any]) -> str:
     because = str(detail.get("because"))
     if because == "paused":
         return "On pause"
-    missing = f": {', '.join(detail['missing'])}" if "missing" in detail else ""
+    keys = ", ".join(detail.get("missing", ())).replace("_", " ")
+    missing = f": {keys}" if keys else ""
     return f"Held: {LABELS.held[HeldReason(because)].why}{missing}"
 
 

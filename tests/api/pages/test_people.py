@@ -119,8 +119,8 @@ async def test_missing_data_is_filled_in_from_the_list(
     [contact] = await world.rows("SELECT fields FROM contacts WHERE fields <> '{}'")
     assert contact.fields == {"city": "Rome"}
     shown = (await member.get(f"/enrollments/{held}")).text
-    assert "<dt>job_title</dt><dd>Cook</dd>" in shown
-    assert "Held: missing data: job_title, city" in shown, "in the timeline"
+    assert "<dt>Job title</dt><dd>Cook</dd>" in shown
+    assert "Held: missing data: job title, city" in shown, "in the timeline"
     assert rows((await member.get(people, params={"held_reason": "missing_data"})).text) == []
 
 
