@@ -227,5 +227,5 @@ async def require_group(tx: Transaction, group_id: UUID) -> None:
     """
     if not await groups.exists(tx, group_id):
         raise InvalidFieldError(
-            "group_id", "is not a group; use an id from GET /api/groups", code="unknown_group"
+            "group_id", "does not exist; use an id from GET /api/groups", code="unknown_group"
         )

@@ -364,7 +364,7 @@ async def _recipient(
                 break
     if to is None:
         raise InvalidFieldError(
-            "sender_id", "is not a sender; use an id from GET /api/senders", code="unknown_sender"
+            "sender_id", "does not exist; use an id from GET /api/senders", code="unknown_sender"
         )
     return to
 

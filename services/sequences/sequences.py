@@ -428,7 +428,7 @@ def _send_at(text: str | None, path: str) -> datetime:
 async def _check_sender(tx: Transaction, sender_id: UUID, problems: Problems) -> None:
     if not await rows.has_sender(tx, sender_id):
         problems.add(
-            "sender_id", "is not a sender; use an id from GET /api/senders", code="unknown_sender"
+            "sender_id", "does not exist; use an id from GET /api/senders", code="unknown_sender"
         )
 
 

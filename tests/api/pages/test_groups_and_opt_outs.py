@@ -87,7 +87,7 @@ async def test_deleted_group_in_a_choice_is_refused(
     for address in (f"{path}/enrol/check", f"{path}/enrol"):
         refused = await member.post(address, data={"way": "group", **chosen}, headers=HTMX)
         assert refused.status_code == 422
-        assert "The group names no group" in refused.text
+        assert "The group does not exist" in refused.text
 
 
 async def test_every_group_can_be_chosen_wherever_one_is(

@@ -423,4 +423,4 @@ async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.A
 def test_doubled_text_is_shown_in_words() -> None:
     entry = TimelineEntry(datetime(2026, 11, 25, tzinfo=UTC), "doubled", step=2)
     words = _sentence(entry, Clock("UTC", 24), None)
-    assert words == "Step 2 was sent twice: the first was not lost after all"
+    assert words == "Step 2 was sent twice: the first one had gone out after all"
