@@ -88,7 +88,7 @@ async def test_token_is_shown_once_and_revoked_after_confirmation(visit: Visit) 
 
     await page.get_by_label("Name").fill("<b>CRM</b>")
     await page.get_by_role("button", name="Create token").click()
-    await expect(page.get_by_text("Your password is needed for this")).to_be_visible()
+    await expect(page.get_by_text("Your password is required")).to_be_visible()
     await page.get_by_label("Your password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Create token").click()
     token = page.get_by_label("The token")

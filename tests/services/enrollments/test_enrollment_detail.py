@@ -108,7 +108,7 @@ async def test_active_enrollment_shows_state_and_steps(
     assert [reason.text for reason in shown.steps[0].reasons] == ["right after enrollment"]
     assert [reason.text for reason in shown.steps[1].reasons] == [
         "1 day after the previous text",
-        "if step 1 goes as planned",
+        "if step 1 goes out as planned",
     ]
     assert shown.sender.name == "Front desk"
     assert kinds(shown) == ["enrolled"]
