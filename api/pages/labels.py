@@ -69,7 +69,7 @@ class Labels(BaseModel):
     delivery_errors: Mapping[str, str]
     actions: Mapping[str, str]
     subjects: Mapping[str, SubjectLabels]
-    job_acts: Mapping[str, str]
+    jobs_told: Mapping[str, str]
     audit_details: Mapping[str, str]
 
     @model_validator(mode="after")

@@ -107,7 +107,7 @@ def _named(subject: Subject, words: str, path_to: Callable[..., str]) -> Piece:
     called = LABELS.subjects.get(subject.kind)
     name = subject.name
     if subject.kind == "job" and name:
-        name = LABELS.job_acts.get(name)
+        name = LABELS.jobs_told.get(name)
     if name is None:
         return Piece(called.gone if called else words)
     route, parameter = _PAGES.get(subject.kind, ("", ""))
