@@ -407,7 +407,7 @@ _FORMER_NAMES = {
     "consequences": "interpret and apply",
     "CatchUp": "Backfill",
     "read_wish": "read_intent",
-    "jobs_told": "handlers",
+    "job_acts": "handlers",
     "Batch": "BulkActions",
     "ContactList": "EnrollmentList",
     "contact_list": "enrollment_list",
