@@ -57,7 +57,9 @@ async def test_the_workspace_is_changed_and_times_follow(visit: Visit) -> None:
 
     await expect(page.get_by_role("status")).to_contain_text("Workspace saved.")
     await accessible(page)
-    now = page.get_by_text(re.compile(r"It is now \w{3} \d+ \w{3} \d{4}, \d\d:\d\d \(Tokyo\)\."))
+    now = page.get_by_text(
+        re.compile(r"Current time: \w{3}, \w{3} \d+, \d{4}, \d\d:\d\d \(Tokyo\)")
+    )
     await expect(now).to_be_visible()
     await page.reload()
     await expect(page.get_by_text("Workspace saved.")).to_have_count(0)

@@ -194,10 +194,7 @@ async def test_the_preview_fills_texts_in_and_measures_them(
     for key in "abc":
         assert f'id="segments-{key}" for="field-{key}-body" hx-swap-oob="true"' in part.text
     said = words(part.text)
-    assert (
-        "6 characters 1 segment \N{RIGHT SINGLE QUOTATION MARK} \N{SNOWMAN} shorten each"
-        in said
-    )
+    assert "6 characters 1 segment \N{RIGHT SINGLE QUOTATION MARK} \N{SNOWMAN} shorten each" in said
     assert part.text.count("data-plain ") == 1
     assert "The text has stray braces" in said
     nobody = await member.post(f"{path(sequence)}/preview", data=form, headers=HTMX)
