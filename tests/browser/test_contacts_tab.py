@@ -240,7 +240,9 @@ async def test_panel_shows_the_whole_timeline(visit: Visit, life: Life, *, phone
     await expect(panel.get_by_role("heading", name="Activity")).to_be_visible()
     await expect(panel.locator(".timeline-list")).to_contain_text("Enrolled")
     await expect(panel.locator(".timeline-list")).to_contain_text("elivered")
-    await expect(panel.get_by_text("Details for operators")).to_have_count(0)
+    await panel.get_by_text("Details for operators").click()
+    workflow = panel.get_by_role("link", name="View workflow")
+    await expect(workflow).to_have_attribute("href", re.compile(r"/workflows/enrollment"))
     await accessible(page)
 
     await page.keyboard.press("Escape")
