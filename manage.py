@@ -58,7 +58,7 @@ async def set_up(settings: Settings) -> None:
     while True:
         try:
             if await ensure_namespace(client):
-                _say(f"made the namespace {namespace}")
+                _say(f"created the namespace {namespace}")
             for name in await ensure_search_attributes(client):
                 _say(f"added the search attribute {name}")
             if await make_current(client, settings.segue_build_id):
@@ -99,7 +99,7 @@ async def create_token(
     async with _database(settings) as database:
         user = await _user(database, email)
         if user.disabled_at is not None:
-            raise SystemExit(f"{user.email} is disabled, and so would be the token")
+            raise SystemExit(f"{user.email} is disabled, so a token would not work")
         made = await _tokens(database).create(
             user.id, name=name, scopes=scopes, expires_at=expires_at
         )
@@ -133,7 +133,7 @@ async def show_parked(settings: Settings, *, limit: int, retry: bool) -> None:
     """Print a line for each parked outbox entry, or retry them all."""
     async with _database(settings) as database, database.transaction() as tx:
         if retry:
-            print(f"{await outbox_rows.unpark_all(tx)} are tried again within a minute")
+            print(f"{await outbox_rows.unpark_all(tx)} will be tried again within a minute")
             return
         for one in await outbox_rows.parked(tx, limit):
             since = f"{one.parked_at:%Y-%m-%d %H:%M}"
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if not is_unavailable(error):
             raise
-        raise SystemExit("the database at DATABASE_URL does not answer") from None
+        raise SystemExit("the database at DATABASE_URL is not responding") from None
 
 
 async def _command(asked: argparse.Namespace, settings: Settings) -> None:
@@ -266,7 +266,7 @@ async def _user(database: Database, email: str) -> UserDetails:
     """Find a user, or exit."""
     user = await Users(database).by_email(email)
     if user is None:
-        raise SystemExit(f"there is no user {email}; make one with create-user")
+        raise SystemExit(f"there is no user {email}; create one with create-user")
     return user
 
 
@@ -301,7 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m manage", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    commands.add_parser("set-up", help="make what Temporal must have, and this build current")
+    commands.add_parser("set-up", help="create what Temporal needs, and make this build current")
 
     admin = commands.add_parser(
         "create-admin", help="add an admin; the password comes from standard input"
@@ -316,25 +316,25 @@ def _parser() -> argparse.ArgumentParser:
         "--password-stdin", action="store_true", help="read a password from standard input"
     )
 
-    token = commands.add_parser("create-token", help="make an API token and print it, this once")
+    token = commands.add_parser("create-token", help="create an API token and print it once")
     token.add_argument("--email", required=True, help="whose token it is")
     token.add_argument("--name", default="made on the command line", help="what it is for")
     token.add_argument(
         "--scope",
         action="append",
         choices=[scope.value for scope in TokenScope],
-        help="what it may be used for; may be given several times; left out, all",
+        help="what it can be used for; repeat it for several; default: everything",
     )
     token.add_argument(
         "--expires-days",
         type=_days,
         metavar="DAYS",
-        help="after how many days it is useless; left out, never",
+        help="days until it expires; default: never",
     )
 
     link = commands.add_parser(
         "create-set-up-link",
-        help="print a one-time link for a user to set their password; the one they have ends",
+        help="print a one-time link for a user to set a new password; the current one ends",
     )
     link.add_argument("--email", required=True, help="whose password it sets")
 
@@ -349,17 +349,17 @@ def _parser() -> argparse.ArgumentParser:
         "--since",
         type=_moment,
         metavar="MOMENT",
-        help="when the backup was made, such as 2026-11-29T04:00Z; left out, as the rows tell",
+        help="when the backup was made, such as 2026-11-29T04:00Z; default: as the rows tell",
     )
 
     parked = commands.add_parser(
-        "parked", help="list what Temporal is not told any more (docs/operations.md, Parked)"
+        "parked", help="list what Temporal refused for good (docs/operations.md, Parked)"
     )
     parked.add_argument("--retry", action="store_true", help="try all of it again")
     for command in (held, parked):
         command.add_argument("--limit", type=int, default=1000, help="how many at most")
 
-    commands.add_parser("seed-demo", help="make a demo, if there is none")
+    commands.add_parser("seed-demo", help="create a demo, if there is none")
     return parser
 
 

@@ -399,10 +399,10 @@ class ApiSettings(WorkerSettings):
     )
     sign_ins_per_email: Count = Field(
         default=10,
-        description="wrong tries for one e-mail address from one network address before waits",
+        description="wrong tries for one email address from one network address before waits",
     )
     sign_ins_per_email_anywhere: Count = Field(
-        default=100, description="the same for one e-mail address from all network addresses"
+        default=100, description="the same for one email address from all network addresses"
     )
     sign_ins_per_address: Count = Field(
         default=50, description="the same for one network address, whoever is tried"

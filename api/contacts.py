@@ -79,7 +79,7 @@ async def list_contacts(query: InQuery[ContactQuery], services: ServicesDep) -> 
     `updated_at`. Next time ask for `updated_since` one minute before it: a change is dated when it
     is written and is listed when it is committed, up to a minute later. So some contacts come
     again; they are as you know them if their `updated_at` is, but for `opted_out`: events tell of
-    that, or `GET /api/suppressions`. Erased contacts are listed no more.
+    that, or `GET /api/suppressions`. Erased contacts are no longer listed.
     """
     find = partial(services.contacts.find, query.wanted(), sort=query.sort)
     return await CURSORS.listing(Contact, query, find)

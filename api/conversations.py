@@ -32,7 +32,7 @@ async def list_conversations(
 ) -> Listing[Conversation]:
     """List the conversations with contacts by their last text, the latest first: the inbox.
 
-    A user's inbox is `owner=me&owner=none`: what nobody owns is everybody's.
+    A user's inbox is `owner=me&owner=none`: what has no owner is everyone's.
     """
     find = partial(services.inbox.page, query.wanted(user.id))
     return await _CURSORS.listing(Conversation, query, find)

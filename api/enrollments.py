@@ -80,7 +80,7 @@ async def enroll(
     `contacts` gives each contact `variables`, which its texts say before the contact's field of the
     same key; without a fallback, a text that lacks one waits (`held_reason: missing_data`) until it
     is filled in. 422 `unused_variable` names a variable that no text of the sequence says,
-    `duplicate_contact` a row whose contact an earlier row has; nobody is enrolled then.
+    `duplicate_contact` a row whose contact an earlier row has; no one is enrolled then.
 
     Suppressed numbers and known landlines are listed under `enrolled` with a final status. Skipped:
     `already_active`, `unknown_contact`, `all_steps_past`. 409 `sequence_not_active` for a draft or

@@ -97,7 +97,7 @@ async def _if_match(
         return IfMatch(None)
     if not re.fullmatch(_TAGS, given.strip()):
         raise InvalidFieldError(
-            _HEADER, 'is no ETag; send it as it came, in quotes: "1f3a"', code="invalid_etag"
+            _HEADER, 'is not an ETag; send it as it came, in quotes: "1f3a"', code="invalid_etag"
         )
     return IfMatch(frozenset(re.findall(_TAG, given)))
 

@@ -50,7 +50,9 @@ def _document(described: APIRouter, kind: EventType, data: type[EventData]) -> N
 
     async def posted(
         event: body,
-        webhook_id: Annotated[str, Header(description="The event's id, the same at every try.")],
+        webhook_id: Annotated[
+            str, Header(description="The event's id, the same on every attempt.")
+        ],
         webhook_timestamp: Annotated[int, Header(description="When it was sent: Unix seconds.")],
         webhook_signature: Annotated[
             str,

@@ -79,8 +79,8 @@ CODES = frozenset({*_CODES.values(), *_FAMILIES.values(), INVALID_VALUE, TOO_MAN
 _AN_ID = "is not an id; write it as in 6f1c9f0e-3b1d-4a55-9c3e-0a8f2d7b4c11"
 _REMEDIES: Mapping[str, str] = {
     "missing": "is missing; give it",
-    "extra_forbidden": "is not known here; leave it out",
-    "string_unicode": "holds half a character; send whole characters in UTF-8",
+    "extra_forbidden": "is not a known field; leave it out",
+    "string_unicode": "contains half a character; send whole characters in UTF-8",
     "model_attributes_type": "must be a JSON object",
     "dict_type": "must be a JSON object",
     "list_type": "must be a list",

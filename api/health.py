@@ -17,11 +17,11 @@ PATHS = (_ALIVE, _READY)
 
 @router.get(_ALIVE)
 async def alive() -> dict[str, str]:
-    """Report that the process runs; needs nothing else."""
+    """Report that the process is running; needs nothing else."""
     return {"status": "ok"}
 
 
-@router.get(_READY, responses={503: {"description": "`away` names what does not answer"}})
+@router.get(_READY, responses={503: {"description": "`away` names what is not responding"}})
 async def ready(services: ServicesDep) -> Response:
     """Report whether the database and Temporal can be reached."""
     database, temporal = await asyncio.gather(services.database_ready(), services.temporal_ready())

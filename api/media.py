@@ -84,7 +84,7 @@ async def _file(request: Request) -> bytes:
         for name in sent:
             if name != "file":
                 raise InvalidFieldError(
-                    name, "is not known here; leave it out", code="unknown_field"
+                    name, "is not a known field; leave it out", code="unknown_field"
                 )
         file = sent.get("file")
         if not isinstance(file, UploadFile):

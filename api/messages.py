@@ -24,7 +24,7 @@ CURSORS = Cursors("messages", "-created_at", {"created_at": datetime})
 async def list_messages(
     contact_id: UUID, query: InQuery[MessageQuery], services: ServicesDep
 ) -> Listing[Message]:
-    """List the texts with a contact both ways, the latest first unless `sort` says otherwise."""
+    """List the texts to and from a contact, the latest first unless `sort` says otherwise."""
 
     async def find(*, after: Position | None, limit: int) -> Page[Message]:
         found = await services.conversations.texts(
@@ -46,7 +46,7 @@ async def create_message(
 ) -> Response:
     """Text a contact, now or later, whether they are enrolled or not.
 
-    It is not bound by a send window; opt-outs and landlines are always respected: 409 `opted_out`
+    The send window does not apply; opt-outs and landlines are always respected: 409 `opted_out`
     or `landline`. With `send_at` it is `scheduled` until then and can be canceled; 422
     `in_the_past` or `too_far_ahead`. Watch its `status`, or the events `message.sent`,
     `message.delivered` and `message.failed`. `Location` is its address.
@@ -85,7 +85,7 @@ async def cancel_message(message_id: UUID, services: ServicesDep, once: OnceDep)
 async def set_message_kind(
     message_id: UUID, body: KindChange, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Say that a person wrote a text that was taken for a reaction or an automatic reply.
+    """Mark a text that was taken for a reaction or an automatic reply as a person's.
 
     What a reply does happens now, once: it ends or pauses the active enrollments that had texted
     this number from that sender before it, and those that finished without a response have a late

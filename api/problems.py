@@ -115,15 +115,15 @@ def translate(error: Exception, request: Request) -> Problem:
         case FullError():
             return BUSY
         case TemporalUnavailableError():
-            return unavailable("temporal_unavailable", "Temporal does not answer; try again soon")
+            return unavailable("temporal_unavailable", "Temporal is not responding; try again soon")
         case _ if is_unavailable(error):
             return unavailable(
-                "database_unavailable", "the database does not answer; try again soon"
+                "database_unavailable", "the database is not responding; try again soon"
             )
         case _ if isinstance(error, UNAVAILABLE_ERRORS):  # a deadlock or the like
             return unavailable("database_busy", "others were changing the same; try again")
         case _:
-            return Problem(500, "internal_error", "something went wrong here; it was logged")
+            return Problem(500, "internal_error", "something went wrong on our end; it was logged")
 
 
 def unavailable(code: str, detail: str, **members: object) -> Problem:

@@ -85,7 +85,7 @@ async def sign_in(
     """Sign in; the answer sets the session's cookie.
 
     401 `sign_in_refused` whether the address is unknown, the password wrong or the user disabled;
-    429 `too_many_requests` too soon after wrong tries for the e-mail address or from the network
+    429 `too_many_requests` too soon after wrong tries for the email address or from the network
     address: `Retry-After` says how long to wait, from a second up to half a minute. A browser that
     the user has signed in from before, known by its cookie, is counted by itself. 403 `cross_site`
     from another site's page.

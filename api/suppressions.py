@@ -44,7 +44,7 @@ class SuppressionQuery(SuppressionFilter, PageQuery):
 async def create_suppression(
     body: NewSuppression, services: ServicesDep, user: CurrentUser, once: OnceDep
 ) -> Response:
-    """Opt a number out by hand, with a reason.
+    """Opt out a number by hand, with a reason.
 
     Its active enrollments end as with a STOP: `opted_out` if anything was sent, else
     `omitted_opted_out`; waiting one-off texts are canceled. 200 if the number was already

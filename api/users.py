@@ -62,7 +62,7 @@ async def change_own_password(
     """Change your password. All your sessions end, this one too.
 
     Your tokens stay unless you revoke them (`revoke_tokens`), the one you use now included:
-    whoever knew your password may have created some.
+    someone who knew your password may have created some.
 
     422 `wrong_password` if the current one is wrong, `invalid_password` if the new one is too
     short or easy to guess; 429 `too_many_requests` after too many attempts.
@@ -93,7 +93,7 @@ async def end_other_sessions(services: ServicesDep, caller: CurrentCaller) -> No
 
 @router.delete("/me/sessions/{session_id}", status_code=204, dependencies=[OwnAccount])
 async def end_own_session(session_id: UUID, services: ServicesDep, caller: CurrentCaller) -> None:
-    """End one of your sessions, even the one you use now; repeating it does no harm."""
+    """End one of your sessions, even the one you use now; repeating it is harmless."""
     await services.sessions.end(caller, session_id)
 
 
@@ -103,7 +103,7 @@ async def create_own_token(
 ) -> Response:
     """Create a token for yourself. Only this answer shows it.
 
-    It may do what you may, within its scopes. In a session this takes your password: 422
+    It can do what you can, within its scopes. In a session this takes your password: 422
     `wrong_password`, 429 `too_many_requests`. With a token, the new one can neither do more nor
     live longer: 422 `exceeds_token`.
     """
@@ -126,7 +126,7 @@ async def get_own_token(token_id: UUID, services: ServicesDep, user: CurrentUser
 
 @router.delete("/me/tokens/{token_id}", status_code=204, dependencies=[OwnAccount])
 async def revoke_own_token(token_id: UUID, services: ServicesDep, user: CurrentUser) -> None:
-    """Revoke one of your tokens; repeating it does no harm."""
+    """Revoke one of your tokens; repeating it is harmless."""
     await services.tokens.revoke(user.id, token_id)
 
 
@@ -225,7 +225,7 @@ async def get_token(user_id: UUID, token_id: UUID, services: ServicesDep) -> Tok
 
 @router.delete("/users/{user_id}/tokens/{token_id}", status_code=204, dependencies=[AdminOnly])
 async def revoke_token(user_id: UUID, token_id: UUID, services: ServicesDep) -> None:
-    """Revoke one of a user's tokens; repeating it does no harm."""
+    """Revoke one of a user's tokens; repeating it is harmless."""
     await services.tokens.revoke(user_id, token_id)
 
 

@@ -182,7 +182,7 @@ def wait_ready(
     part: Child, *, seconds: float = 60, interrupted: Callable[[], bool] = lambda: False
 ) -> None:
     """Wait until a launched part is ready; raise as `wait_until` does, or if it has ended."""
-    failure = f"{part.name} did not get ready within {seconds:.0f} s"
+    failure = f"{part.name} was not ready within {seconds:.0f} s"
     wait_until(part.ready, seconds=seconds, failure=failure, interrupted=interrupted)
 
 

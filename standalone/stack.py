@@ -107,7 +107,7 @@ class Stack:
                     restarts[part.name] += 1
                     if restarts[part.name] > _MOST_RESTARTS:
                         raise
-                    say(f"! {error}; starting it again")
+                    say(f"! {error}; restarting it")
                     part.stop()
                     part.launch()
             time.sleep(_WATCH_SECONDS)
@@ -273,7 +273,7 @@ class Stack:
             sign_in = f"{secrets.email}  {secrets.password}"
             rows += [("Sign in", sign_in), ("API token", secrets.token)]
         else:
-            rows += [("Sign in", "make an account: python -m manage create-admin --email YOURS")]
+            rows += [("Sign in", "create an account: python -m manage create-admin --email YOURS")]
         rows += [("Metrics", f"{_http(port)}/metrics") for port in self._settings.metrics_ports]
         rows += [
             ("Logs", str(self._logs)),

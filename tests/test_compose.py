@@ -540,9 +540,9 @@ async def polled(client: Client, queue: str) -> bool:
 
 async def test_commands_run_as_written(deployment: Deployment, namespace: Client) -> None:
     said = await deployment.run("set-up")
-    assert f"made the namespace {namespace.namespace}" in said
+    assert f"created the namespace {namespace.namespace}" in said
     assert "workers v1 are current from now on" in said
-    assert "made the namespace" not in await deployment.run("set-up"), "it can be run again"
+    assert "created the namespace" not in await deployment.run("set-up"), "it can be run again"
 
     api, worker = await asyncio.gather(deployment.start("api"), deployment.start("worker"))
     try:

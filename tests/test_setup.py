@@ -103,7 +103,7 @@ async def test_set_up_creates_what_is_missing_once(
     client = await client_of(settings)
     assert await state(client) == (timedelta(days=30), OURS)
     said = capsys.readouterr().out
-    assert f"made the namespace {settings.temporal_namespace}" in said
+    assert f"created the namespace {settings.temporal_namespace}" in said
     assert [name for name in OURS if f"added the search attribute {name}" in said] == list(OURS)
 
     await set_up(settings)

@@ -140,7 +140,7 @@ class ReplyFields(FormFields):
         try:
             written = datetime.fromisoformat(self.send_at.strip())
         except ValueError:
-            raise InvalidFieldError("send_at", "is no date and time; choose one") from None
+            raise InvalidFieldError("send_at", "is not a date and time; choose one") from None
         return written.replace(tzinfo=ZoneInfo(zone))
 
 

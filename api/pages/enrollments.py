@@ -41,7 +41,7 @@ class Shape:
 
 SHAPES: Mapping[str, Shape] = {
     "enrolled": Shape("Enrolled", icon="user-plus", tone="blue"),
-    "written": Shape("A message was written by hand", icon="pencil", tone="blue"),
+    "written": Shape("A message was sent by hand", icon="pencil", tone="blue"),
     "sent": Shape("sent", icon="send", tone="blue"),
     "delivered": Shape("delivered", icon="checks", tone="green"),
     "failed": Shape("failed", icon="alert-triangle", tone="red"),
@@ -53,7 +53,7 @@ SHAPES: Mapping[str, Shape] = {
     "released": Shape("Released", icon="lock-open"),
     "paused": Shape("Paused", icon="player-pause", tone="orange"),
     "resumed": Shape("Resumed", icon="player-play"),
-    "replied_late": Shape("They replied after it had ended", icon="message", tone="green"),
+    "replied_late": Shape("They replied after it ended", icon="message", tone="green"),
     "kind_corrected": Shape("A text was marked as written by a person", icon="message"),
     "ended": Shape("Ended", icon="flag", tone="grey"),
 }
@@ -117,7 +117,7 @@ async def fill_in(page: PageDep, enrollment_id: UUID) -> Response:
             await page.services.variables.change(enrollment_id, variables, page.user.id)
         if of_contact:
             await page.services.contacts.update(details.contact.id, {"fields": of_contact})
-        return page.done("Saved. The text goes on by itself.", event=PageEvent.PEOPLE_CHANGED)
+        return page.done("Saved. Sending resumes by itself.", event=PageEvent.PEOPLE_CHANGED)
     return await _ask_missing(page, enrollment_id, typed)
 
 
@@ -151,7 +151,7 @@ def _reason(clock: Clock, zone: str | None, reason: Reason) -> str:
     match reason.code:
         case "date":
             local = datetime.fromisoformat(detail["local"]).replace(tzinfo=UTC)
-            return f"planned for {clock.date_of(local, 'UTC')}, {clock.time_of(local, 'UTC')}"
+            return f"scheduled for {clock.date_of(local, 'UTC')}, {clock.time_of(local, 'UTC')}"
         case "delay" if detail["at_time"]:
             at = datetime.fromisoformat(f"2000-01-01T{detail['at_time']}+00:00")
             return reason.text.removesuffix(detail["at_time"]) + clock.time_of(at, "UTC")
@@ -177,8 +177,9 @@ def _told(clock: Clock, details: EnrollmentDetails) -> Iterator[Told]:
 def _blocked(detail: Mapping[str, Any]) -> str:
     because = str(detail.get("because"))
     if because == "paused":
-        return "Stood still, as it was paused"
-    missing = f": {', '.join(detail['missing'])}" if "missing" in detail else ""
+        return "On pause"
+    keys = ", ".join(detail.get("missing", ())).replace("_", " ")
+    missing = f": {keys}" if keys else ""
     return f"Held: {LABELS.held[HeldReason(because)].why}{missing}"
 
 
@@ -187,7 +188,7 @@ def _received(entry: TimelineEntry) -> str:
     if kind == TextKind.REACTION:
         return "They reacted to a text"
     if kind == TextKind.AUTO_REPLY:
-        return "An automatic reply came"
+        return "They sent an automatic reply"
     if entry.detail.get("is_reply"):
         return "They replied"
     keyword = entry.detail.get("keyword")
@@ -197,7 +198,7 @@ def _received(entry: TimelineEntry) -> str:
 def _reconciled(entry: TimelineEntry) -> str:
     count = len(entry.detail["sids"])
     texts = "a text" if count == 1 else f"{count} texts"
-    return f"Held after a restore: the provider shows {texts} that this backup does not know"
+    return f"Held after a restore: the provider has {texts} that this backup is missing"
 
 
 def _fate(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
@@ -206,7 +207,7 @@ def _fate(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
         case "attempt":
             return LABELS.attempts[entry.status or "open"]
         case "doubled":
-            return "was sent twice: the first was not lost after all"
+            return "was sent twice: the first one had gone out after all"
         case "failed" if "again_at" not in entry.detail:
             return "failed"
         case "failed":
@@ -232,7 +233,7 @@ def _sentence(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
         case "released":
             return f"Released{who}, {LABELS.releases[Decision(entry.detail['decision'])]}"
         case "paused" if entry.detail.get("because") == PauseReason.REPLIED:
-            return "Paused, as they replied"
+            return "Paused because they replied"
         case "received":
             return _received(entry)
         case "reconciled":

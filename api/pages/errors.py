@@ -20,20 +20,20 @@ _OF_ERROR_PAGES = frozenset({"Allow", "Retry-After"})
 _NOT_BUILT = "The pages are not built. Run `make assets` and start the API again.\n"
 
 _TITLES = {
-    403: "This is not for you",
-    404: "There is nothing here",
-    405: "This cannot be opened by its address",
-    409: "That is not possible now",
-    503: "A part is away",
+    403: "You don't have access to this",
+    404: "Page not found",
+    405: "This page can't be opened directly",
+    409: "That's not possible right now",
+    503: "Temporarily unavailable",
 }
-_WRONG = "Something went wrong on our side. It was logged; please try again."
+_WRONG = "Something went wrong on our end. It was logged; please try again."
 _OF_PAGES = {
-    404: "It may have been removed, or the address was mistyped.",
-    405: "Go to the page that it belongs to and try there.",
-    422: "The address holds something that cannot be understood.",
+    404: "It may have been deleted, or the address was mistyped.",
+    405: "Go back to the page it belongs to and try from there.",
+    422: "The address contains something we can't read.",
     500: _WRONG,
 }
-_OF_ACTIONS = {404: "It is no longer there; load the page again.", 500: _WRONG}
+_OF_ACTIONS = {404: "It no longer exists. Reload the page.", 500: _WRONG}
 
 
 def answer(request: Request, error: Exception, problem: Problem) -> Response | None:
@@ -96,7 +96,7 @@ def _error_page(request: Request, problem: Problem) -> Response:
         request,
         "errors/error.html",
         status=status,
-        title=_TITLES.get(status, "That did not work"),
+        title=_TITLES.get(status, "That didn't work"),
         words=_OF_PAGES.get(status) or sentence(problem.detail),
     )
     headers = {name: value for name, value in problem.headers.items() if name in _OF_ERROR_PAGES}

@@ -13,7 +13,7 @@ from domain.statuses.contacts import FieldType, LineType
 from domain.statuses.enrollments import HeldReason, StepOutcome
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.messaging import TextKind
-from domain.statuses.suppression import OptOutSource, TextMeaning
+from domain.statuses.suppression import OptOutSource, ReviewDecision, TextMeaning
 from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
 
@@ -23,6 +23,15 @@ class HeldLabels(BaseModel):
 
     why: str
     remedy: str
+
+
+class SubjectLabels(BaseModel):
+    """What the audit log calls something: without a name, many, one that is gone, one by name."""
+
+    one: str
+    many: str
+    gone: str
+    named: str = "{}"
 
 
 class Labels(BaseModel):
@@ -37,6 +46,7 @@ class Labels(BaseModel):
     field_types: Mapping[FieldType, str]
     line_types: Mapping[LineType, str]
     opt_out_sources: Mapping[OptOutSource, str]
+    review_decisions: Mapping[ReviewDecision, str]
     step_outcomes: Mapping[StepOutcome, str]
     held: Mapping[HeldReason, HeldLabels]
     attempts: Mapping[str, str]
@@ -58,6 +68,9 @@ class Labels(BaseModel):
     delivery_states: Mapping[DeliveryState, str]
     delivery_errors: Mapping[str, str]
     actions: Mapping[str, str]
+    subjects: Mapping[str, SubjectLabels]
+    jobs_told: Mapping[str, str]
+    audit_details: Mapping[str, str]
 
     @model_validator(mode="after")
     def _no_code_is_missing(self) -> Self:

@@ -12,6 +12,7 @@ from api.pages.flash import Flash
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery
 from api.reviews import CURSORS
+from domain.platform.phones import readable
 from domain.statuses.suppression import ReviewDecision
 
 router = APIRouter()
@@ -45,13 +46,13 @@ async def decide_review(
 ) -> Response:
     """Record what a text meant."""
     row = await page.services.reviews.decide(message_id, decision, user_id=page.user.id)
-    who = row.contact_name or row.phone
+    who = row.contact_name or readable(row.phone)
     if decision is ReviewDecision.NOT_AN_OPT_OUT:
-        flash = Flash(f"The text of {who} is taken for a reply.")
+        flash = Flash(f"{who} can still be texted.")
     elif row.opted_out:
-        flash = Flash(f"{who} is opted out.")
+        flash = Flash(f"{who} opted out.")
     else:
-        flash = Flash(f"{who} has texted START since, so they stay opted in.", "info")
+        flash = Flash(f"{who} has texted START since then and stays opted in.", "info")
     if page.wants_part:
         return await _render(page, ReviewsQuery(), flash)
     return page.redirect_to("show_reviews", flash)

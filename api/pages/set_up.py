@@ -59,12 +59,12 @@ async def set_up(page: PublicPageDep, form: InForm[SetUpFields]) -> Response:
             return await _form(page, user, form)
     except (SetUpLinkError, TooManyRequestsError) as error:
         return await _gone(page, error)
-    return page.redirect_to("show_sign_in", "Your password is set. Sign in with it.")
+    return page.redirect_to("show_sign_in", "Password set. Sign in with it.")
 
 
 async def _use(page: PublicPage, form: SetUpFields) -> None:
     if form.password != form.repeated:
-        raise InvalidFieldError("repeated", "is not the same as the password")
+        raise InvalidFieldError("repeated", "does not match the password")
     await page.services.set_up_links.use(
         form.token,
         form.password,

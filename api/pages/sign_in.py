@@ -52,7 +52,7 @@ async def sign_in(page: PublicPageDep, form: InForm[SignInFields]) -> Response:
 async def sign_out(page: PublicPageDep, caller: CurrentCaller) -> Response:
     """End the session."""
     await page.services.sessions.sign_out(caller)
-    response = page.redirect_to("show_sign_in", "You are signed out.")
+    response = page.redirect_to("show_sign_in", "You're signed out.")
     take_cookie(response, page.settings)
     return response
 

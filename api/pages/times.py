@@ -14,7 +14,7 @@ TIME_ZONES = [
 ]
 """Time zones to choose from: IANA name and label."""
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+_UNITS = (("day", 86_400), ("hr", 3_600), ("min", 60), ("sec", 1))
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Clock:
     hour_cycle: HourCycle
 
     def time_of(self, moment: datetime, zone: str | None = None) -> str:
-        """Write the time of day: ``9:30 am`` or ``09:30``."""
+        """Write the time of day: ``9:30 AM`` or ``09:30``."""
         return self._time(moment.astimezone(ZoneInfo(zone or self.zone)))
 
     def date_of(self, moment: datetime, zone: str | None = None) -> str:
-        """Write the date: ``Wed 2 Dec 2026``."""
+        """Write the date: ``Wed, Dec 2, 2026``."""
         return date_words(moment.astimezone(ZoneInfo(zone or self.zone)).date())
 
     def exact(self, moment: datetime, zone: str | None = None) -> str:
-        """Write a moment in full: ``Wed 2 Dec 2026, 9:30 am (New York)``."""
+        """Write a moment in full: ``Wed, Dec 2, 2026, 9:30 AM (New York)``."""
         place = (zone or self.zone).rpartition("/")[2].replace("_", " ")
         local = moment.astimezone(ZoneInfo(zone or self.zone))
         return f"{date_words(local.date())}, {self._time(local)} ({place})"
@@ -41,7 +41,7 @@ class Clock:
     def _time(self, local: datetime) -> str:
         if self.hour_cycle == 24:
             return f"{local.hour:02}:{local.minute:02}"
-        return f"{local.hour % 12 or 12}:{local.minute:02} {'am' if local.hour < 12 else 'pm'}"
+        return f"{local.hour % 12 or 12}:{local.minute:02} {'AM' if local.hour < 12 else 'PM'}"
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class TimeTags:
     clock: Clock
 
     def relative_time(self, moment: datetime, zone: str | None = None) -> Markup:
-        """Write "in 2 h 13 m"; the exact time in the zone given or the workspace's."""
+        """Write "in 2 hr 13 min"; the exact time in the zone given or the workspace's."""
         return self._tag(moment, zone, relative(moment, self.now))
 
     def coming(self, moment: datetime, zone: str | None = None, past: str = "due") -> Markup:
-        """Write "in 5 m"; once it is past, that it is due, in the words of the caller."""
+        """Write "in 5 min"; once it is past, that it is due, in the words of the caller."""
         words = relative(moment, self.now) if moment > self.now else past
         return self._tag(moment, zone, words, f' data-past="{past}"')
 
@@ -79,12 +79,12 @@ def iso(moment: datetime) -> str:
 
 @lru_cache(maxsize=1024)
 def date_words(day: date) -> str:
-    """Write a date: ``Wed 2 Dec 2026``."""
-    return f"{day:%a} {day.day} {day:%b %Y}"
+    """Write a date: ``Wed, Dec 2, 2026``."""
+    return f"{day:%a}, {day:%b} {day.day}, {day.year}"
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """Write a moment relative to now: ``in 2 h 13 m``, ``5 m ago``.
+    """Write a moment relative to now: ``in 2 hr 13 min``, ``5 min ago``.
 
     Past moments and those less than an hour ahead get one unit, later ones two. The browser
     applies the same rule as time passes (api/assets/js/times.js).
@@ -103,5 +103,5 @@ def _words(seconds: int, *, most: int) -> str:
     for name, size in _UNITS[largest : largest + most]:
         count, seconds = divmod(seconds, size)
         if count:
-            words.append(f"{count} {name}")
+            words.append(f"{count} {name}{'s' if name == 'day' and count > 1 else ''}")
     return " ".join(words)

@@ -33,7 +33,7 @@ class User(Schema):
 
 
 class SetUpLink(Schema):
-    """A link on which somebody sets their password, once."""
+    """A one-time link to set a password."""
 
     set_up_url: str | None = Field(description=f"For them alone. {SHOWN_ONCE}")
     set_up_expires_at: datetime = Field(description="Until when the link can be used.")
@@ -76,7 +76,7 @@ class NewToken(Schema):
 
 
 class Token(Schema):
-    """A token, without the token."""
+    """A token, without its secret."""
 
     id: UUID
     name: str
@@ -100,7 +100,7 @@ class UserChanges(Schema):
 
     name: PersonName = Omissible
     role: Role = Omissible
-    disabled: bool = Field(default_factory=bool, description="Whether to lock them out.")
+    disabled: bool = Field(default_factory=bool, description="Whether to disable them.")
 
 
 class NewPassword(Schema):
@@ -127,7 +127,7 @@ class OpenSession(Schema):
 
 
 class SigningIn(Schema):
-    """An e-mail address and a password to sign in with."""
+    """An email address and a password to sign in with."""
 
     email: str = Field(max_length=320, examples=["kim@example.com"])
     password: str = Field(max_length=2000)

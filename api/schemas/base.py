@@ -124,7 +124,7 @@ class Listing(Schema, Generic[_Item]):
 
     items: list[_Item]
     next_cursor: str | None = Field(
-        description="Give it back as `cursor` for the next page; null on the last one."
+        description="Pass it as `cursor` for the next page; null on the last one."
     )
 
 

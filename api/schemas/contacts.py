@@ -54,7 +54,7 @@ FieldValues = Annotated[
 ]
 
 OwnerId = Annotated[
-    UUID | None, Field(description="The user whose contact it is; null for nobody's.")
+    UUID | None, Field(description="The user whose contact it is; null if unassigned.")
 ]
 
 
@@ -150,7 +150,7 @@ class Contact(Schema):
     last_name: str
     name: str
     phone: str
-    time_zone: str | None = Field(description="As given; null if nobody gave one.")
+    time_zone: str | None = Field(description="As given; null if not given.")
     time_zones: list[str] = Field(description="What applies: as given, or all the number allows.")
     line_type: LineType | None
     fields: dict[str, FieldValue] = Field(description="Values by key; those without are left out.")

@@ -216,8 +216,8 @@ _STEP = (
     " delivered, was not sent, unless it may have arrived all the same."
 )
 _PAUSED = (
-    "Why it is paused alone: a person paused it, or its contact replied under the policy `pause`;"
-    " null if it is not, or only its sequence is paused."
+    "Why it is paused by itself: a person paused it, or its contact replied under the policy"
+    " `pause`; null if it is not, or only its sequence is paused."
 )
 _MISSING = (
     "With `missing_data`: the fields or variables that the next text says, which are blank and have"
@@ -317,7 +317,7 @@ class StepAhead(Schema):
     body: str = Field(description="With its merge fields.")
     media_urls: list[str]
     at: datetime | None = Field(description="When it would be sent; null if unknown.")
-    estimated: bool = Field(description="Whether `at` depends on things to come.")
+    estimated: bool = Field(description="Whether `at` may still change.")
     reasons: list[Reason]
 
 
@@ -374,7 +374,7 @@ class Enrollment(Schema):
     ended_by: ListedUser | None
     replied_at: datetime | None
     replied_late_at: datetime | None = Field(description=_LATE)
-    paused_at: datetime | None = Field(description="Since when it is paused alone.")
+    paused_at: datetime | None = Field(description="When it was paused by itself.")
     paused_reason: PauseReason | None = Field(description=_PAUSED)
     next_send_at: datetime | None
     reply_until: datetime | None
@@ -423,14 +423,14 @@ class OneRelease(Schema):
 
 
 class EnrollCheck(Schema):
-    """Whom enrolling would be about: exactly one of the three."""
+    """Who would be enrolled: exactly one of the three."""
 
     contact_ids: list[UUID] | None = Field(default=None, max_length=_IDS_MOST)
     """1 to 10,000 contacts; duplicates count once."""
     group_id: UUID | None = None
     """All its members."""
     numbers: list[PhoneText] | None = Field(default=None, max_length=_IDS_MOST)
-    """Phone numbers, whether a contact has them or not; duplicates are told."""
+    """Phone numbers, whether a contact has them or not; duplicates are reported."""
 
 
 class FieldReason(Schema):
@@ -453,7 +453,7 @@ class CheckedRow(Schema):
     outcome: Prediction
     contact_id: UUID | None
     name: str
-    phone: str = Field(description="E.164; as written if it is no number.")
+    phone: str = Field(description="E.164; as given if it is not a number.")
     line: int | None = Field(description="Of a number, its place in `numbers`, from 1.")
     reasons: Annotated[list[FieldReason], BeforeValidator(_reasons)] = Field(
         description="Of an `invalid` one."

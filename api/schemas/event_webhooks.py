@@ -61,9 +61,9 @@ class EventEndpoint(Schema):
     enabled: bool
     created_at: datetime
     disabled_at: datetime | None
-    """Since when it gets nothing: disabled by hand, or because it answered 410."""
+    """When it was disabled, by hand or because it answered 410."""
     previous_secret_until: datetime | None
-    """Until when the secret before the present one signs beside it."""
+    """Until when the previous secret signs too."""
 
 
 class EventEndpointWithSecret(EventEndpoint):
@@ -76,7 +76,7 @@ class EventEndpointWithSecret(EventEndpoint):
 
 
 class ReplayRequest(Schema):
-    """Which events to send an endpoint again."""
+    """Which events to resend to an endpoint."""
 
     after: UUID | None = Field(
         default=None,
@@ -85,11 +85,11 @@ class ReplayRequest(Schema):
 
 
 class Replay(Schema):
-    """Events that are on their way to an endpoint again."""
+    """Events that are being resent to an endpoint."""
 
     queued: int
     next_after: UUID | None
-    """Give it as `after` to go on; null if these were the last."""
+    """Pass it as `after` to continue; null if these were the last."""
 
 
 class EventDelivery(Schema):

@@ -82,7 +82,7 @@ class EnrollmentHeld(AboutEnrollment):
 
 
 class EnrollmentReleased(AboutEnrollment):
-    """Nothing holds an enrollment any more: a person decided, or its sender is off hold."""
+    """An enrollment is no longer held: a person decided, or its sender is off hold."""
 
     reason: HeldReason
     """What held it."""
@@ -91,7 +91,7 @@ class EnrollmentReleased(AboutEnrollment):
     probing: bool
     """Whether its text only tries the sender, which is still on hold."""
     paused_at: datetime | None
-    """Since when a person's pause keeps it from going on all the same."""
+    """When a person paused it; it stays paused."""
 
 
 class EnrollmentPaused(AboutEnrollment):
@@ -107,14 +107,14 @@ class EnrollmentPaused(AboutEnrollment):
 
 
 class EnrollmentResumed(AboutEnrollment):
-    """A person let a paused enrollment go on."""
+    """A person resumed a paused enrollment."""
 
     step: Step
     """The one that goes next."""
     due_at: datetime | None
     """When that is due by its own timing."""
     held_reason: HeldReason | None
-    """What holds it all the same."""
+    """What still holds it."""
 
 
 class EnrollmentRepliedLate(AboutEnrollment):
@@ -139,7 +139,7 @@ class AboutMessage(EventData):
 
 
 class MessageSent(AboutMessage):
-    """The provider took a text."""
+    """The provider accepted a text."""
 
     step: Step | None
     """Null of a one-off text."""
@@ -151,7 +151,7 @@ class MessageDelivered(MessageSent):
 
 
 class MessageFailed(AboutMessage):
-    """A text failed and is not tried again by itself."""
+    """A text failed and is not retried automatically."""
 
     step: Step | None
     """Null of a one-off text."""
@@ -162,7 +162,7 @@ class MessageFailed(AboutMessage):
 
 
 class MessageDoubled(AboutMessage):
-    """A text went out twice: the first was taken for lost, and turned out to be at the provider."""
+    """A text was sent twice: the first was thought lost, but the provider had it."""
 
     step: Step | None
     """Null of a one-off text."""
@@ -182,7 +182,7 @@ class Reply(AboutMessage):
 
 
 class MessageReceived(Reply):
-    """Somebody texted us."""
+    """Someone texted us."""
 
     kind: TextKind
     about_message_id: UUID | None
@@ -201,7 +201,7 @@ class MessageKindChanged(Reply):
 
 
 class ContactChanged(AboutContact):
-    """A contact was created, changed or erased, or it turned out what line its number is."""
+    """A contact was created, changed or erased, or its line type became known."""
 
     change: ContactChange
     fields: list[str]
@@ -218,7 +218,7 @@ class ContactOptedOut(AboutContact):
 
 
 class ContactOptedIn(ContactOptedOut):
-    """A contact's number is suppressed no longer."""
+    """A contact's number is no longer suppressed."""
 
 
 class JobFinished(EventData):
@@ -243,7 +243,7 @@ class JobFinished(EventData):
 
 
 class Tested(EventData):
-    """You asked for it."""
+    """A test that you asked for."""
 
     endpoint_id: UUID
 
@@ -287,7 +287,7 @@ class EventsPage(Schema):
 
     items: list[Event]
     next_cursor: str | None = Field(
-        description="Give it back as `after` for the next page; null if there is none yet."
+        description="Pass it as `after` for the next page; null if there is none yet."
     )
     last_id: UUID | None
     """The last event looked at, of whatever type: ask with it as `after` from then on."""
@@ -299,7 +299,7 @@ class EventsQuery(FilterQuery):
     after: UUID | None = None
     """The id of an event; those behind it are given. Without it, all that are kept."""
     cursor: UUID | None = None
-    """The same, as other lists call it."""
+    """The same as `after`, as other lists call it."""
     limit: int = Field(default=50, ge=1, le=200, description="Most items of a page.")
     type: list[EventType] = Field(
         default_factory=list, max_length=len(EventType), description="Only of these types."

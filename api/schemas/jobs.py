@@ -56,7 +56,7 @@ class JobSummary(Schema):
     user: ListedUser = Field(description="Who asked for it.")
     about: JobAbout
     error: str | None
-    """A code: why some rows could not be done, or why it could not go on."""
+    """A code: why some rows failed, or why the job could not continue."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -13,7 +13,7 @@ class Picture(Schema):
 
     id: UUID
     url: str
-    """For `media_urls` of a step or a text. Whoever knows it can open it, without signing in."""
+    """For `media_urls` of a step or a text. Anyone who knows it can open it, without signing in."""
     thumbnail_url: str
     """A small copy, in WebP, for pages."""
     content_type: str = Field(json_schema_extra={"enum": list(KINDS)})

@@ -78,11 +78,11 @@ class Sender(Schema):
 class ReleasedSender(Sender):
     """A sender that was just released."""
 
-    released: int = Field(description="How many enrollments go on.")
+    released: int = Field(description="How many enrollments resume.")
 
 
 class KindChange(Schema):
-    """What a text is after all."""
+    """What the text really is."""
 
     kind: TextKind = Field(description="Only `human`.")
 
@@ -153,7 +153,7 @@ class Message(Schema):
 
 
 class LastMessage(Schema):
-    """The last text with somebody, in short."""
+    """The last text with someone, in short."""
 
     id: UUID
     direction: Direction
@@ -168,12 +168,12 @@ class Conversation(Schema):
     """How the conversation with a contact stands."""
 
     contact: ListedContact
-    owner: ListedUser | None = Field(description="Whose inbox it is in; null: everybody's.")
+    owner: ListedUser | None = Field(description="Whose inbox it is in; null: everyone's.")
     state: ConversationState
     """`needs_reply`: the last word is theirs. `done`: you said so, and the contact has not written
     since. `open`: neither."""
     opted_out: bool = Field(description="Whether the number is suppressed for everyone.")
-    last_message: LastMessage | None = Field(description="Null if nothing was said yet.")
+    last_message: LastMessage | None = Field(description="Null if there are no texts yet.")
 
 
 class ConversationChanges(Schema):
@@ -188,7 +188,7 @@ class ConversationChanges(Schema):
 
 Owner = Annotated[
     Literal["me", "none"] | UUID,
-    Field(description="`me`, a user's id, or `none`: nobody, or a user who is disabled."),
+    Field(description="`me`, a user's id, or `none`: no one, or a disabled user."),
 ]
 
 

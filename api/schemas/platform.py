@@ -19,7 +19,7 @@ class AuditEntry(Schema):
 
     id: int
     at: datetime
-    user: AuditUser | None = Field(description="Null for nobody who was signed in.")
+    user: AuditUser | None = Field(description="Null if no one was signed in.")
     token_id: UUID | None = Field(description="The API token it was done with.")
     action: str = Field(examples=["enrollment.finish"])
     subject_kind: str | None = Field(examples=["enrollment"])

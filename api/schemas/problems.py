@@ -49,7 +49,7 @@ class Problem(_Open):
     group_id: UUID = Omissible
     """`group_taken`: the group that has the name."""
     kind: str = Omissible
-    """`not_found`: what there is none of."""
+    """`not_found`: the kind of thing that is missing."""
     needed_role: Role = Omissible
     """`forbidden`: the least role that may do it."""
     needed_scope: TokenScope = Omissible
@@ -61,4 +61,4 @@ class Problem(_Open):
     state: SequenceState = Omissible
     """`sequence_not_active`, `invalid_transition`: the state the sequence is in."""
     version: int = Omissible
-    """`version_outdated`: the version of the steps that somebody saved meanwhile."""
+    """`version_outdated`: the version of the steps that someone saved meanwhile."""

@@ -36,7 +36,7 @@ def _whole(text: str) -> str:
             text.encode()
         except UnicodeEncodeError:
             raise PydanticCustomError(
-                INVALID_TEXT, "holds half a character; send whole characters in UTF-8"
+                INVALID_TEXT, "contains half a character; send whole characters in UTF-8"
             ) from None
     return text
 
@@ -82,7 +82,7 @@ class NewStep(Schema):
     media_urls: MediaUrls = Field(default_factory=list)
     """At most ten: the `url` of `POST /api/media`, or `https` addresses that anyone can open."""
     delay_seconds: Delay | None = None
-    """After the text before; 0 to 365 days."""
+    """After the previous text; 0 to 365 days."""
     at_time: TimeOfDay | None = None
     """Time of the day the delay leads to; only with whole days."""
     send_at: str | None = Field(default=None, examples=["2027-12-01T09:30"])
@@ -97,7 +97,7 @@ Steps = Annotated[list[NewStep], Field(max_length=1000), limits(minItems=1, maxI
 
 
 class NewSequence(Schema):
-    """A sequence to create; it begins as a draft."""
+    """A sequence to create; it starts as a draft."""
 
     name: SequenceName
     sender_id: UUID
@@ -243,7 +243,7 @@ class PreviewRequest(Schema):
     """What to preview."""
 
     contact_id: UUID | None = None
-    """Whose values are filled in; left out: nobody's, so that fallbacks show."""
+    """Whose values are filled in; left out: no one's, so that fallbacks show."""
     steps: list[StepText] | None = Field(default=None, max_length=1000)
     """Texts to preview instead of the sequence's own."""
 
@@ -299,7 +299,7 @@ class Overview(Schema):
     state: SequenceState
     total: int = Field(description="All who were ever enrolled.")
     reply_rate: float | None
-    """Of those who were sent a text, 0 to 1; null if nobody was. Late replies are not in it."""
+    """Of those who were sent a text, 0 to 1; null if no one was. Late replies are not counted."""
     replied_late: int
     """Enrollments whose contact replied after they ended without a response."""
     statuses: list[StatusCount] = Field(description="All eight.")

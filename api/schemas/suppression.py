@@ -39,7 +39,7 @@ class Suppression(Schema):
     sender_id: UUID | None = Field(description="The only sender it holds for; null for everyone.")
     source: OptOutSource
     reason: str | None = Field(
-        description="As written by whoever did it by hand, or said by a second reader."
+        description="As written by the person who did it, or by a second reader."
     )
     message_id: UUID | None = Field(description="The text that asked for it.")
     user_id: UUID | None = Field(description="Who did it by hand, or decided what the text meant.")

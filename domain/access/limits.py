@@ -25,9 +25,9 @@ class AccessRules:
         session_lifetime: After this long it is over, however busy.
         sign_in_window: The span that wrong tries are counted in; at most a day.
         sign_in_delay_most: The longest wait between two tries at signing in.
-        sign_ins_per_email: Wrong tries for one e-mail address from one network address, or from
+        sign_ins_per_email: Wrong tries for one email address from one network address, or from
             one known device, before each further one has to wait.
-        sign_ins_per_email_anywhere: The same for one e-mail address from all network addresses.
+        sign_ins_per_email_anywhere: The same for one email address from all network addresses.
         sign_ins_per_address: The same for one network address, whoever is tried.
         set_up_link_lifetime: How long a link for setting a password works.
         workspace_words: Words that do not count in a password, such as the site's name.

@@ -54,13 +54,13 @@ def check_key(key: str, *, field: str, taken: Mapping[str, object]) -> str:
     if not _KEY.fullmatch(key):
         raise InvalidFieldError(
             field,
-            "is no valid key; begin with a small letter, go on with small letters, digits and _, "
+            "is not a valid key; use lowercase letters, digits and _, a letter first, "
             f"at most {KEY_LENGTH} characters",
             code="invalid_key",
         )
     if key in taken or own_name_meant(key):
         raise InvalidFieldError(
-            field, f"{key!r} has a meaning of its own; choose another key", code="reserved_key"
+            field, f"{key!r} is reserved; choose another key", code="reserved_key"
         )
     return key
 

@@ -48,6 +48,6 @@ def wrong_count(count: int) -> InvalidFieldError:
     """Build the error of a wrong number of numbers."""
     return InvalidFieldError(
         "numbers",
-        f"has {count} numbers; give 1 to {NUMBERS_MOST}, or import a CSV file",
+        f"has {count} numbers; enter 1 to {NUMBERS_MOST}, or import a CSV file",
         code="number_count",
     )

@@ -54,7 +54,7 @@ def _checked(value: object, path: str) -> Value | None:
             return checked(FieldType.TEXT, value, field=path)
         case _:
             raise InvalidFieldError(
-                path, "is no value; write a text, a number, true or false", code="invalid_value"
+                path, "is not a value; write a text, a number, true or false", code="invalid_value"
             )
 
 

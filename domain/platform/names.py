@@ -39,14 +39,14 @@ def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:
     ):
         raise InvalidFieldError(
             field,
-            "holds control characters; write it on one line, as plain text",
+            "contains control characters; write it on one line, as plain text",
             code="invalid_text",
         )
     text = unicodedata.normalize("NFC", raw).strip()
     if not plain and all(char.isspace() or unicodedata.category(char) == "Cf" for char in text):
         text = ""
     if not text and not blank:
-        raise InvalidFieldError(field, "is blank; write something", code="blank")
+        raise InvalidFieldError(field, "is blank; enter something", code="blank")
     if len(text) > most:
         raise InvalidFieldError(field, f"is too long; at most {most} characters", code="too_long")
     return text

@@ -34,7 +34,7 @@ _NANP_HOMES = frozenset({"US", "CA"})
 _FORMATTING = re.compile(r"[\d\s()\[\]./+\-\u2010-\u2015\u2212]*")
 
 _IMPOSSIBLE = {
-    ValidationResult.INVALID_COUNTRY_CODE: f"there is no such country code; {_EXAMPLE}",
+    ValidationResult.INVALID_COUNTRY_CODE: f"has a country code that does not exist; {_EXAMPLE}",
     ValidationResult.TOO_SHORT: f"is too short for its country; {_EXAMPLE} (no short codes)",
     ValidationResult.TOO_LONG: f"is too long for its country; {_EXAMPLE}",
 }
@@ -99,7 +99,7 @@ def check_region(region: str, *, field: str = "region") -> str:
     """
     if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidFieldError(
-            field, "is no country; write a two-letter code such as US", code="unknown_region"
+            field, "is not a country; use a two-letter code such as US", code="unknown_region"
         )
     return region.upper()
 
@@ -196,9 +196,9 @@ def _diallable(raw: str, field: str) -> str:
     if not text:
         raise _invalid(field, f"is empty; {_EXAMPLE}")
     if not _FORMATTING.fullmatch(text):
-        raise _invalid(field, f"is not a plain phone number; {_LETTERS}")
+        raise _invalid(field, f"is not a valid phone number; {_LETTERS}")
     if not _DIALLABLE.fullmatch(text):
-        raise _invalid(field, f"is not one phone number; {_EXAMPLE}")
+        raise _invalid(field, f"is not a single phone number; {_EXAMPLE}")
     # "00" is the ITU's recommended prefix, whatever the default region dials.
     return "+" + text[2:] if text.startswith("00") else text
 
@@ -227,7 +227,7 @@ def _parse_reason(error: NumberParseException) -> str:
         case NumberParseException.TOO_SHORT_NSN | NumberParseException.TOO_SHORT_AFTER_IDD:
             return _IMPOSSIBLE[ValidationResult.TOO_SHORT]
         case _:
-            return f"is not a phone number; {_EXAMPLE}"
+            return f"is not a valid phone number; {_EXAMPLE}"
 
 
 def _parsed(phone: str) -> PhoneNumber | None:

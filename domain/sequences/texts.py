@@ -53,9 +53,7 @@ def check_body(body: str, *, field: str, has_media: bool = False) -> None:
             ``unknown_format``, ``bad_merge_field`` or ``bad_character``.
     """
     if _GAP in body:
-        raise InvalidFieldError(
-            field, "contains a NUL character; take it out", code="bad_character"
-        )
+        raise InvalidFieldError(field, "contains a NUL character; remove it", code="bad_character")
     if any("\ud800" <= character <= "\udfff" for character in body):
         raise InvalidFieldError(
             field, "contains half a character; send whole ones in UTF-8", code="bad_character"
@@ -95,7 +93,7 @@ def check_media(urls: Sequence[str], ours: OwnPictures = NO_PICTURES, *, field: 
     if len(urls) > MAX_MEDIA:
         problems.add(
             field,
-            f"has {len(urls)} addresses; at most {MAX_MEDIA} fit one text",
+            f"has {len(urls)} addresses; a text can have at most {MAX_MEDIA}",
             code="too_many_media",
         )
     for index, url in enumerate(urls):
@@ -104,13 +102,13 @@ def check_media(urls: Sequence[str], ours: OwnPictures = NO_PICTURES, *, field: 
         if is_ours(url, ours.base_url):
             problems.add(
                 f"{field}.{index}",
-                "names a picture that is not here, or no longer; upload it again",
+                "is a picture that no longer exists here; upload it again",
                 code="unknown_picture",
             )
         elif not is_media_url(url):
             problems.add(
                 f"{field}.{index}",
-                f"is no web address of at most {MAX_MEDIA_URL} characters; write one that starts"
+                f"is not a web address of at most {MAX_MEDIA_URL} characters; use one that starts"
                 " with https:// and that anyone can open",
                 code="bad_media_url",
             )
@@ -269,15 +267,14 @@ def _check_fields(body: str, field: str) -> None:
             raise InvalidFieldError(
                 field,
                 f"has the unknown merge field {{{{{name}}}}}; use one of {_KNOWN}, or the key of a"
-                " field or variable: small letters, digits and _, a letter first",
+                " field or variable: lowercase letters, digits and _, a letter first",
                 code="unknown_merge_field",
             )
     rest = _FIELD.sub(" ", body)
     if "{{" in rest or "}}" in rest:
         raise InvalidFieldError(
             field,
-            "has braces that open or close no merge field; write {{first_name}} or "
-            "{{first_name|there}}, without braces inside",
+            "has stray braces; write {{first_name}} or {{first_name|there}}, with no braces inside",
             code="bad_merge_field",
         )
     for match in _FIELD.finditer(body):

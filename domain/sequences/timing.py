@@ -69,7 +69,7 @@ class SendWindow:
         """
         if not raw:
             raise InvalidFieldError(
-                field, "opens on no day; give at least one, or null for any time"
+                field, "opens on no day; choose at least one, or null for any time"
             )
         for day in raw:
             if day not in DAYS:
@@ -252,7 +252,7 @@ def _minutes(text: object, field: str) -> int:
     if text == "24:00":
         return 24 * 60
     if not isinstance(text, str) or not _HH_MM.fullmatch(text):
-        raise InvalidFieldError(field, "has a time that is none; write HH:MM, 00:00 to 24:00")
+        raise InvalidFieldError(field, "has an invalid time; write HH:MM, 00:00 to 24:00")
     return int(text[:2]) * 60 + int(text[3:])
 
 

@@ -38,7 +38,7 @@ STATUS_WORDS: dict[EnrollmentStatus, StatusWords] = {
         "Finished, responded", "The contact replied, and the sequence is completed for them."
     ),
     EnrollmentStatus.FINISHED_NO_RESPONSE: StatusWords(
-        "Finished, no response", "Every step went out, the reply window passed, nobody replied."
+        "Finished, no response", "Every step was sent, the reply window passed, and no one replied."
     ),
     EnrollmentStatus.FINISHED_STOPPED: StatusWords(
         "Finished, stopped", "A user marked it finished before it completed."
@@ -50,7 +50,7 @@ STATUS_WORDS: dict[EnrollmentStatus, StatusWords] = {
         "Opted Out", "The contact asked to opt out during the sequence."
     ),
     EnrollmentStatus.OMITTED_OPTED_OUT: StatusWords(
-        "Omitted Opted Out", "They never received a message: they had opted out already."
+        "Omitted Opted Out", "They never received a message because they had already opted out."
     ),
     EnrollmentStatus.OMITTED_LANDLINE: StatusWords(
         "Omitted Landline", "Nothing was ever delivered: the number is a landline."

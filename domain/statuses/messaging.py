@@ -51,12 +51,12 @@ class MessageStatus(StrEnum):
 
 MESSAGE_LABELS: dict[MessageStatus, str] = {
     MessageStatus.PENDING: "Waiting to be sent",
-    MessageStatus.SENDING: "Being sent",
-    MessageStatus.UNKNOWN: "Not known whether it went out",
-    MessageStatus.REFUSED: "Refused",
-    MessageStatus.ACCEPTED: "Handed over",
+    MessageStatus.SENDING: "Sending",
+    MessageStatus.UNKNOWN: "Not confirmed",
+    MessageStatus.REFUSED: "Rejected",
+    MessageStatus.ACCEPTED: "Queued",
     MessageStatus.SCHEDULED: "Scheduled",
-    MessageStatus.QUEUED: "Handed over",
+    MessageStatus.QUEUED: "Queued",
     MessageStatus.SENT: "Sent",
     MessageStatus.FAILED: "Not sent",
     MessageStatus.CANCELED: "Canceled",

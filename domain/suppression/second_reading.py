@@ -87,7 +87,7 @@ def question(model: str, body: str, names: Iterable[str]) -> dict[str, object]:
 
 
 def masked(body: str, names: Iterable[str]) -> str:
-    """Replace what tells who somebody is: e-mail addresses, links, numbers and these names.
+    """Replace what tells who somebody is: email addresses, links, numbers and these names.
 
     Numbers are those of four digits or more, with whatever people put between digits. Names are
     told by their words, without regard to case and accents; initials stay. Of a long text only

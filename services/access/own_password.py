@@ -28,7 +28,7 @@ class OwnPassword:
             TooManyRequestsError: It was guessed at too often.
         """
         if not password:
-            raise InvalidFieldError("password", "is needed for this; give your own", code="missing")
+            raise InvalidFieldError("password", "is required; enter your own", code="missing")
         await self._require_matching(await self._user(user_id), password, field="password")
 
     async def change(
@@ -77,6 +77,6 @@ class OwnPassword:
 def _wrong(field: str) -> InvalidFieldError:
     return InvalidFieldError(
         field,
-        "is not your password; without one, ask an admin for a link to set it",
+        "is incorrect; if you have none, ask an admin for a link to set it",
         code="wrong_password",
     )

@@ -25,7 +25,7 @@ _estimating = Lock()  # zxcvbn keeps a call's words in a global
 def require_strong(password: str, *, field: str, personal: Iterable[str]) -> None:
     """Refuse a password that somebody could guess. Takes milliseconds of processor time.
 
-    Words of ``personal``, what others know of its owner, do not count: e-mail address, name,
+    Words of ``personal``, what others know of its owner, do not count: email address, name,
     workspace.
 
     Raises:
@@ -38,7 +38,7 @@ def require_strong(password: str, *, field: str, personal: Iterable[str]) -> Non
     elif _guesses(rest, words) >= _GUESSES:
         return
     elif rest != password or _guesses(rest, ()) >= _GUESSES:
-        weakness = "is little more than its owner's name, e-mail address or workspace"
+        weakness = "is too close to the user's name, email address or workspace"
     else:
         weakness = "is a common or breached password, or as easy to guess as one"
     raise InvalidFieldError(field, f"{weakness}; {_REMEDY}", code="invalid_password")

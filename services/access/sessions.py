@@ -45,7 +45,7 @@ class SignInRefusedError(SegueError):
     code = "sign_in_refused"
 
     def __init__(self) -> None:
-        super().__init__("the e-mail address or the password is wrong")
+        super().__init__("the email or password is incorrect")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Sessions:
         sign-in from this browser.
 
         Raises:
-            InvalidFieldError: Not an e-mail address.
+            InvalidFieldError: Not an email address.
             TooManyRequestsError: Too soon after wrong tries for that address or from there.
             SignInRefusedError: Unknown, disabled, without a password, or the wrong one.
         """
@@ -176,7 +176,7 @@ class Sessions:
         """
         if caller.session_id is None:
             raise ConflictError(
-                "no_session", "an API token is no session; revoke it to make it useless"
+                "no_session", "an API token is not a session; revoke it to disable it"
             )
         async with self._database.transaction() as tx:
             await sessions.end(tx, caller.session_id)

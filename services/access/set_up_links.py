@@ -37,7 +37,7 @@ class SetUpLinkError(SegueError):
 
     def __init__(self) -> None:
         super().__init__(
-            "this link has expired or was used already; ask your workspace admin for a new one"
+            "this link has expired or was already used; ask your workspace admin for a new one"
         )
 
 

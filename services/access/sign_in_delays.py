@@ -21,9 +21,9 @@ class Try:
     """A try at signing in that may go ahead; counted as wrong until it turns out right.
 
     Attributes:
-        pair: Key of the count for this e-mail address from this network address or device.
+        pair: Key of the count for this email address from this network address or device.
         place: Key of the count for the network address; empty for a known device.
-        account: Key of the count for the e-mail address; empty for a known device.
+        account: Key of the count for the email address; empty for a known device.
     """
 
     pair: str
@@ -41,11 +41,11 @@ class SignInTries:
 
     Three things are counted, and no one of them lets a stranger lock anybody out:
 
-    * One e-mail address from one network address: after some wrong tries each further one waits,
+    * One email address from one network address: after some wrong tries each further one waits,
       longer every time. Wrong tries from elsewhere do not use these waits up.
     * One network address, whomever the tries are for: likewise, after more of them. All new devices
       behind it share its turns, strangers' among them.
-    * One e-mail address from everywhere: after many, a network address that has not tried yet
+    * One email address from everywhere: after many, a network address that has not tried yet
       waits once before its first try. The wait is its own, so it passes however many others try.
 
     A device that its user signed in from before is counted by itself alone, for each user apart, so
@@ -119,7 +119,7 @@ class SignInTries:
         return more
 
     def _pressure(self, wanted: Try, found: Mapping[str, Tries]) -> timedelta:
-        """Compute how long all wrong tries for an e-mail address make each new network wait."""
+        """Compute how long all wrong tries for an email address make each new network wait."""
         if not wanted.account:
             return timedelta()
         wrong = found[wanted.account].wrong
@@ -143,7 +143,7 @@ class _Wait:
 
 
 def _too_soon(wait: _Wait) -> TooManyRequestsError:
-    return TooManyRequestsError("too many tries went wrong", wait.left)
+    return TooManyRequestsError("too many failed attempts", wait.left)
 
 
 def _try_of(email: str, address: str | None, device_id: str | None) -> Try:

@@ -85,10 +85,10 @@ class _Checked:
             InvalidFieldError: One cannot be taken.
         """
         if expires_at is not None and expires_at <= datetime.now(UTC):
-            raise InvalidFieldError("expires_at", "is past; give a moment to come")
+            raise InvalidFieldError("expires_at", "is in the past; choose a later time")
         ordered = _in_order(scopes)
         if not ordered:
-            raise InvalidFieldError("scopes", "is empty; give at least one scope")
+            raise InvalidFieldError("scopes", "is empty; choose at least one")
         return cls(names.clean(name, field="name"), ordered, expires_at)
 
 
@@ -209,7 +209,7 @@ def _require_within(caller: Caller, fields: _Checked) -> None:
     if not caller.scopes.issuperset(fields.scopes):
         held = ", ".join(_in_order(caller.scopes))
         raise InvalidFieldError(
-            "scopes", f"goes beyond the token you use; take only {held}", code="exceeds_token"
+            "scopes", f"goes beyond the token you use; choose only {held}", code="exceeds_token"
         )
     until = caller.expires_at
     if until is not None and (fields.expires_at is None or fields.expires_at > until):

@@ -27,7 +27,7 @@ TOKEN_BYTES = 32
 """Random bytes in a token, a session's or an API's: 43 URL-safe characters."""
 
 EMAIL_LENGTH = 254
-"""Most characters of an e-mail address (RFC 3696, erratum 1690)."""
+"""Most characters of an email address (RFC 3696, erratum 1690)."""
 
 _TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
 NOTE_USE_EVERY = timedelta(minutes=1)
@@ -55,7 +55,7 @@ class ForbiddenError(SegueError):
     code = "forbidden"
 
     def __init__(self, needed: Role) -> None:
-        super().__init__(f"this takes the role {needed.value}; ask an admin")
+        super().__init__(f"this requires the role {needed.value}; ask an admin")
         self.needed = needed
 
 
@@ -65,7 +65,7 @@ class MissingScopeError(SegueError):
     code = "missing_scope"
 
     def __init__(self, needed: TokenScope) -> None:
-        super().__init__(f"this takes a token with the scope {needed.value}; use another one")
+        super().__init__(f"this requires a token with the scope {needed.value}; use another one")
         self.needed = needed
 
 
@@ -144,7 +144,7 @@ class Users:
             return await add_user(tx, {**who, "password_hash": hashed})
 
     async def by_email(self, email: str) -> UserDetails | None:
-        """Read the user with an e-mail address, in whatever case; None if there is none."""
+        """Read the user with an email address, in whatever case; None if there is none."""
         async with self._database.transaction() as tx:
             user = await users.by_email(tx, email)
         return None if user is None else UserDetails.of(user)
@@ -175,7 +175,7 @@ class Users:
             loses_admin = values.get("role", Role.ADMIN) is not Role.ADMIN
             if admins == [user_id] and (loses_admin or values.get("disabled_at")):
                 raise ConflictError(
-                    "last_admin", "no other admin would be left; make somebody else one first"
+                    "last_admin", "this is the last admin; make someone else an admin first"
                 )
             if not values:
                 return UserDetails.of(user)
@@ -253,7 +253,7 @@ async def add_user(tx: Transaction, values: Mapping[str, Any]) -> UserDetails:
     """
     user = await users.add(tx, values)
     if user is None:
-        raise ConflictError("email_taken", "another user has this e-mail address")
+        raise ConflictError("email_taken", "another user has this email address")
     await audit.record(tx, "user.create", "user", [user.id], role=user.role.value)
     return UserDetails.of(user)
 
@@ -277,10 +277,10 @@ def digest(token: str) -> str:
 
 
 def clean_email(raw: str) -> str:
-    """Check and normalize an e-mail address.
+    """Check and normalize an email address.
 
     Raises:
-        InvalidFieldError: Not an e-mail address.
+        InvalidFieldError: Not an email address.
     """
     text = names.clean(raw, field="email", most=EMAIL_LENGTH)
     try:
@@ -289,5 +289,5 @@ def clean_email(raw: str) -> str:
         ).normalized
     except EmailNotValidError:
         raise InvalidFieldError(
-            "email", "is not an e-mail address; write one such as kim@example.com"
+            "email", "is not a valid email address; enter one such as kim@example.com"
         ) from None

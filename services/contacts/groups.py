@@ -200,7 +200,7 @@ def _distinct(contact_ids: Sequence[UUID]) -> list[UUID]:
     if len(contact_ids) > MEMBERS_AT_ONCE:
         raise InvalidFieldError(
             "contact_ids",
-            f"are too many; give at most {MEMBERS_AT_ONCE} at once",
+            f"has too many; choose at most {MEMBERS_AT_ONCE} at once",
             code="too_many_contacts",
         )
     return list(dict.fromkeys(contact_ids))
@@ -227,5 +227,5 @@ async def require_group(tx: Transaction, group_id: UUID) -> None:
     """
     if not await groups.exists(tx, group_id):
         raise InvalidFieldError(
-            "group_id", "names no group; take an id from GET /api/groups", code="unknown_group"
+            "group_id", "does not exist; use an id from GET /api/groups", code="unknown_group"
         )

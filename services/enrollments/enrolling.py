@@ -372,7 +372,7 @@ async def _members(tx: Transaction, group_id: UUID) -> list[Chosen]:
     found = await rows.ids_of_group(tx, group_id, MAX_CONTACTS + 1)
     if not found:
         raise InvalidFieldError(
-            "group_id", "names a group without members; add some first", code="empty_group"
+            "group_id", "is a group with no members; add some first", code="empty_group"
         )
     if len(found) > MAX_CONTACTS:
         raise InvalidFieldError(

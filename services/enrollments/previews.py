@@ -89,7 +89,7 @@ class Previews:
             if contact_id is not None and await contacts.get(tx, contact_id) is None:
                 problems.add(
                     "contact_id",
-                    "names no contact; take an id from GET /api/contacts",
+                    "does not exist; use an id from GET /api/contacts",
                     code="unknown_contact",
                 )
             texts: Many[StepText | StepRecord] = record.steps if written is None else written

@@ -16,10 +16,10 @@ from storage.enrollments.enrollment_detail import EnrollmentFacts, EventRow
 from storage.sequences.sequences import StepRecord
 
 _HELD_WORDS = {
-    HeldReason.OUTCOME_UNKNOWN: "waits until a person says whether the last text was sent",
+    HeldReason.OUTCOME_UNKNOWN: "waits until someone says whether the last text was sent",
     HeldReason.SENDER_ON_HOLD: "waits until the sender is off hold",
-    HeldReason.DESTINATION_NOT_ALLOWED: "waits until a person releases it",
-    HeldReason.MISSING_DATA: "waits until what its text says is filled in",
+    HeldReason.DESTINATION_NOT_ALLOWED: "waits until someone releases it",
+    HeldReason.MISSING_DATA: "waits until the missing details are filled in",
 }
 
 
@@ -105,7 +105,7 @@ def plan(
                 reasons += (_moved(apart, at, clock),)
         others = Reason(
             "after_others",
-            f"if step {step.position - 1} goes as planned",
+            f"if step {step.position - 1} goes out as planned",
             {"step": step.position - 1},
         )
         yield _ahead(facts, step, at, (*waits, *reasons, others), estimated=True)
@@ -135,18 +135,18 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
         reasons.append(Reason("held", _HELD_WORDS[facts.held_reason], detail))
     elif facts.sender_held_at is not None:
         detail = {"since": written(facts.sender_held_at), "held_code": facts.sender_hold_code}
-        reasons.append(Reason("sender_on_hold", "not before the sender is off hold", detail))
+        reasons.append(Reason("sender_on_hold", "after the sender is off hold", detail))
     if facts.sequence_state is SequenceState.PAUSED:
-        reasons.append(Reason("paused", "not before the sequence is resumed"))
+        reasons.append(Reason("paused", "after the sequence is resumed"))
     if facts.paused_at is not None:
         left = timedelta(0) if facts.due_at is None else facts.due_at - facts.paused_at
         since = {
             "since": written(facts.paused_at),
             "left_seconds": max(0, int(left.total_seconds())),
         }
-        words = "not before this enrollment is resumed; what was left of the delay is kept"
+        words = "after this enrollment is resumed; the rest of its delay is kept"
         if facts.paused_reason is PauseReason.REPLIED:
-            words = "not before somebody has read the reply and resumed this enrollment"
+            words = "after someone reads the reply and resumes this enrollment"
         reasons.append(Reason("enrollment_paused", words, since))
     return tuple(reasons)
 
@@ -168,9 +168,9 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
     )
     if step.send_at is not None:
         local = {"local": step.send_at.isoformat()}
-        return (Reason("date", f"planned for {step.send_at:%Y-%m-%d %H:%M}", local), zone)
+        return (Reason("date", f"scheduled for {step.send_at:%Y-%m-%d %H:%M}", local), zone)
     first = step.position == 1
-    before = "enrollment" if first else "the text before"
+    before = "enrollment" if first else "the previous text"
     delay = timedelta(seconds=step.delay_seconds or 0)
     words = f"{span(delay)} after {before}" if delay else f"right after {before}"
     detail: dict[str, Any] = {
@@ -184,7 +184,7 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
 
 
 def _repeat(error: Fault, due: datetime | None, at: datetime | None) -> Reason:
-    words = f"not delivered ({error.meaning.rstrip('.')}), so tried again"
+    words = f"not delivered ({error.meaning.rstrip('.')}), so it is tried again"
     moments = {} if due is None or at is None else _from_to(due, at)
     return Reason("retry", words, {**moments, "error_code": error.code})
 
@@ -209,7 +209,7 @@ def _postponed(
     if facts.failing_code is not None:
         return ()
     if because == "retry":
-        return (Reason("retry", "tried again after a passing failure", _from_to(due, at)),)
+        return (Reason("retry", "tried again after a temporary failure", _from_to(due, at)),)
     if window is not None and next_slot(due, window, clock).at == at:
         return (_moved(due, at, clock),)
     return (Reason("later", "moved to a later moment", _from_to(due, at)),)
@@ -224,7 +224,7 @@ def _noted(events: Many[EventRow], at: datetime) -> str | None:
 
 def _spacing(due: datetime, at: datetime, min_spacing: timedelta) -> Reason:
     detail = {**_from_to(due, at), "seconds": int(min_spacing.total_seconds())}
-    return Reason("spacing", "kept apart from the text before", detail)
+    return Reason("spacing", "kept apart from the previous text", detail)
 
 
 def _moved(due: datetime, at: datetime, clock: ContactClock) -> Reason:

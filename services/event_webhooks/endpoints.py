@@ -310,7 +310,7 @@ def _checked_url(url: str, *, allow_local: bool) -> str:
     if not allow_local and (local or _is_private_number(host)):
         raise InvalidFieldError(
             "url",
-            "leads into a private network; give an address that is reached over the internet",
+            "leads into a private network; use an address that can be reached over the internet",
             code="private_address",
         )
     return url

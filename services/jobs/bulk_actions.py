@@ -92,7 +92,7 @@ class BulkActions:
             if len(contacts) > MAX_RECIPIENTS:
                 raise InvalidFieldError(
                     "enrollment_ids",
-                    f"name {len(contacts)} contacts; text at most {MAX_RECIPIENTS} at once",
+                    f"has {len(contacts)} contacts; you can message up to {MAX_RECIPIENTS} at once",
                     code="too_many_recipients",
                 )
             results: dict[UUID, EnrollmentResult] = {}

@@ -163,11 +163,11 @@ class Jobs:
             job = await start(tx, job_id, user_id)
             if not job.total and import_id is not None:
                 raise InvalidFieldError(
-                    "import_id", "names an import without contacts", code="empty_import"
+                    "import_id", "is an import with no contacts", code="empty_import"
                 )
             if not job.total:
                 raise InvalidFieldError(
-                    "group_id", "names a group without members; add some first", code="empty_group"
+                    "group_id", "is a group with no members; add some first", code="empty_group"
                 )
             await limit_enrolling(tx, user_id, job.total, self._most_per_hour)
             return job
@@ -245,7 +245,7 @@ class Jobs:
             state = (await _require(tx, job_id, lock=True)).state
             if state in {JobState.DONE, JobState.FAILED}:
                 raise ConflictError(
-                    "job_ended", "the job has ended already; nothing of it is left to cancel"
+                    "job_ended", "the job has already ended; there is nothing left to cancel"
                 )
             if state not in {JobState.CANCELED, JobState.CANCELING}:
                 await jobs.set_state(tx, job_id, JobState.CANCELING)

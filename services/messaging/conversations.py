@@ -307,23 +307,23 @@ def _check_moment(send_at: datetime | None) -> None:
     if send_at is not None and send_at <= now:
         raise InvalidFieldError(
             "send_at",
-            "is in the past; give a moment to come, or leave it out to send the text now",
+            "is in the past; choose a later time, or leave it out to send the text now",
             code="in_the_past",
         )
     if send_at is not None and send_at > now + LATEST:
         raise InvalidFieldError(
             "send_at",
-            f"is too far ahead; give a moment within {LATEST.days} days",
+            f"is too far ahead; choose a time within {LATEST.days} days",
             code="too_far_ahead",
         )
 
 
 def _why_not_canceled(row: TextRow) -> str:
     if row.direction is Direction.INBOUND:
-        return "the text is the contact's; only texts of yours can be canceled"
+        return "the contact wrote this text; only your own texts can be canceled"
     if row.step is not None:
-        return "the text is a step's; pause its enrollment or mark it finished instead"
-    return "the text is under way or went already; only one that waits can be canceled"
+        return "the text belongs to a step; pause its enrollment or mark it finished instead"
+    return "the text is being sent or was sent; only a waiting text can be canceled"
 
 
 async def _write(tx: Transaction, values: dict[str, Any]) -> None:
@@ -350,7 +350,7 @@ async def _recipient(
     known = sender_id or await conversations.usual_sender(tx, contact_id)
     if known is None:
         raise InvalidFieldError(
-            "sender_id", "is missing; choose where the text goes out from", code="missing"
+            "sender_id", "is missing; choose which sender to use", code="missing"
         )
     while True:
         with suppress(MovedError):
@@ -364,7 +364,7 @@ async def _recipient(
                 break
     if to is None:
         raise InvalidFieldError(
-            "sender_id", "names no sender; take an id from GET /api/senders", code="unknown_sender"
+            "sender_id", "does not exist; use an id from GET /api/senders", code="unknown_sender"
         )
     return to
 

@@ -43,15 +43,14 @@ def message(
     if not text.strip() and not media_urls:
         raise InvalidFieldError(
             "body",
-            "leaves nothing to send where a name is missing; give a fallback, like"
-            " {{first_name|there}}",
+            "would be empty where a name is missing; add a fallback, like {{first_name|there}}",
             code="empty_body",
         )
     if blank := missing(body, values, has_media=bool(media_urls)):
         raise InvalidFieldError(
             "body",
             f"says {{{{{blank[0]}}}}}, which is blank for a contact; check its spelling, fill it"
-            f" in, or give a fallback, like {{{{{blank[0]}|something}}}}",
+            f" in, or add a fallback, like {{{{{blank[0]}|something}}}}",
             code="missing_data",
         )
     return {

@@ -176,7 +176,7 @@ def _clean_sid(sid: str) -> str:
     if not _SERVICE_SID.fullmatch(sid):
         raise InvalidFieldError(
             "messaging_service_sid",
-            "is no Messaging Service SID; it is MG and 32 hexadecimal digits, as Twilio shows",
+            "is not a Messaging Service SID; it is MG and 32 hexadecimal digits, as Twilio shows",
         )
     return sid
 

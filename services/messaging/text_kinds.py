@@ -27,7 +27,7 @@ class TextKinds:
         self._database = database
 
     async def correct(self, message_id: UUID, kind: TextKind, *, user_id: UUID) -> TextRecord:
-        """Say that a person wrote a text that was taken for a reaction or an automatic reply.
+        """Mark a text that was taken for a reaction or an automatic reply as a person's.
 
         What a reply does happens now: to active enrollments that had texted the number from that
         sender before it, and as a late reply to those that ended without a response. An automatic

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from domain.platform.filling import filled
 from domain.platform.names import Named
-from storage.platform import audit
+from domain.platform.phones import readable
+from storage.platform import audit, audit_subjects
 from storage.platform.audit import AuditFilter, AuditRow
 from storage.platform.database import Database, Transaction
 
@@ -121,6 +122,48 @@ class Entry:
         return filled(cls, row.entry, user=Named.of(row.entry.user_id, row.user_name))
 
 
+@dataclass(frozen=True)
+class Subject:
+    """Something that an act is about; ``name`` is None if it is gone or has none.
+
+    A job's name is the code of its kind.
+    """
+
+    kind: str
+    id: UUID
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that was done, to one subject or to many at once, as a sentence can tell it.
+
+    Attributes:
+        entry: The last of its entries.
+        count: How many entries it has; with more than one, ``entry`` stands for all.
+        subjects: What all of it is about, by what it is in the sentence: its kind, or ``owner``
+            and ``original``.
+    """
+
+    entry: Entry
+    count: int
+    subjects: Mapping[str, Subject]
+
+
+_NAMED_IN_DETAIL = {
+    "contact_id": ("contact", "contact"),
+    "group_id": ("group", "group"),
+    "sequence_id": ("sequence", "sequence"),
+    "copy_of": ("original", "sequence"),
+    "owner_id": ("owner", "user"),
+    "of": ("user", "user"),
+}
+"""What an id among the details is in the sentence, and its kind."""
+
+_OF_EACH = frozenset({"contact_id"})
+"""Ids among the details that differ within an act on many."""
+
+
 class Audit:
     """Reads the audit log."""
 
@@ -139,3 +182,65 @@ class Audit:
             rows = await audit.find(tx, wanted, before_id=before_id, limit=limit + 1)
         entries = [Entry.of(row) for row in rows[:limit]]
         return entries, entries[-1].id if len(rows) > limit else None
+
+    async def acts(
+        self, wanted: AuditFilter, *, before_id: int | None = None, limit: int = 50
+    ) -> tuple[Sequence[Act], int | None]:
+        """List acts with the names of what they are about, the newest first, paged as ``find``."""
+        async with self._database.transaction() as tx:
+            rows = await audit.find_acts(tx, wanted, before_id=before_id, limit=limit + 1)
+            entries = [(Entry.of(row), row.count) for row in rows[:limit]]
+            about = await _subjects(tx, entries)
+        acts = [Act(*one, about[one[0].id]) for one in entries]
+        return acts, entries[-1][0].id if len(rows) > limit else None
+
+
+async def _subjects(
+    tx: Transaction, entries: Sequence[tuple[Entry, int]]
+) -> dict[int, dict[str, Subject]]:
+    """Find what entries are about, and what that is called: a query for each kind."""
+    found = {entry.id: _given(entry, of_many=count > 1) for entry, count in entries}
+    many = [
+        entry.id
+        for entry, count in entries
+        if count > 1 and entry.subject_kind == "enrollment" and "sequence" not in found[entry.id]
+    ]
+    if many:
+        for entry_id, sequence_id in (await audit.only_sequences(tx, many)).items():
+            found[entry_id]["sequence"] = ("sequence", sequence_id)
+    for kind, ids in _by_kind(found).items():
+        parts = await audit_subjects.parts(tx, kind, ids)
+        for about in found.values():
+            of_kind = about.get(kind)
+            for name, one in parts.get(of_kind[1], {}).items() if of_kind else ():
+                about.setdefault(name, (name, one))
+    names: dict[tuple[str, UUID], str] = {}
+    for kind, ids in _by_kind(found).items():
+        for one, (name, phone) in (await audit_subjects.names(tx, kind, ids)).items():
+            names[kind, one] = name or (readable(phone) if phone else "")
+    return {
+        entry_id: {
+            name: Subject(kind, one, names.get((kind, one)) or None)
+            for name, (kind, one) in about.items()
+        }
+        for entry_id, about in found.items()
+    }
+
+
+def _given(entry: Entry, *, of_many: bool) -> dict[str, tuple[str, UUID]]:
+    """Read what an entry itself says it is about: kinds and ids."""
+    about = {}
+    for key, (name, kind) in _NAMED_IN_DETAIL.items():
+        if entry.detail.get(key) and not (of_many and key in _OF_EACH):
+            about[name] = (kind, UUID(entry.detail[key]))
+    if entry.subject_kind and entry.subject_id and not of_many:
+        about[entry.subject_kind] = (entry.subject_kind, entry.subject_id)
+    return about
+
+
+def _by_kind(found: Mapping[int, Mapping[str, tuple[str, UUID]]]) -> dict[str, set[UUID]]:
+    ids: dict[str, set[UUID]] = {}
+    for about in found.values():
+        for kind, one in about.values():
+            ids.setdefault(kind, set()).add(one)
+    return ids

@@ -41,7 +41,7 @@ async def take(
     Windows begin at multiples of their length, so twice ``most`` can be done around a border. In a
     transaction, what is rolled back is not counted, and others who take the same key wait; given
     the database, it is counted whatever comes of it. The key says what is limited and for whom, no
-    e-mail address in plain text.
+    email address in plain text.
 
     Raises:
         TooManyRequestsError: It would be too many; nothing was counted.
@@ -51,5 +51,5 @@ async def take(
         wait = await rate_limits.take(tx, key, cost, most, window)
     if wait is not None:
         span = int(window.total_seconds())
-        reason = f"at most {most} of these are taken in {span} seconds"
+        reason = f"the limit is {most} in {span} seconds"
         raise TooManyRequestsError(reason, wait, (most, span))

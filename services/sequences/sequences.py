@@ -189,13 +189,13 @@ class Sequences:
             old = await find(tx, sequence_id)
             if old.state is SequenceState.ARCHIVED:
                 raise ConflictError(
-                    "sequence_archived", "the sequence is archived; write a new one instead"
+                    "sequence_archived", "the sequence is archived; create a new one instead"
                 )
             only_if(old)
             if based_on is not None and based_on != old.version:
                 raise ConflictError(
                     "version_outdated",
-                    f"somebody saved version {old.version} of the steps meanwhile; look at it"
+                    f"someone saved version {old.version} of the steps meanwhile; look at it"
                     " first, or save again to put yours in its place",
                     version=old.version,
                 )
@@ -327,10 +327,12 @@ def _check_date(send_at: datetime, field: str, zone: str) -> None:
     now = datetime.now(UTC)
     due = scheduled_due(send_at, ContactClock((zone,), zone))
     if due <= now:
-        raise InvalidFieldError(field, f"is past in {zone}; write a date to come", code="date_past")
+        raise InvalidFieldError(
+            field, f"is in the past in {zone}; choose a later date", code="date_past"
+        )
     if due > now + MAX_AHEAD:
         raise InvalidFieldError(
-            field, "is more than five years ahead; write an earlier date", code="date_too_far"
+            field, "is more than five years ahead; choose an earlier date", code="date_too_far"
         )
 
 
@@ -375,7 +377,7 @@ def _delay(seconds: int | None, path: str) -> int:
     if seconds is None:
         raise InvalidFieldError(
             f"{path}.delay_seconds",
-            "is missing; write the seconds after the text before, 0 for at once",
+            "is missing; give the seconds after the previous text, 0 for right away",
             code="missing",
         )
     if not 0 <= seconds <= most:
@@ -391,7 +393,7 @@ def _at_time(draft: StepDraft, path: str) -> time | None:
     field = f"{path}.at_time"
     if not _AT_TIME.fullmatch(draft.at_time):
         raise InvalidFieldError(
-            field, "is no time of day; write HH:MM, like 09:30", code="bad_time"
+            field, "is not a time of day; write HH:MM, like 09:30", code="bad_time"
         )
     if draft.delay_seconds is not None and draft.delay_seconds % _ONE_DAY_SECONDS:
         raise InvalidFieldError(
@@ -416,8 +418,8 @@ def _send_at(text: str | None, path: str) -> datetime:
     if moment is None or not 2000 <= moment.year <= 9000:
         raise InvalidFieldError(
             field,
-            "is no local date and time; write it like 2027-12-01T09:30, without a zone: it is meant"
-            " on the contact's own clock",
+            "is not a local date and time; write it like 2027-12-01T09:30, without a zone: it is on"
+            " the contact's own clock",
             code="bad_date",
         )
     return moment
@@ -426,7 +428,7 @@ def _send_at(text: str | None, path: str) -> datetime:
 async def _check_sender(tx: Transaction, sender_id: UUID, problems: Problems) -> None:
     if not await rows.has_sender(tx, sender_id):
         problems.add(
-            "sender_id", "names no sender; take an id from GET /api/senders", code="unknown_sender"
+            "sender_id", "does not exist; use an id from GET /api/senders", code="unknown_sender"
         )
 
 
@@ -439,7 +441,7 @@ async def _changed_values(
     if values.pop("kind", old.kind) is not old.kind:
         problems.add(
             "kind",
-            f"stays {old.kind.value} for good; write a new sequence for the other kind",
+            f"cannot change from {old.kind.value}; create a new sequence for the other kind",
             code="kind_is_fixed",
         )
     if "name" in change:

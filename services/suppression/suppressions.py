@@ -257,7 +257,7 @@ async def _check_sender(tx: Transaction, sender_id: UUID | None) -> None:
     if sender_id is not None and not await has_sender(tx, sender_id):
         raise InvalidFieldError(
             "sender_id",
-            "names no sender; take an id from GET /api/senders, or leave it out for all of them",
+            "does not exist; use an id from GET /api/senders, or leave it out for all of them",
             code="unknown_sender",
         )
 

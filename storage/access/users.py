@@ -36,7 +36,7 @@ class Holder:
 
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> User | None:
-    """Insert a user; None if the e-mail address is taken, in whatever case."""
+    """Insert a user; None if the email address is taken, in whatever case."""
     return await tx.scalar(insert(User).values(**values).on_conflict_do_nothing().returning(User))
 
 
@@ -72,12 +72,12 @@ async def change(tx: Transaction, user_id: UUID, values: Mapping[str, Any]) -> U
 
 
 async def by_email(tx: Transaction, email: str) -> User | None:
-    """Read the user with an e-mail address, in whatever case."""
+    """Read the user with an email address, in whatever case."""
     return await tx.scalar(select(User).where(func.lower(col(User.email)) == func.lower(email)))
 
 
 async def compared(tx: Transaction, email: str) -> str:
-    """Write an e-mail address as ``by_email`` compares it; Python lowers other letters."""
+    """Write an email address as ``by_email`` compares it; Python lowers other letters."""
     lowered: str = (await tx.execute(select(func.lower(email)))).scalar_one()
     return lowered
 
@@ -92,6 +92,12 @@ async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[U
 async def known_ids(tx: Transaction, user_ids: Collection[UUID]) -> set[UUID]:
     """Find which of these ids are users'."""
     return set(await tx.column("SELECT id FROM users WHERE id = ANY(:ids)", ids=user_ids))
+
+
+async def active_ids(tx: Transaction, user_ids: Collection[UUID]) -> set[UUID]:
+    """Find which of these ids are of users who are not disabled."""
+    sql = "SELECT id FROM users WHERE id = ANY(:ids) AND disabled_at IS NULL"
+    return set(await tx.column(sql, ids=user_ids))
 
 
 async def ids_by_email(tx: Transaction, emails: Collection[str]) -> dict[str, UUID]:

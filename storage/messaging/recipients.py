@@ -137,8 +137,8 @@ async def cancel_message(tx: Transaction, message_id: UUID) -> bool:
 async def move_scheduled(tx: Transaction, phones: Collection[str]) -> None:
     """Let scheduled texts that wait go to the numbers that their contacts have now.
 
-    That is for their time, or to be tried again after a passing failure. The transaction holds the
-    locks of these numbers, and of those that the contacts had.
+    That is for their time, or to be tried again after a temporary failure. The transaction holds
+    the locks of these numbers, and of those that the contacts had.
     """
     sql = """
         UPDATE messages m SET phone = c.phone FROM contacts c

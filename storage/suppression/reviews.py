@@ -24,6 +24,8 @@ class ReviewRow:
         opted_out: Whether the number is suppressed for everyone now.
         enrollment_id: The enrollment it most likely answers: their latest with that sender.
         sequence_name: Of that enrollment.
+        before_body: The last text that we had sent to the number by then; None without one.
+        before_at: When the provider took it.
     """
 
     message_id: UUID
@@ -42,6 +44,8 @@ class ReviewRow:
     opted_out: bool
     enrollment_id: UUID | None
     sequence_name: str | None
+    before_body: str | None
+    before_at: datetime | None
 
 
 _ROWS = """
@@ -51,7 +55,8 @@ _ROWS = """
         r.decided_by, u.name AS decided_by_name, EXISTS (
             SELECT FROM suppressions s
             WHERE s.phone = m.phone AND s.sender_id IS NULL AND s.lifted_at IS NULL
-        ) AS opted_out, e.id AS enrollment_id, e.name AS sequence_name
+        ) AS opted_out, e.id AS enrollment_id, e.name AS sequence_name,
+        b.body AS before_body, b.occurred_at AS before_at
     FROM reviews r
     JOIN messages m ON m.id = r.message_id
     LEFT JOIN contacts c ON c.id = m.contact_id
@@ -62,6 +67,12 @@ _ROWS = """
         AND e.enrolled_at <= m.occurred_at
         ORDER BY e.enrolled_at DESC LIMIT 1
     ) e ON true
+    LEFT JOIN LATERAL (
+        SELECT b.body, b.occurred_at FROM messages b
+        WHERE b.phone = m.phone AND b.direction = 'outbound' AND b.occurred_at IS NOT NULL
+        AND b.created_at < m.created_at
+        ORDER BY b.created_at DESC LIMIT 1
+    ) b ON true
 """
 
 _PAGE = f"""

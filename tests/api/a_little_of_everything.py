@@ -10,7 +10,6 @@ from argon2 import PasswordHasher
 from psycopg import sql
 
 from api import examples
-from domain.messaging.inbound import InboundText
 from domain.statuses.access import Role, TokenScope
 from domain.statuses.contacts import FieldType
 from domain.statuses.jobs import JobKind
@@ -20,6 +19,7 @@ from services.sequences.sequences import SequenceDraft
 from storage.access import sessions, users
 from storage.enrollments.list_filter import ListFilter
 from storage.schema import METADATA
+from tests.kits.inbound import receive
 from tests.worlds import ongoing
 
 PASSWORD = "correct horse battery"
@@ -99,7 +99,7 @@ async def found(services: Services) -> dict[str, str]:
     suppression, _ = await services.suppressions.suppress(
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
     )
-    review = await _review(services, bo)
+    review = await _review(services)
     scheduled = await services.conversations.reply(
         uuid4(), ann, "See you soon", owner.id, send_at=datetime.now(UTC) + timedelta(days=1)
     )
@@ -132,20 +132,9 @@ async def found(services: Services) -> dict[str, str]:
     return {own_id: own_id, **{placeholder: str(actual) for placeholder, actual in made.items()}}
 
 
-async def _review(services: Services, contact_id: UUID) -> UUID:
+async def _review(services: Services) -> UUID:
     """Receive a text from a contact that may be an opt-out."""
-    await services.inbound.receive(
-        InboundText(
-            sid="SM" + contact_id.hex,
-            phone="+12125550102",
-            to="+14155550100",
-            messaging_service_sid=None,
-            body="Please stop texting me until five",
-            media_urls=(),
-            opt_out_type=None,
-            occurred_at=datetime.now(UTC),
-        )
-    )
+    await receive(services, "+12125550102", "Please stop texting me until five")
     return (await services.reviews.find()).items[0].message_id
 
 

@@ -188,7 +188,7 @@ async def test_every_route_refuses_a_role_that_is_too_weak(
         answer = await asked.ask(client)
         assert answer.status_code == 403, asked.name
         if asked.is_page:
-            assert f"this takes the role {asked.role.value}" in answer.text.lower(), asked.name
+            assert f"this requires the role {asked.role.value}" in answer.text.lower(), asked.name
             continue
         assert answer.json()["code"] == "forbidden", asked.name
         assert answer.json()["needed_role"] == asked.role.value, asked.name

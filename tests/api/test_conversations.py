@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from domain.messaging.inbound import InboundText
 from services.factory import Services
 from storage.platform.database import Database
+from tests.kits.inbound import receive
 from tests.worlds import World, ongoing
 
 ADA, BOB, NOBODY = "+12125550101", "+12125550102", "+12125550199"
@@ -26,21 +26,6 @@ async def world(database: Database) -> World:
 @pytest.fixture
 async def ada(world: World) -> UUID:
     return (await world.contacts(1, first_name="Ada", last_name="Lee", phone=ADA))[0]
-
-
-async def receive(services: Services, phone: str, body: str) -> None:
-    await services.inbound.receive(
-        InboundText(
-            sid="SM" + uuid4().hex,
-            phone=phone,
-            to="+14155550100",
-            messaging_service_sid=None,
-            body=body,
-            media_urls=(),
-            opt_out_type=None,
-            occurred_at=datetime.now(UTC),
-        )
-    )
 
 
 def soon(**ahead: float) -> str:

@@ -1,33 +1,20 @@
 """Correcting what a text was taken for, over the API."""
 
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import httpx
 
-from domain.messaging.inbound import InboundText
 from domain.statuses.messaging import TextKind
 from services.factory import Services
 from storage.messaging import text_kinds
 from storage.platform.database import Database
+from tests.kits.inbound import receive
 
 DRIVING = "I'm driving with Driving Focus turned on. I'll see your message when I get there."
 
 
 async def received(services: Services, database: Database, body: str) -> UUID:
-    sid = "SM" + uuid4().hex
-    await services.inbound.receive(
-        InboundText(
-            sid=sid,
-            phone="+12125550199",
-            to="+14155550100",
-            messaging_service_sid=None,
-            body=body,
-            media_urls=(),
-            opt_out_type=None,
-            occurred_at=datetime.now(UTC),
-        )
-    )
+    sid = (await receive(services, "+12125550199", body)).sid
     async with database.transaction() as tx:
         sql = "SELECT id FROM messages WHERE provider_sid = :sid"
         message_id = await tx.value(UUID, sql, sid=sid)

@@ -86,7 +86,7 @@ async def test_each_wrong_field_is_named_with_code_and_remedy(member: httpx.Asyn
         {
             "field": "fax",
             "code": "unknown_field",
-            "message": "is not known here; leave it out",
+            "message": "is not a known field; leave it out",
         },
     ]
 

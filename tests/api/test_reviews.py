@@ -1,36 +1,20 @@
 """The review list over HTTP."""
 
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import httpx
 
-from domain.messaging.inbound import InboundText
 from services.factory import Services
+from tests.kits.inbound import receive
 
 ANN = "+14155550123"
-
-
-async def come_in(services: Services, body: str = "Please stop texting me until 5") -> None:
-    """Receive a text."""
-    await services.inbound.receive(
-        InboundText(
-            sid="SM" + uuid4().hex,
-            phone=ANN,
-            to="+14155550100",
-            messaging_service_sid=None,
-            body=body,
-            media_urls=(),
-            opt_out_type=None,
-            occurred_at=datetime.now(UTC),
-        )
-    )
+UNSURE = "Please stop texting me until 5"
 
 
 async def test_decision_is_recorded_once(member: httpx.AsyncClient, services: Services) -> None:
     names = {"first_name": "Ann", "last_name": "Lee", "phone": ANN}
     contact = (await member.post("/api/contacts", json=names)).json()
-    await come_in(services)
+    await receive(services, ANN, UNSURE)
     [row] = (await member.get("/api/reviews", params={"decided": "false"})).json()["items"]
     assert (row["phone"], row["body"], row["decision"]) == (
         ANN,
@@ -57,7 +41,7 @@ async def test_decision_is_recorded_once(member: httpx.AsyncClient, services: Se
 
 async def test_reviews_are_listed_in_pages(member: httpx.AsyncClient, services: Services) -> None:
     for number in range(3):
-        await come_in(services, f"Please stop texting me until {number}")
+        await receive(services, ANN, f"Please stop texting me until {number}")
 
     page = (await member.get("/api/reviews", params={"limit": 2})).json()
     rest = (await member.get("/api/reviews", params={"cursor": page["next_cursor"]})).json()

@@ -25,7 +25,7 @@ async def test_next_try_after_wrong_ones_waits_right_or_wrong(
     assert right.status_code == 429
     assert right.json()["code"] == "too_many_requests"
     assert 1 <= int(right.headers["retry-after"]) <= 30
-    assert right.json()["detail"].startswith("too many tries went wrong; try again in ")
+    assert right.json()["detail"].startswith("too many failed attempts; try again in ")
     assert other.status_code == 401
     keys = await values(database, "SELECT key FROM wrong_tries")
     assert keys

@@ -84,7 +84,7 @@ def act(name: str, *, people: int = 4) -> Callable[[Page], Awaitable[object]]:
 async def open_panel(page: Page) -> None:
     """Open an enrollment in the panel."""
     await page.get_by_role("link", name="Keiko Ishikawa").click()
-    await expect(page.get_by_role("heading", name="All that happened")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Activity")).to_be_visible()
 
 
 async def open_first_row(page: Page) -> None:
@@ -257,7 +257,7 @@ async def _open(browser: Browser, url: str, viewport: ViewportSize, theme: Theme
 
 async def _sign_in(page: Page, email: str, password: str) -> None:
     await page.goto("/sign-in")
-    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("Email").fill(email)
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(lambda address: "/sign-in" not in address)

@@ -105,7 +105,7 @@ async def test_message_goes_once_to_ticked_contacts(visit: Visit, desk: Desk) ->
     await expect(dialog).to_contain_text(people[0].name)
     await dialog.get_by_role("textbox").fill("Are you free at three? “Yes” will do")
     await expect(dialog.locator(".segments")).to_contain_text(
-        "more than halve what fits into a segment"
+        "shorten each segment to 70 characters"
     )
     await dialog.get_by_role("textbox").fill("Are you free at three?")
     await expect(dialog.locator(".segments")).to_contain_text("1 segment")

@@ -56,9 +56,9 @@ async def write_steps(page: Page) -> None:
     second = steps.nth(1)
     await expect(second.get_by_label("Text")).to_be_focused()
     await page.keyboard.type("Still “there”?")
-    await expect(second).to_contain_text("UCS-2")
+    await expect(second).to_contain_text("70 characters")
     await second.get_by_label("Text").fill("Still there?")
-    await expect(second).not_to_contain_text("UCS-2")
+    await expect(second).not_to_contain_text("70 characters")
     await second.get_by_label("Delay", exact=True).fill("2")
     await second.get_by_label("Unit of the delay").select_option("days")
     await second.get_by_label("Time of day, optional").fill("09:30")
@@ -130,8 +130,8 @@ async def enroll_file(page: Page, desk: Desk, sequence_id: str) -> None:
     summary = page.locator("#summary")
     await expect(summary).to_contain_text("2 people will be texted")
     await expect(summary).to_contain_text("1 opted out: listed as omitted, never texted")
-    await expect(summary).to_contain_text("1 there twice: counted once")
-    await expect(summary).to_contain_text("1 not usable")
+    await expect(summary).to_contain_text("1 duplicate, counted once")
+    await expect(summary).to_contain_text("1 with errors")
     await accessible(page)
     assert desk.tab(sequence_id)["items"] == []
 

@@ -62,7 +62,7 @@ async def test_click_right_after_typing_works(visit: Visit, life: Life) -> None:
     await page.mouse.down()
     await page.wait_for_timeout(500)
     await page.mouse.up()
-    await expect(page.get_by_role("heading", name="All that happened")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Activity")).to_be_visible()
 
 
 async def test_search_finds_while_one_types(visit: Visit, life: Life) -> None:
@@ -195,7 +195,7 @@ async def test_viewer_sees_no_action_and_is_refused(visit: Visit, life: Life, de
     )
     assert status == 403
     await page.goto(act)
-    await expect(page.get_by_role("heading", level=1)).to_have_text("This is not for you")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You don't have access to this")
     assert desk.counts(life.sequence_id) == before
 
 
@@ -232,15 +232,16 @@ async def test_panel_shows_the_whole_timeline(visit: Visit, life: Life, *, phone
     await page.get_by_role("link", name="Keiko Ishikawa").click()
     panel = page.locator("#panel")
 
-    await expect(panel.get_by_text("Next text in 1 d 23 h")).to_be_visible()
+    await expect(panel.get_by_text("Next text in 1 day 23 hr")).to_be_visible()
     ahead = panel.get_by_role("listitem").filter(has_text="Step 2:")
     await expect(ahead).to_contain_text("Keiko, two places near you are open from Monday.")
     await expect(ahead).to_contain_text("2 days")
     await expect(panel.get_by_text("Hi Keiko, Robin from Segue")).to_be_visible()
-    await expect(panel.get_by_role("heading", name="All that happened")).to_be_visible()
+    await expect(panel.get_by_role("heading", name="Activity")).to_be_visible()
     await expect(panel.locator(".timeline-list")).to_contain_text("Enrolled")
     await expect(panel.locator(".timeline-list")).to_contain_text("elivered")
-    workflow = panel.get_by_role("link", name="See its workflow")
+    await panel.get_by_text("Details for operators").click()
+    workflow = panel.get_by_role("link", name="View workflow")
     await expect(workflow).to_have_attribute("href", re.compile(r"/workflows/enrollment"))
     await accessible(page)
 

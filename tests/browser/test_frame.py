@@ -15,7 +15,7 @@ from tests.e2e.stack import EMAIL, PASSWORD
 
 
 async def sign_in(page: Page, email: str, password: str) -> None:
-    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("Email").fill(email)
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign in").click()
 
@@ -26,8 +26,8 @@ async def test_sign_in_redirects_to_the_wanted_page(visit: Visit) -> None:
 
     await sign_in(page, EMAIL, "not the password")
     alert = page.get_by_role("alert")
-    await expect(alert).to_contain_text("The e-mail address or the password is wrong.")
-    await expect(page.get_by_label("E-mail address")).to_have_value(EMAIL)
+    await expect(alert).to_contain_text("The email or password is incorrect.")
+    await expect(page.get_by_label("Email")).to_have_value(EMAIL)
     await accessible(page)
 
     await sign_in(page, EMAIL, PASSWORD)
@@ -43,7 +43,7 @@ async def test_signing_out_ends_the_session(visit: Visit, accounts: Accounts) ->
     await page.get_by_role("button", name="Sign out").click()
 
     await expect(page).to_have_url(re.compile(r"/sign-in$"))
-    await expect(page.get_by_role("status")).to_contain_text("You are signed out.")
+    await expect(page.get_by_role("status")).to_contain_text("You're signed out.")
     await page.goto("/settings")
     await expect(page).to_have_url(re.compile(r"/sign-in\?next="))
 
@@ -55,16 +55,18 @@ async def test_the_workspace_is_changed_and_times_follow(visit: Visit) -> None:
     await page.get_by_label("21:30").check()
     await page.get_by_role("button", name="Save").click()
 
-    await expect(page.get_by_role("status")).to_contain_text("The workspace is saved.")
+    await expect(page.get_by_role("status")).to_contain_text("Workspace saved.")
     await accessible(page)
-    now = page.get_by_text(re.compile(r"It is now \w{3} \d+ \w{3} \d{4}, \d\d:\d\d \(Tokyo\)\."))
+    now = page.get_by_text(
+        re.compile(r"Current time: \w{3}, \w{3} \d+, \d{4}, \d\d:\d\d \(Tokyo\)")
+    )
     await expect(now).to_be_visible()
     await page.reload()
-    await expect(page.get_by_text("The workspace is saved.")).to_have_count(0)
+    await expect(page.get_by_text("Workspace saved.")).to_have_count(0)
     await expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
 
     await page.get_by_label("Time zone").select_option("")
-    await page.get_by_label("9:30 pm").check()
+    await page.get_by_label("9:30 PM").check()
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("(New York)")).to_be_visible()
 
@@ -88,7 +90,7 @@ async def test_token_is_shown_once_and_revoked_after_confirmation(visit: Visit) 
 
     await page.get_by_label("Name").fill("<b>CRM</b>")
     await page.get_by_role("button", name="Create token").click()
-    await expect(page.get_by_text("Your password is needed for this")).to_be_visible()
+    await expect(page.get_by_text("Your password is required")).to_be_visible()
     await page.get_by_label("Your password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Create token").click()
     token = page.get_by_label("The token")
@@ -107,7 +109,7 @@ async def test_token_is_shown_once_and_revoked_after_confirmation(visit: Visit) 
     await expect(row).to_be_visible()
     await row.get_by_role("button", name="Revoke").click()
     await dialog.get_by_role("button", name="Revoke").click()
-    await expect(page.get_by_role("status")).to_contain_text("The token is revoked.")
+    await expect(page.get_by_role("status")).to_contain_text("Token revoked.")
     await expect(row).to_have_count(0)
 
 
@@ -123,11 +125,11 @@ async def test_changed_password_refuses_the_old_one(visit: Visit, accounts: Acco
         await page.get_by_role("button", name="Change password").click()
 
     await change(PASSWORD, "a new long password", "another long password")
-    await expect(page.get_by_text("is not the same as the new password")).to_be_visible()
+    await expect(page.get_by_text("does not match the new password")).to_be_visible()
     await change("a guess", "a new long password", "a new long password")
-    await expect(page.get_by_text("Current password is not your password")).to_be_visible()
+    await expect(page.get_by_text("Current password is incorrect")).to_be_visible()
     await change(PASSWORD, "a new long password", "a new long password")
-    await expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
+    await expect(page.get_by_role("status")).to_contain_text("Password changed.")
 
     await sign_in(page, "changing@example.com", PASSWORD)
     await expect(page.get_by_role("alert")).to_be_visible()
@@ -148,7 +150,7 @@ async def test_link_sets_password_and_other_session_can_be_ended(visit: Visit, d
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_label("Confirm password").fill(PASSWORD)
     await page.get_by_role("button", name="Set password").click()
-    await expect(page.get_by_role("status")).to_contain_text("Your password is set.")
+    await expect(page.get_by_role("status")).to_contain_text("Password set.")
 
     other = await visit(None)
     for each in (page, other):
@@ -160,11 +162,11 @@ async def test_link_sets_password_and_other_session_can_be_ended(visit: Visit, d
     await accessible(page)
     await page.get_by_role("button", name="Sign out everywhere else").click()
     await expect(rows).to_have_count(2)
-    await expect(rows.last).to_contain_text("This one")
+    await expect(rows.last).to_contain_text("This device")
     await other.goto("/settings/account")
     await expect(other).to_have_url(re.compile(r"/sign-in[?]next="))
     await page.goto(link)
-    await expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This link doesn't work")).to_be_visible()
 
 
 async def test_the_theme_is_chosen_and_kept(visit: Visit) -> None:
@@ -214,7 +216,7 @@ async def test_missing_page_is_friendly(visit: Visit, path: str) -> None:
 
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     await accessible(page)
-    await page.get_by_role("link", name="Go to the start page").click()
+    await page.get_by_role("link", name="Go to the home page").click()
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 

@@ -10,7 +10,7 @@ from tests.browser.conftest import Visit
 
 async def test_sender_is_added_in_a_dialog(visit: Visit) -> None:
     page = await visit(path="/settings/senders")
-    await page.get_by_role("button", name="Add sender").click()
+    await page.get_by_role("button", name="Add sender").first.click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Name", exact=True).fill("Night desk")
     await dialog.get_by_label("Number or Messaging Service").fill("12")
@@ -28,12 +28,12 @@ async def test_user_is_added_and_opened(visit: Visit) -> None:
     page = await visit(path="/settings/users")
     await page.get_by_role("button", name="Add user").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("E-mail address").fill("new@example.com")
+    await dialog.get_by_label("Email").fill("new@example.com")
     await dialog.get_by_role("button", name="Add", exact=True).click()
     link = re.compile(r"/set-up[?]token=\S{43}$")
     await expect(dialog.get_by_label("The link")).to_have_value(link)
     await accessible(page)
-    await dialog.get_by_role("link", name="See the user").click()
+    await dialog.get_by_role("link", name="View user").click()
     await expect(page.get_by_role("heading", name="new", exact=True)).to_be_visible()
     await accessible(page)
     await page.get_by_role("button", name="New link").click()
@@ -49,7 +49,7 @@ async def test_webhook_is_added_and_tested(visit: Visit) -> None:
     page = await visit(path="/settings/webhooks/new")
     await page.get_by_label("Address").fill("https://127.0.0.1:9/events")
     await page.get_by_role("button", name="Add", exact=True).click()
-    await expect(page.get_by_role("textbox", name="The secret")).to_have_value(
+    await expect(page.get_by_role("textbox", name="Signing secret")).to_have_value(
         re.compile("^whsec_")
     )
     await page.get_by_role("button", name="Send a test").click()

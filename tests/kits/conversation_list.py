@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from domain.messaging.inbound import InboundText
 from domain.statuses.messaging import ConversationState
 from storage.messaging.conversations import ConversationFilter
+from tests.kits.inbound import receive
 from tests.kits.sending import SendingKit
 
 
@@ -19,18 +19,8 @@ async def receive_text(
     at: datetime | None = None,
 ) -> None:
     """Receive a text from a number; ``at`` is the provider's time, now by default."""
-    await kit.services.inbound.receive(
-        InboundText(
-            sid=f"SM{uuid4().hex}",
-            phone=phone,
-            to="+14155550100",
-            messaging_service_sid=None,
-            body=body,
-            media_urls=media,
-            opt_out_type=None,
-            occurred_at=at or datetime.now(UTC),
-        )
-    )
+    occurred_at = at or datetime.now(UTC)
+    await receive(kit.services, phone, body, media_urls=media, occurred_at=occurred_at)
 
 
 async def add_contact(kit: SendingKit, name: str, phone: str) -> UUID:

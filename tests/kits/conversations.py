@@ -31,6 +31,7 @@ from storage.sequences.sequences import SequenceRecord
 from storage.tables.access import User
 from storage.tables.messaging import Message, Sender
 from storage.tables.suppression import Suppression
+from tests.kits.inbound import inbound_text
 from tests.worlds import ZONE, World, ongoing
 
 FINISH, CONTINUE, PAUSE = ReplyPolicy.FINISH, ReplyPolicy.CONTINUE, ReplyPolicy.PAUSE
@@ -211,12 +212,12 @@ class Talk(World):
         sid: str | None = None,
     ) -> InboundText:
         """Make an inbound text, by default to the first sender."""
-        return InboundText(
+        return inbound_text(
+            phone,
+            body,
             sid=sid or new_sid(),
-            phone=phone,
             to=to or self.our_phone,
             messaging_service_sid=service,
-            body=body,
             media_urls=tuple(media),
             opt_out_type=kind,
             occurred_at=at or datetime.now(UTC),

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.sending import CloseEnrollment, SendingActivities, SendMessage, SendStep
-from domain.messaging.inbound import InboundText, StatusReport
+from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import LateError, Refused, SendRequest, SendResult
 from domain.platform.rules import SendingRules
 from domain.sequences.timing import DAYS
@@ -31,6 +31,7 @@ from storage.platform.database import Database
 from storage.sequences.sequences import SequenceRecord
 from storage.tables.messaging import InboundEvent, Message
 from tests.fakes import FakeGateway
+from tests.kits.inbound import OURS, receive
 from tests.worlds import ZONE, World, ongoing
 from workflows.client import (
     EnrollmentClient,
@@ -307,18 +308,7 @@ class SendingKit:
         self, enrollment_id: UUID, body: str = "Yes please", to: str | None = None
     ) -> None:
         """Receive a text from the contact."""
-        await self.services.inbound.receive(
-            InboundText(
-                sid=f"SM{uuid4().hex}",
-                phone=await self.phone(enrollment_id),
-                to=to or "+14155550100",
-                messaging_service_sid=None,
-                body=body,
-                media_urls=(),
-                opt_out_type=None,
-                occurred_at=datetime.now(UTC),
-            )
-        )
+        await receive(self.services, await self.phone(enrollment_id), body, to=to or OURS)
 
     async def keep_unapplied(self, enrollment_id: UUID) -> None:
         """Store an inbound text from the contact whose effects are not applied."""

@@ -191,7 +191,7 @@ def test_dead_part_is_restarted_a_limited_number_of_times(
 
     died = "Worker was ended by SIGKILL; its log: .segue/logs/worker.log"
     assert run.output().splitlines()[-7:] == [
-        *[f"! {died}; starting it again"] * 5,
+        *[f"! {died}; restarting it"] * 5,
         f"✗ {died}",
         "Stopping ...",
     ]

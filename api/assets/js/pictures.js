@@ -77,7 +77,7 @@ async function upload(box, files) {
   bar.hidden = false;
   try {
     for (const [index, file] of files.entries()) {
-      if (lines(box).length >= most) throw new Error(`At most ${most} pictures fit one text.`);
+      if (lines(box).length >= most) throw new Error(`A text can have at most ${most} pictures.`);
       if (file.size > mostBytes) throw new Error(`${file.name} is too large; choose one of at most ${mostBytes / 1e6} MB.`);
       bar.value = (100 * index) / files.length;
       const picture = await send(file, (done) => {
@@ -121,7 +121,7 @@ document.addEventListener(
     if (!busy) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    complain(busy, "Wait until the pictures are uploaded.");
+    complain(busy, "Wait until the pictures have uploaded.");
   },
   true,
 );

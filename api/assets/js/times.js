@@ -1,11 +1,11 @@
-// Keeps "in 2 h 13 m" true while a page stays open; the same rule as api/pages/times.py.
+// Keeps "in 2 hr 13 min" true while a page stays open; the same rule as api/pages/times.py.
 
 const EVERY_MS = 10_000;
 const UNITS = [
-  ["d", 86_400],
-  ["h", 3_600],
-  ["m", 60],
-  ["s", 1],
+  ["day", 86_400],
+  ["hr", 3_600],
+  ["min", 60],
+  ["sec", 1],
 ];
 
 /** Say how far off a moment is: two units if it is to come, one if it is past. */
@@ -19,7 +19,7 @@ export function relative(moment, now) {
   for (const [name, size] of UNITS.slice(at, at + (seconds > 0 && far >= 3_600 ? 2 : 1))) {
     const count = Math.floor(rest / size);
     rest -= count * size;
-    if (count) words.push(`${count} ${name}`);
+    if (count) words.push(`${count} ${name}${name === "day" && count > 1 ? "s" : ""}`);
   }
   return seconds > 0 ? `in ${words.join(" ")}` : `${words.join(" ")} ago`;
 }

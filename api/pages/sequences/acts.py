@@ -60,7 +60,7 @@ class Selection(TabQuery):
                 **{name: value for name, value in given.items() if name not in left_out}
             )
         if not self.enrollment:
-            raise InvalidFieldError("enrollment", "names nobody; tick somebody first")
+            raise InvalidFieldError("enrollment", "selects no one; select someone first")
         return EnrollmentFilter(enrollment=self.enrollment)
 
     def as_query(self) -> str:
@@ -161,7 +161,7 @@ async def _act(
 ) -> list[RowWords]:
     found = await _first(page, sequence_id, selection, limit=_IDS_MOST)
     if not found:
-        raise InvalidFieldError("enrollment", "names nobody who is still here")
+        raise InvalidFieldError("enrollment", "selects no one who still exists")
     people = {person.enrollment_id: person for person in found}
     ids = list(people)  # sending refuses too many by itself
     services, user_id = page.services, page.user.id

@@ -75,7 +75,7 @@ class SettingsFields(FormFields):
         if self.edition not in {"", edition_of(sequence)}:
             raise ConflictError(
                 "settings_outdated",
-                "somebody saved other settings meanwhile; look at them first, or save again to put"
+                "someone saved other settings meanwhile; look at them first, or save again to put"
                 " yours in their place",
             )
 

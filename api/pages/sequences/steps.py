@@ -119,7 +119,7 @@ class WrittenStep:
         return StepDraft(self.body, self.media_urls, self.delay_seconds, at_time or None)
 
     def timing(self, kind: SequenceKind, clock: Clock, *, first: bool) -> str:
-        """Say when the step goes out, ``2 days later at 9:30 am``; empty if no time is written."""
+        """Say when the step goes out, ``2 days later at 9:30 AM``; empty if no time is written."""
         if kind is SequenceKind.SCHEDULED:
             try:
                 moment = datetime.fromisoformat(self.send_at).replace(tzinfo=UTC)

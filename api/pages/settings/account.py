@@ -40,14 +40,14 @@ async def change_own_password(page: PageDep, form: InForm[PasswordFields]) -> Re
     """Change one's password; all sessions end, and the sign-in page follows."""
     with page.refusing():
         if form.new_password != form.repeated:
-            raise InvalidFieldError("repeated", "is not the same as the new password")
+            raise InvalidFieldError("repeated", "does not match the new password")
         await page.services.own_password.change(
             page.user.id,
             current=form.current_password,
             new=form.new_password,
             revoke_tokens=form.revoke_tokens,
         )
-        words = "Your password is changed. Sign in with the new one."
+        words = "Password changed. Sign in with the new one."
         response = page.redirect_to("show_sign_in", words)
         take_cookie(response, page.settings)
         return response
@@ -58,14 +58,14 @@ async def change_own_password(page: PageDep, form: InForm[PasswordFields]) -> Re
 async def end_other_sessions(page: PageDep) -> Response:
     """End all of one's sessions except this one."""
     await page.services.sessions.end_others(page.caller)
-    return page.redirect_to("show_account", "You are signed out everywhere else.")
+    return page.redirect_to("show_account", "Signed out everywhere else.")
 
 
 @router.post("/settings/account/sessions/{session_id}/end", dependencies=[OwnAccount])
 async def end_own_session(page: PageDep, session_id: UUID) -> Response:
     """End one of one's sessions."""
     await page.services.sessions.end(page.caller, session_id)
-    return page.redirect_to("show_account", "That session is ended.")
+    return page.redirect_to("show_account", "Signed out of that session.")
 
 
 @router.post("/settings/account/tokens", dependencies=[OwnAccount])
@@ -80,7 +80,7 @@ async def create_own_token(page: PageDep, form: InForm[TokenForm]) -> Response:
 async def revoke_own_token(page: PageDep, token_id: UUID) -> Response:
     """Revoke one of one's tokens."""
     await page.services.tokens.revoke(page.user.id, token_id)
-    return page.redirect_to("show_account", "The token is revoked.")
+    return page.redirect_to("show_account", "Token revoked.")
 
 
 async def _render(

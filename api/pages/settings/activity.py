@@ -48,7 +48,7 @@ async def show_activity(page: PageDep, query: InQuery[ActivityQuery]) -> Respons
         chips=[
             ("All", address.of(mine=None), not query.mine),
             ("Mine", address.of(mine="true"), query.mine),
-            ("Going on now", address.of(running=None if query.running else "true"), query.running),
+            ("In progress", address.of(running=None if query.running else "true"), query.running),
         ],
         address=address,
         state_tones=STATE_TONES,

@@ -1,9 +1,10 @@
 """Settings > Audit log: who did what to whom, as sentences."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,8 @@ from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep
 from api.paging import InQuery
-from services.platform.audit import Entry
+from domain.statuses.suppression import OptOutSource
+from services.platform.audit import Act, Subject
 from storage.platform.audit import AuditFilter
 
 router = APIRouter(dependencies=[AdminOnly])
@@ -24,29 +26,101 @@ router = APIRouter(dependencies=[AdminOnly])
 _USERS_MOST = 200
 _ROWS = 50
 
+_KIND_OF = {called.one: kind for kind, called in LABELS.subjects.items()}
+_SUBJECT = re.compile(r"\{([^}]*)\}")
+
+_PAGES: Mapping[str, tuple[str, str]] = {
+    "contact": ("show_contact", "contact_id"),
+    "enrollment": ("show_enrollment", "enrollment_id"),
+    "event_endpoint": ("show_webhook", "endpoint_id"),
+    "field": ("show_fields", ""),
+    "group": ("show_group", "group_id"),
+    "job": ("show_job", "job_id"),
+    "sender": ("show_senders", ""),
+    "sequence": ("show_sequence_contacts", "sequence_id"),
+    "suppression": ("show_opt_outs", ""),
+    "user": ("show_user", "user_id"),
+}
+"""The page of each kind of subject, and the parameter of its path."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a sentence; ``path`` leads to what it names, if that has a page."""
+
+    words: str
+    path: str = ""
+
 
 @dataclass(frozen=True)
 class Told:
-    """An entry as a sentence in three parts, and its details by name; there may be no subject."""
+    """An act as a sentence after the user's name, and its details by what they are called."""
 
-    entry: Entry
-    before: str
-    subject: str
-    after: str
+    act: Act
+    pieces: list[Piece]
     facts: Mapping[str, str | datetime]
 
-    @classmethod
-    def of(cls, entry: Entry) -> "Told":
-        """Put an entry into words."""
-        words = LABELS.actions.get(entry.action, f"did {entry.action}")
-        before, _, rest = words.partition("{")
-        subject, _, after = rest.partition("}")
-        facts = {
-            name.replace("_", " "): _fact(value)
-            for name, value in entry.detail.items()
-            if value is not None and not _is_id(value)
-        }
-        return cls(entry, before, subject, after, facts)
+    @property
+    def words(self) -> str:
+        """The sentence as plain text."""
+        return "".join(piece.words for piece in self.pieces)
+
+
+def tell(act: Act, path_to: Callable[..., str]) -> Told:
+    """Put an act into words."""
+    entry = act.entry
+    words = _words_of(entry.action, entry.detail)
+    facts = dict(_facts(entry.detail)) if act.count == 1 else {}
+    return Told(act, list(_pieces(act, words, path_to)), facts)
+
+
+def _words_of(action: str, detail: Mapping[str, Any]) -> str:
+    """Find the sentence of an action, for what its details say if there is one."""
+    for key, value in detail.items():
+        for said in (key, str(value).lower()):
+            if (words := LABELS.actions.get(f"{action} {said}")) and value != "":
+                return words
+    return LABELS.actions.get(action, f"did “{action}”")
+
+
+def _pieces(act: Act, words: str, path_to: Callable[..., str]) -> Iterator[Piece]:
+    counted = act.count == 1
+    for at, part in enumerate(_SUBJECT.split(words)):
+        if at % 2 == 0:
+            if part:
+                yield Piece(part)
+            continue
+        kind = _KIND_OF.get(part, act.entry.subject_kind or "")
+        subject, called = act.subjects.get(kind), LABELS.subjects.get(kind)
+        if kind == "suppression" and "contact" in act.subjects:
+            subject = act.subjects["contact"]  # whose number it is
+        if subject is not None:
+            yield _named(subject, part, path_to)
+        elif act.count > 1 and called is not None:
+            yield Piece(called.many if counted else f"{act.count:,} {called.many}")
+            counted = True
+        else:
+            yield Piece(part)
+
+
+def _named(subject: Subject, words: str, path_to: Callable[..., str]) -> Piece:
+    called = LABELS.subjects.get(subject.kind)
+    name = subject.name
+    if subject.kind == "job" and name:
+        name = LABELS.jobs_told.get(name)
+    if name is None:
+        return Piece(called.gone if called else words)
+    route, parameter = _PAGES.get(subject.kind, ("", ""))
+    path = path_to(route, **({parameter: subject.id} if parameter else {})) if route else ""
+    return Piece(called.named.format(name) if called else name, path)
+
+
+def _facts(detail: Mapping[str, Any]) -> Iterator[tuple[str, str | datetime]]:
+    """Give the details that say something, by what they are called."""
+    for key, value in detail.items():
+        called = LABELS.audit_details.get(key, key.replace("_", " ").capitalize())
+        if called and value not in (None, "", 0) and not _is_id(value):
+            yield called, _fact(key, str(value))
 
 
 class AuditQuery(PlaceQuery):
@@ -63,7 +137,7 @@ class AuditQuery(PlaceQuery):
 @router.get("/settings/audit")
 async def show_audit(page: PageDep, query: InQuery[AuditQuery]) -> Response:
     """Show the log, newest first."""
-    entries, before = await page.services.audit.find(
+    acts, before = await page.services.audit.acts(
         AuditFilter(
             query.user_id,
             query.action or None,
@@ -79,8 +153,8 @@ async def show_audit(page: PageDep, query: InQuery[AuditQuery]) -> Response:
         "settings/audit.html",
         part="settings/_audit.html",
         query=query,
-        told=[Told.of(entry) for entry in entries],
-        acts=[(act, _plain(words)) for act, words in LABELS.actions.items()],
+        told=[tell(act, page.path_to) for act in acts],
+        acts=[(act, _plain(words)) for act, words in LABELS.actions.items() if " " not in act],
         users=users,
         address=Addresses(page.request.url.path, query, str(before) if before else None),
     )
@@ -99,8 +173,15 @@ def _plain(words: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def _fact(value: object) -> str | datetime:
-    words = str(value)
+def _fact(key: str, words: str) -> str | datetime:
+    match key:
+        case "fields":
+            named = [one.removeprefix("fields.") for one in re.split("[ ,]+", words)]
+            return ", ".join(named).replace("_", " ")
+        case "source":
+            return LABELS.opt_out_sources[OptOutSource(words)]
+        case "scopes":
+            return ", ".join(words.split())
     try:
         moment = datetime.fromisoformat(words)
     except ValueError:

@@ -44,8 +44,8 @@ class Question:
 
 
 _STOPS = (
-    "No sequence texts this number any more: its active enrollments end now, messages by hand"
-    " that wait are canceled, and it stays opted out until somebody lifts it."
+    "Sequences stop texting this number. Its active enrollments end now, scheduled messages are"
+    " canceled, and it stays opted out until someone removes the opt-out."
 )
 
 
@@ -84,7 +84,7 @@ async def opt_out_number(page: PageDep, form: InForm[ReasonFields]) -> Response:
     with page.refusing():
         row, is_new = await _suppress(page, form)
         number = readable(row.phone or form.phone)
-        words = "is opted out." if is_new else "was opted out already; your reason is kept."
+        words = "is now opted out." if is_new else "was already opted out; your reason was saved."
         return page.redirect_to("show_opt_outs", f"{number} {words}")
     return _ask(page, _OF_NUMBER, form)
 
@@ -100,7 +100,7 @@ async def opt_out_contact(page: PageDep, contact_id: UUID, form: InForm[ReasonFi
     """Opt a contact out by hand."""
     with page.refusing():
         await _suppress(page, form, contact_id)
-        return page.redirect_to("show_contact", "They are opted out.", contact_id=contact_id)
+        return page.redirect_to("show_contact", "They are now opted out.", contact_id=contact_id)
     return _ask(page, await _of_contact(page, contact_id), form)
 
 
@@ -118,7 +118,7 @@ async def lift_opt_out(page: PageDep, suppression_id: UUID, form: InForm[ReasonF
             suppression_id, reason=form.reason, user_id=page.user.id, role=page.user.role
         )
         back = own_path(page.request.headers.get("hx-current-url"))
-        words = "The opt-out is lifted. Nothing resumes by itself; enroll them again to go on."
+        words = "Opt-out removed. Nothing resumes by itself; enroll them again to continue."
         return page.redirect(back if back != "/" else page.path_to("show_opt_outs"), words)
     return _ask(page, await _of_lifting(page, suppression_id), form)
 
@@ -135,23 +135,23 @@ async def _suppress(
     )
 
 
-_OF_NUMBER = Question("Opt a number out", _STOPS, "Opt out", asks_phone=True)
+_OF_NUMBER = Question("Opt out a number", _STOPS, "Opt out", asks_phone=True)
 
 
 async def _of_contact(page: Page, contact_id: UUID) -> Question:
     contact = await page.services.contacts.get(contact_id)
-    return Question(f"Opt {contact.name} out?", _STOPS, "Opt out")
+    return Question(f"Opt out {contact.name}?", _STOPS, "Opt out")
 
 
 async def _of_lifting(page: Page, suppression_id: UUID) -> Question:
     row = await page.services.suppressions.get(suppression_id)
     who = row.contact_name or (readable(row.phone) if row.phone else "An erased number")
     words = (
-        f"{who} may be texted again. The opt-out stays in the trail as evidence, with your name and"
-        " reason. Be sure that they agreed: a carrier that blocks them goes on doing so until they"
+        f"{who} can be texted again. The opt-out stays on record with your name and reason."
+        " Make sure they agreed. A carrier that blocks texts to them keeps doing so until they"
         " text START."
     )
-    return Question("Lift the opt-out?", words, "Lift it", is_danger=False)
+    return Question("Remove the opt-out?", words, "Remove opt-out", is_danger=False)
 
 
 def _ask(page: Page, question: Question, form: ReasonFields | None = None) -> Response:

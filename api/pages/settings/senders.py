@@ -52,7 +52,7 @@ async def create_sender(page: PageDep, form: InForm[SenderFormFields]) -> Respon
             "messaging_service_sid": identity if is_service else None,
         }
         made = await page.services.senders.create(fields)
-        return page.done(f"{made.name} is added.", event=PageEvent.SENDERS_CHANGED)
+        return page.done(f"{made.name} was added.", event=PageEvent.SENDERS_CHANGED)
     return _ask(page, form)
 
 
@@ -70,7 +70,7 @@ async def change_sender(page: PageDep, sender_id: UUID, form: InForm[SenderFormF
     with page.refusing():
         fields: SenderFields = {"name": form.name, "segments_per_second": _rate(form)}
         changed = await page.services.senders.update(sender_id, fields)
-        return page.done(f"{changed.name} is saved.", event=PageEvent.SENDERS_CHANGED)
+        return page.done(f"{changed.name} was saved.", event=PageEvent.SENDERS_CHANGED)
     return _ask(page, form, await page.services.senders.get(sender_id))
 
 
@@ -86,7 +86,7 @@ async def release_sender(page: PageDep, sender_id: UUID) -> Response:
     """Release a sender and what waits for it."""
     sender = await page.services.senders.get(sender_id)
     count = await page.services.holds.release_sender(sender_id, page.user.id)
-    goes_on = f"{count:,} enrollment goes on" if count == 1 else f"{count:,} enrollments go on"
+    goes_on = f"{count:,} enrollment resumes" if count == 1 else f"{count:,} enrollments resume"
     return page.done(f"{sender.name} is off hold; {goes_on}.", event=PageEvent.SENDERS_CHANGED)
 
 
@@ -100,5 +100,7 @@ def _rate(form: SenderFormFields) -> Decimal:
     except InvalidOperation:
         rate = Decimal("nan")
     if not rate.is_finite():
-        raise InvalidFieldError("segments_per_second", "is no number; write one such as 1 or 0.5")
+        raise InvalidFieldError(
+            "segments_per_second", "is not a number; enter one such as 1 or 0.5"
+        )
     return rate

@@ -20,7 +20,12 @@ from services.access.tokens import NewToken
 class TokenForm(FormFields):
     """A new token; ``password`` is that of the user who creates it."""
 
-    DAYS: ClassVar = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("never", "Never"))
+    DAYS: ClassVar = (
+        ("30", "In 30 days"),
+        ("90", "In 90 days"),
+        ("365", "In a year"),
+        ("never", "Never"),
+    )
     """Choices of a token's lifetime."""
 
     SCOPES: ClassVar = tuple(TokenScope)
@@ -52,7 +57,7 @@ class TokenForm(FormFields):
 
     def _expires_at(self, now: datetime) -> datetime | None:
         if self.days not in dict(self.DAYS):
-            raise InvalidFieldError("days", "is not on offer; choose one of the list")
+            raise InvalidFieldError("days", "must be one of the choices listed")
         return None if self.days == "never" else now + timedelta(days=int(self.days))
 
 

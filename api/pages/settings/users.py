@@ -20,7 +20,7 @@ from services.access.tokens import NewToken
 router = APIRouter(dependencies=[AdminOnly])
 
 ROLE_WORDS = (
-    (Role.VIEWER, "Viewer", "Sees everything, changes nothing"),
+    (Role.VIEWER, "Viewer", "Can view everything but change nothing"),
     (Role.MEMBER, "Member", "Works with contacts, sequences and conversations"),
     (Role.ADMIN, "Admin", "Also manages users, senders, webhooks and the workspace"),
 )
@@ -87,7 +87,7 @@ async def change_user(page: PageDep, user_id: UUID, form: InForm[UserFields]) ->
     with page.refusing():
         role = chosen(Role, form.role, field="role", reason=_NO_ROLE)
         await page.services.users.change(user_id, {"name": form.name, "role": role})
-        return page.redirect_to("show_user", "The user is saved.", user_id=user_id)
+        return page.redirect_to("show_user", "User saved.", user_id=user_id)
     return await _render(page, user_id, form=form)
 
 
@@ -107,14 +107,14 @@ async def create_set_up_link(
 async def disable_user(page: PageDep, user_id: UUID) -> Response:
     """Disable a user."""
     await page.services.users.change(user_id, {"disabled": True})
-    return page.redirect_to("show_user", "The user is disabled.", user_id=user_id)
+    return page.redirect_to("show_user", "User disabled.", user_id=user_id)
 
 
 @router.post("/settings/users/{user_id}/enable")
 async def enable_user(page: PageDep, user_id: UUID) -> Response:
     """Enable a user."""
     await page.services.users.change(user_id, {"disabled": False})
-    return page.redirect_to("show_user", "The user is enabled.", user_id=user_id)
+    return page.redirect_to("show_user", "User enabled.", user_id=user_id)
 
 
 @router.post("/settings/users/{user_id}/tokens")
@@ -129,7 +129,7 @@ async def create_token(page: PageDep, user_id: UUID, form: InForm[TokenForm]) ->
 async def revoke_token(page: PageDep, user_id: UUID, token_id: UUID) -> Response:
     """Revoke one of a user's tokens."""
     await page.services.tokens.revoke(user_id, token_id)
-    return page.redirect_to("show_user", "The token is revoked.", user_id=user_id)
+    return page.redirect_to("show_user", "Token revoked.", user_id=user_id)
 
 
 async def _render(

@@ -75,7 +75,7 @@ async def change_webhook(page: PageDep, endpoint_id: UUID, form: InForm[WebhookF
     """Change an endpoint."""
     with page.refusing():
         await page.services.event_endpoints.update(endpoint_id, form.checked())
-        return page.redirect_to("show_webhook", "The webhook is saved.", endpoint_id=endpoint_id)
+        return page.redirect_to("show_webhook", "Webhook saved.", endpoint_id=endpoint_id)
     return await _render(page, endpoint_id, LogQuery(), form=form)
 
 
@@ -83,14 +83,14 @@ async def change_webhook(page: PageDep, endpoint_id: UUID, form: InForm[WebhookF
 async def enable_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     """Enable an endpoint."""
     await page.services.event_endpoints.update(endpoint_id, {"enabled": True})
-    return page.redirect_to("show_webhook", "The webhook is enabled.", endpoint_id=endpoint_id)
+    return page.redirect_to("show_webhook", "Webhook enabled.", endpoint_id=endpoint_id)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/disable")
 async def disable_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     """Disable an endpoint."""
     await page.services.event_endpoints.update(endpoint_id, {"enabled": False})
-    return page.redirect_to("show_webhook", "The webhook is disabled.", endpoint_id=endpoint_id)
+    return page.redirect_to("show_webhook", "Webhook disabled.", endpoint_id=endpoint_id)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/secret")
@@ -104,7 +104,7 @@ async def rotate_secret(page: PageDep, endpoint_id: UUID) -> Response:
 async def test_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     """Send a test event; the log shows the result."""
     await page.services.event_endpoints.test(endpoint_id)
-    return page.done("A test is on its way.", event=PageEvent.DELIVERIES_CHANGED)
+    return page.done("Test sent.", event=PageEvent.DELIVERIES_CHANGED)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/replay")
@@ -114,23 +114,21 @@ async def replay_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     while queued == REPLAYED_AT_ONCE:
         done = await page.services.event_endpoints.replay(endpoint_id, after)
         after, queued = done.last_id, done.queued
-    return page.redirect_to(
-        "show_webhook", "The events are on their way again.", endpoint_id=endpoint_id
-    )
+    return page.redirect_to("show_webhook", "Events are being resent.", endpoint_id=endpoint_id)
 
 
 @router.post("/settings/webhooks/{endpoint_id}/remove")
 async def remove_webhook(page: PageDep, endpoint_id: UUID) -> Response:
     """Remove an endpoint and its log."""
     await page.services.event_endpoints.remove(endpoint_id)
-    return page.redirect_to("show_webhooks", "The webhook is removed.")
+    return page.redirect_to("show_webhooks", "Webhook removed.")
 
 
 @router.post("/settings/webhooks/{endpoint_id}/deliveries/{event_id}/retry")
 async def retry_delivery(page: PageDep, endpoint_id: UUID, event_id: UUID) -> Response:
     """Deliver an event again, or at once if it waits."""
     await page.services.event_endpoints.retry(endpoint_id, event_id)
-    return page.done("It is on its way again.", event=PageEvent.DELIVERIES_CHANGED)
+    return page.done("The event is being resent.", event=PageEvent.DELIVERIES_CHANGED)
 
 
 async def _render(

@@ -17,7 +17,7 @@ router = APIRouter()
 
 _TEMPLATE = "settings/workspace.html"
 _CYCLES: Mapping[str, HourCycle] = {"12": 12, "24": 24}
-_ZONES = [("", "As the server is set"), *TIME_ZONES]
+_ZONES = [("", "Server default"), *TIME_ZONES]
 
 
 class WorkspaceFields(FormFields):
@@ -58,5 +58,5 @@ async def change_workspace(page: PageDep, form: InForm[WorkspaceFields]) -> Resp
         await page.services.workspace.change(
             {"time_zone": form.time_zone.strip() or None, "hour_cycle": form.cycle()}, page.user.id
         )
-        return page.redirect_to("show_workspace", "The workspace is saved.")
+        return page.redirect_to("show_workspace", "Workspace saved.")
     return page.render(_TEMPLATE, form=form, zones=_ZONES)

@@ -146,7 +146,7 @@ async def test_contact_page_shows_groups_sequences_and_evidence(
     assert lifted.status_code == 204
     after = words((await member.get(f"/contacts/{one}")).text)
     assert "May be texted." in after
-    assert "Rang again" in after.partition("Lifted")[2]
+    assert "Rang again" in after.partition("Removed")[2]
     await member.post(f"/contacts/{one}/groups/{group_id}/leave")
     assert "In no group" in (await member.get(f"/contacts/{one}")).text
 

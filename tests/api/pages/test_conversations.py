@@ -128,7 +128,7 @@ async def test_texts_are_escaped_and_show_their_outcome(
     assert "&lt;b&gt;Hi&lt;/b&gt;" in page.text
     assert "Not delivered" in page.text
     assert "(30003)" in page.text
-    assert "Not known whether it went out" in page.text
+    assert "Not confirmed" in page.text
     part = await member.get(f"/conversations/{ada}", headers=HTMX)
     assert "<html" not in part.text
     assert "talk-filters" not in part.text

@@ -143,7 +143,7 @@ async def test_pasted_numbers_become_contacts_only_if_asked(
     said = words(shown.text)
     assert "2 people will be texted" in said
     assert "Add 1 number that no contact has as contacts" in said
-    assert "1 there twice: counted once" in said
+    assert "1 duplicate, counted once" in said
     assert "4 nonsense" not in said
     assert "nonsense" in said
     assert len(await world.rows("SELECT 1 FROM contacts")) == 1
@@ -169,8 +169,8 @@ async def test_file_is_previewed_then_imported_and_enrolled(
     said = words(shown.text)
     assert "2 people will be texted" in said
     assert "1 of them will be added to your contacts" in said
-    assert "1 there twice: counted once" in said
-    assert "1 not usable: see why below" in said
+    assert "1 duplicate, counted once" in said
+    assert "1 with errors, see below" in said
     assert "phone is" in said
     assert "<b>" not in shown.text
     upload_id = re.search(r'name="previous" value="([0-9a-f-]{36})"', shown.text)
@@ -253,7 +253,7 @@ async def test_sequence_archived_meanwhile_enrolls_nobody_and_says_so(
     await world.archiving.archive(sequence.id, world.user_id)
     await work(services, world)
     said = words((await member.get(address)).text)
-    assert "Nobody of the file was enrolled: the sequence was archived meanwhile." in said
+    assert "Nobody of the file was enrolled: the sequence has been archived since." in said
     assert len(await world.rows("SELECT 1 FROM contacts")) == 1
     assert await world.rows("SELECT 1 FROM enrollments") == []
 

@@ -105,7 +105,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     ),
     "enrollments.paused_reason": (
         ENROLLMENT,
-        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: ", and they replied."},
+        {PauseReason.BY_HAND: "Paused", PauseReason.REPLIED: " because they replied."},
     ),
     "messages.kind": (TALK, {**LABELS.text_kinds, TextKind.HUMAN: None}),
     "messages.direction": (
@@ -116,7 +116,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "attempts.outcome": (
         TALK,
         {
-            AttemptOutcome.OPEN: "is being handed to the provider",
+            AttemptOutcome.OPEN: "is being sent",
             AttemptOutcome.UNKNOWN: "the provider gave no answer",
             AttemptOutcome.ACCEPTED: "Step 1 was sent",
             AttemptOutcome.REFUSED: "Step 1 failed",
@@ -139,8 +139,8 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "reviews.decision": (
         ("/reviews?decided=true",),
         {
-            ReviewDecision.OPT_OUT: "An opt-out",
-            ReviewDecision.NOT_AN_OPT_OUT: "Not an opt-out",
+            ReviewDecision.OPT_OUT: ">Opted out <time",
+            ReviewDecision.NOT_AN_OPT_OUT: ">Kept texting <time",
         },
     ),
 }
@@ -364,7 +364,7 @@ async def test_retried_text_shows_reason_and_time(everything: Everything) -> Non
     pages = ("/enrollments/{enrollment}", "/sequences/{sequence}/contacts")
     panel, people = await everything.shown(*pages, case="whole")
     await everything.parts(*pages, case="as parts")
-    at = "Tue 1 Dec 2099, 9:30 am (New York)"
+    at = "Tue, Dec 1, 2099, 9:30 AM (New York)"
     reason = explain(30003)
     for html in (panel, people):
         assert reason in html
@@ -373,7 +373,7 @@ async def test_retried_text_shows_reason_and_time(everything: Everything) -> Non
     assert "Not delivered, retrying" in people
     assert f"<strong>Not delivered</strong> <em>{reason} (30003)</em>" in panel
     assert f"Step 1 was not delivered, retrying {at}" in panel
-    assert f"not delivered ({reason.rstrip('.')}), so tried again" in panel
+    assert f"not delivered ({reason.rstrip('.')}), so it is tried again" in panel
     assert "moved into the send window" not in panel
 
 

@@ -16,10 +16,10 @@ async def test_fields_are_added_renamed_and_deleted_in_the_settings(
     assert "Add a field" in (await member.get(f"{path}/new", headers=HTMX)).text
     start = {"label": "Starts", "key": "start_date", "type": "date"}
     made = await member.post(path, data=start, headers=HTMX)
-    assert "Starts is added" in made.text
+    assert "Starts was added" in made.text
     for change, words in (
         ({"key": "start_date"}, "there is a field with this key"),
-        ({"key": "Start"}, "is no valid key"),
+        ({"key": "Start"}, "is not a valid key"),
         ({"type": "list"}, "must be one of"),
     ):
         refused = await member.post(path, data={**start, **change}, headers=HTMX)
@@ -27,12 +27,12 @@ async def test_fields_are_added_renamed_and_deleted_in_the_settings(
     own = f"{path}/{there[FIELD]}"
     assert "Job title" in (await member.get(f"{own}/edit", headers=HTMX)).text
     assert (
-        "Position is saved"
+        "Position was saved"
         in (await member.post(own, data={"label": "Position"}, headers=HTMX)).text
     )
     assert (await member.post(f"{own}/delete", headers=HTMX)).status_code == 403
     assert "Delete Position?" in (await admin.get(f"{own}/delete", headers=HTMX)).text
-    assert "Position is deleted" in (await admin.post(f"{own}/delete", headers=HTMX)).text
+    assert "Position was deleted" in (await admin.post(f"{own}/delete", headers=HTMX)).text
     listed = (await admin.get(path)).text
     assert "start_date" in listed
     assert "Position" not in listed
@@ -65,7 +65,7 @@ async def test_contact_shows_and_edits_its_fields(there: dict[str, str], browse:
     saved = await member.post(f"{path}/edit", data={**data, "field.level": "4.50"})
     assert saved.status_code == 303, saved.text
     shown = (await member.get(path)).text
-    for words in ("crm-1", "Tue 1 Dec 2026", '<dd class="is-wrapped">No</dd>', ">4.5<"):
+    for words in ("crm-1", "Tue, Dec 1, 2026", '<dd class="is-wrapped">No</dd>', ">4.5<"):
         assert words in shown, words
     assert "Nurse" not in shown
 

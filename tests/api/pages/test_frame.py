@@ -104,7 +104,7 @@ class TestGettingIn:
         odd = await anybody.post("/sign-in", data=form)
 
         assert answer.status_code == 401
-        assert "The e-mail address or the password is wrong." in answer.text
+        assert "The email or password is incorrect." in answer.text
         assert 'value="a@example.com"' in answer.text
         assert odd.status_code == 422
         assert "&lt;x&gt;@example.com" in odd.text
@@ -207,8 +207,8 @@ class TestAnswers:
         second = await admin.get("/settings/workspace")
 
         assert changed.status_code == 303
-        assert "The workspace is saved." in first.text
-        assert "The workspace is saved." not in second.text
+        assert "Workspace saved." in first.text
+        assert "Workspace saved." not in second.text
 
     async def test_forged_flash_message_is_ignored(self, browse: Browse) -> None:
         member = await browse()
@@ -239,7 +239,7 @@ class TestErrors:
         answer = await (await browse()).get("/try/broken")
 
         assert answer.status_code == 500
-        assert "Something went wrong on our side." in answer.text
+        assert "Something went wrong on our end." in answer.text
         assert "secret" not in answer.text
         assert "content-security-policy" in answer.headers
 
@@ -255,7 +255,7 @@ class TestErrors:
         answer = await (await browse()).post("/try/done")
 
         assert answer.status_code == 403
-        assert "This takes the role admin" in answer.text
+        assert "This requires the role admin" in answer.text
 
     async def test_refused_post_redirects_back_with_a_message(self, browse: Browse) -> None:
         member = await browse()
@@ -274,7 +274,7 @@ class TestErrors:
         [
             ("/try/conflict", 409, "It is paused by &lt;member&gt;; resume it first."),
             ("/try/field", 422, "Name: is member."),
-            ("/try/done", 403, "This takes the role admin; ask an admin."),
+            ("/try/done", 403, "This requires the role admin; ask an admin."),
         ],
     )
     async def test_htmx_gets_a_message_for_the_page(
@@ -314,10 +314,13 @@ class TestPresence:
         await asyncio.sleep(0)
 
         answer = await member.get("/settings/workspace")
+        for_admins = await (await browse(Role.ADMIN)).get("/settings/workspace")
 
-        assert "No worker is running." not in before.text  # the first answer does not wait
+        assert "Texts are delayed." not in before.text  # the first answer does not wait
         assert answer.status_code == 200
-        assert "No worker is running." in answer.text
+        assert "Texts are delayed." in answer.text
+        assert "No worker is running." not in answer.text
+        assert "No worker is running." in for_admins.text
 
 
 class TestBuiltFiles:

@@ -1,14 +1,13 @@
 """The pages of groups, of opt-outs and of the review list."""
 
 import re
-from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from domain.messaging.inbound import InboundText
 from services.factory import Services
 from storage.platform.database import Database
+from tests.kits.inbound import receive
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}
@@ -88,7 +87,7 @@ async def test_deleted_group_in_a_choice_is_refused(
     for address in (f"{path}/enrol/check", f"{path}/enrol"):
         refused = await member.post(address, data={"way": "group", **chosen}, headers=HTMX)
         assert refused.status_code == 422
-        assert "The group names no group" in refused.text
+        assert "The group does not exist" in refused.text
 
 
 async def test_every_group_can_be_chosen_wherever_one_is(
@@ -145,21 +144,6 @@ async def test_opt_outs_are_found_with_their_evidence(
     assert "A letter" in bad.text
 
 
-async def texted(services: Services, phone: str, sid: str) -> None:
-    await services.inbound.receive(
-        InboundText(
-            sid=sid,
-            phone=phone,
-            to="+14155550100",
-            messaging_service_sid=None,
-            body="<b>Hi</b>, please stop texting me until five",
-            media_urls=(),
-            opt_out_type=None,
-            occurred_at=datetime.now(UTC),
-        )
-    )
-
-
 async def test_reviews_are_decided(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient, services: Services
 ) -> None:
@@ -168,26 +152,38 @@ async def test_reviews_are_decided(
     await member.post(
         f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(one) for one in ids]}
     )
-    assert "Nothing to decide" in (await member.get("/reviews")).text
+    assert "Nothing to review" in (await member.get("/reviews")).text
+    await world.run(
+        "INSERT INTO messages (id, direction, contact_id, phone, body, status, occurred_at,"
+        " created_at) SELECT gen_random_uuid(), 'outbound', id, phone, 'Are you still looking?',"
+        " 'delivered', now(), now() - interval '1 hour' FROM contacts WHERE id = :id",
+        id=ids[0],
+    )
     for index in range(2):
-        await texted(services, f"+1212500000{index}", f"SM{index}")
-    assert words((await member.get("/reviews/count", headers=HTMX)).text) == "2 to decide"
+        text = "<b>Hi</b>, please stop texting me until five"
+        await receive(services, f"+1212500000{index}", text)
+    assert words((await member.get("/reviews/count", headers=HTMX)).text) == "2 to review"
     await world.run("UPDATE reviews SET reason = 'Second reader: <b>tired</b>'")
     page = (await member.get("/reviews")).text
     assert "Second reader: &lt;b&gt;tired&lt;/b&gt;" in page
     assert "&lt;b&gt;Hi&lt;/b&gt;, please stop texting me until five" in page
     assert sequence.name in page
+    assert page.count("Are you still looking?") == 1
+    assert page.index("Are you still looking?") < page.index("until five", page.index("looking?"))
+    for contact_id in ids:
+        assert f'href="/conversations/{contact_id}"' in page
+    assert "btn-danger" not in page
     assert "decide" not in (await viewer.get("/reviews", headers=HTMX)).text
     newest, oldest = re.findall(r'hx-post="(/reviews/[^"]+/decide)"', page)
     done = await member.post(newest, data={"decision": "opt_out"}, headers=HTMX)
-    assert "Ann1 Lee is opted out" in done.text
+    assert "Ann1 Lee opted out" in done.text
     assert done.headers["HX-Trigger"] == "reviews-changed"
     assert len(re.findall(r'id="review-', done.text)) == 1
     await member.post(oldest, data={"decision": "not_an_opt_out"})
     assert words((await member.get("/reviews/count", headers=HTMX)).text) == ""
     decided = words((await member.get("/reviews?decided=true")).text)
-    assert "An opt-out, decided" in decided
-    assert "Not an opt-out, decided" in decided
+    assert "Opted out" in decided
+    assert "Kept texting" in decided
     evidence = words((await member.get(f"/contacts/{ids[1]}")).text)
     assert "Asked in their own words" in evidence
     assert "please stop texting me until five" in evidence

@@ -119,8 +119,8 @@ async def test_missing_data_is_filled_in_from_the_list(
     [contact] = await world.rows("SELECT fields FROM contacts WHERE fields <> '{}'")
     assert contact.fields == {"city": "Rome"}
     shown = (await member.get(f"/enrollments/{held}")).text
-    assert "<dt>job_title</dt><dd>Cook</dd>" in shown
-    assert "Held: missing data: job_title, city" in shown, "in the timeline"
+    assert "<dt>Job title</dt><dd>Cook</dd>" in shown
+    assert "Held: missing data: job title, city" in shown, "in the timeline"
     assert rows((await member.get(people, params={"held_reason": "missing_data"})).text) == []
 
 
@@ -164,6 +164,20 @@ async def test_live_states_come_for_the_active_ones(
     assert f'id="live-{ids[1]}" class="live is-away"' in part.text
 
 
+async def test_machine_view_is_for_admins(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    _, [one] = await enrolled(world, member, 1)
+    for_admins, for_members = [
+        (await client.get(f"/enrollments/{one}")).text for client in (admin, member)
+    ]
+    behind = for_admins.partition("Details for operators")[2]
+    assert "View workflow" in behind
+    assert "<dt>Workflow</dt>" in behind
+    for word in ("Details for operators", "orkflow", "Temporal"):
+        assert word not in for_members
+
+
 async def test_dialog_says_what_will_not_be_sent(world: World, member: httpx.AsyncClient) -> None:
     sequence_id, ids = await enrolled(world, member)
     await world.run(
@@ -187,8 +201,8 @@ async def test_dialog_says_what_will_not_be_sent(world: World, member: httpx.Asy
             ["retry", "treat_as_sent", "finish"],
         ),
         (HeldReason.SENDER_ON_HOLD, "once the sender works again", ["retry", "finish"]),
-        (HeldReason.DESTINATION_NOT_ALLOWED, "Allow it there", ["retry", "finish"]),
-        (HeldReason.MISSING_DATA, "the text goes on by itself", ["retry", "finish"]),
+        (HeldReason.DESTINATION_NOT_ALLOWED, "Allow it in Twilio", ["retry", "finish"]),
+        (HeldReason.MISSING_DATA, "sending resumes by itself", ["retry", "finish"]),
     ],
 )
 async def test_held_enrollment_shows_remedy_and_actions(
@@ -216,7 +230,7 @@ async def test_held_enrollment_shows_remedy_and_actions(
     )
     assert "Release: 1 of 1 done" in done.text
     assert re.search(
-        r"Released by [\w ]+, to be sent", (await member.get(f"/enrollments/{ids[0]}")).text
+        r"Released by [\w ]+, to send the text", (await member.get(f"/enrollments/{ids[0]}")).text
     )
 
 
@@ -232,7 +246,7 @@ async def test_timeline_shows_texts_found_after_restore(
         detail=json.dumps({"sids": [f"SM{at}" for at in range(count)]}),
     )
     page = (await member.get(f"/enrollments/{ids[0]}")).text
-    told = f"Held after a restore: the provider shows {texts} that this backup does not know"
+    told = f"Held after a restore: the provider has {texts} that this backup is missing"
     assert told in page
 
 
@@ -249,7 +263,7 @@ async def test_ticked_enrollments_are_finished_with_results(
     assert len(found) == 2
     again = await member.post(path, params=ticked, headers={**HTMX, **OWN_PAGE})
     assert "0 of 2 done" in again.text
-    assert "had ended already" in again.text
+    assert "already ended" in again.text
 
 
 async def test_action_on_all_matches_runs_in_the_background(
@@ -354,7 +368,7 @@ async def test_overdue_text_shows_as_due_everywhere(
     for path in paths:
         page = (await member.get(path)).text
         assert re.search(r'data-past="due"[^>]*>due</time>', page), path
-        assert "24 s ago" not in page
+        assert "24 sec ago" not in page
 
 
 async def test_enrollment_shows_next_texts_and_reasons(
@@ -362,7 +376,8 @@ async def test_enrollment_shows_next_texts_and_reasons(
 ) -> None:
     _, ids = await enrolled(world, member, 1)
     page = await member.get(f"/enrollments/{ids[0]}")
-    assert "Still to come" in page.text
+    assert "Upcoming" in page.text
+    assert "Local time" in page.text
     assert "right after enrollment" in page.text
     assert "Enrolled by" in page.text
     part = await member.get(f"/enrollments/{ids[0]}", headers={**HTMX, "HX-Target": "panel"})
@@ -372,7 +387,7 @@ async def test_enrollment_shows_next_texts_and_reasons(
 
 @pytest.mark.parametrize(
     ("hour_cycle", "at", "opens", "nine_to_five"),
-    [(12, "9:05 pm", "10:00 pm", "9:00 am to 5:00 pm"), (24, "21:05", "22:00", "09:00 to 17:00")],
+    [(12, "9:05 PM", "10:00 PM", "9:00 AM to 5:00 PM"), (24, "21:05", "22:00", "09:00 to 17:00")],
 )
 async def test_times_use_the_workspace_hour_cycle(
     world: World,
@@ -392,10 +407,10 @@ async def test_times_use_the_workspace_hour_cycle(
     path = f"/api/sequences/{sequence.id}/enrollments"
     [one] = (await member.post(path, json={"contact_ids": contacts})).json()["enrolled"]
     page = (await member.get(f"/enrollments/{one['id']}")).text
-    assert f"1 day after the text before, at {at};" in page
+    assert f"1 day after the previous text, at {at};" in page
     settings = (await member.get(f"/sequences/{sequence.id}/settings")).text
     assert f"Weekdays {nine_to_five}" in settings
-    assert re.search(rf"moved into the send window, from \w{{3}} [^;]+, {opens} \(", page)
+    assert re.search(rf"moved into the send window, from \w{{3}}, [^;]+, {opens} \(", page)
 
 
 async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.AsyncClient) -> None:
@@ -408,4 +423,4 @@ async def test_fifty_people_weigh_less_than_100_kb(world: World, member: httpx.A
 def test_doubled_text_is_shown_in_words() -> None:
     entry = TimelineEntry(datetime(2026, 11, 25, tzinfo=UTC), "doubled", step=2)
     words = _sentence(entry, Clock("UTC", 24), None)
-    assert words == "Step 2 was sent twice: the first was not lost after all"
+    assert words == "Step 2 was sent twice: the first one had gone out after all"

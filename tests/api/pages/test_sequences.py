@@ -193,7 +193,7 @@ async def test_stale_settings_do_not_overwrite_newer_ones(
     first = await member.post(path, data={**fields, "name": "Mia's"})
     second = await member.post(path, data={**fields, "name": "Ben's"})
     assert (first.status_code, second.status_code) == (303, 409)
-    assert "Somebody saved other settings meanwhile" in second.text
+    assert "Someone saved other settings meanwhile" in second.text
     assert 'value="Ben&#39;s"' in second.text
     knowing = {**fields, "name": "Ben's", "edition": edition(second)}
     assert (await member.post(path, data=knowing)).status_code == 303

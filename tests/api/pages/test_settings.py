@@ -1,17 +1,19 @@
 """The settings' pages: senders, users, tokens, webhooks, jobs, the audit log."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from api.pages.labels import LABELS
+from api.pages.settings.audit import tell
 from domain.statuses.access import TokenScope
 from services.factory import Services
+from services.platform.audit import Act, Entry, Subject
 from storage.platform.database import Database
 from tests.worlds import World
 
@@ -89,14 +91,14 @@ async def test_sender_hold_shows_reason_and_is_released(
     shown = words((await member.get("/settings/senders")).text)
     assert "On hold" in shown
     assert "(Error 30032)" in shown
-    assert "Mend it at Twilio" in shown
-    assert "one text is tried in 9 m" in shown
+    assert "Fix the problem in Twilio" in shown
+    assert "one text is tried in 9 min" in shown
     assert "Release now" not in shown
     assert (await member.post(f"{path}/release")).status_code == 403
     asked = await admin.get(f"{path}/release", headers=HTMX)
-    assert "no text is lost or sent twice" in asked.text
+    assert "No text is lost or sent twice" in asked.text
     released = await admin.post(f"{path}/release", headers=HTMX)
-    assert "0 enrollments go on" in released.text
+    assert "0 enrollments resume" in released.text
     assert "On hold" not in words((await admin.get("/settings/senders")).text)
 
 
@@ -106,7 +108,7 @@ async def test_altered_texts_of_a_sender_are_explained(
 ) -> None:
     await world.run("UPDATE senders SET shows_texts = :shows", shows=shows)
     shown = words((await member.get("/settings/senders")).text)
-    assert ("Twilio shows its texts otherwise than they were sent." in shown) is warned
+    assert ("Twilio's records don't show these texts as they were sent." in shown) is warned
     [sender] = (await member.get("/api/senders")).json()["items"]
     assert sender["shows_texts"] is shows
 
@@ -155,7 +157,7 @@ async def test_new_link_replaces_password_and_old_link(
 ) -> None:
     first = link_in((await added(admin)).text)
     path = f"/settings/users/{await id_of(services, 'kim@example.com')}"
-    assert "One is waiting, until" in words((await admin.get(path)).text)
+    assert "The last link is still unused; it expires" in words((await admin.get(path)).text)
     second = link_in((await admin.post(f"{path}/set-up-links")).text)
     assert (await anonymous.get(first)).status_code == 404
     await sets_password(anonymous, second)
@@ -182,7 +184,7 @@ async def test_users_are_refused_beside_the_field(admin: httpx.AsyncClient) -> N
     await added(admin)
     taken = await added(admin)
     assert taken.status_code == 409
-    assert "another user has this e-mail address" in taken.text.lower()
+    assert "another user has this email address" in taken.text.lower()
 
 
 async def test_user_without_a_known_role_is_refused_beside_it(
@@ -218,7 +220,7 @@ async def test_last_admin_cannot_be_demoted(admin: httpx.AsyncClient, services: 
     user_id = await id_of(services, "admin@example.com")
     refused = await admin.post(f"/settings/users/{user_id}", data={"name": "Ada", "role": "member"})
     assert refused.status_code == 409
-    assert "no other admin would be left" in refused.text.lower()
+    assert "this is the last admin" in refused.text.lower()
 
 
 async def test_users_token_is_shown_once_and_revoked(
@@ -238,12 +240,18 @@ async def test_users_token_is_shown_once_and_revoked(
     assert "Nightly report" not in (await admin.get(path)).text
 
 
+async def test_new_token_only_reads_unless_more_is_ticked(admin: httpx.AsyncClient) -> None:
+    form = (await admin.get("/settings/account")).text
+    ticked = re.findall(r'name="scopes" value="(\w+)"( checked)?', form)
+    assert ticked == [("read", " checked"), ("write", ""), ("send", ""), ("admin", "")]
+
+
 @pytest.mark.parametrize("days", ["x", "0", "9" * 12])
 async def test_token_expires_as_chosen(admin: httpx.AsyncClient, days: str) -> None:
     sent = {"name": "Nightly report", "scopes": ["read"], "days": days}
     answer = await admin.post("/settings/account/tokens", data=sent)
     assert answer.status_code == 422
-    assert "Expires after is not on offer" in words(answer.text)
+    assert "Expires must be one of the choices" in words(answer.text)
     assert "sgt_" not in answer.text
 
 
@@ -262,14 +270,14 @@ async def test_webhook_secret_is_shown_once_and_log_shows_pending(
     assert "deliveries-changed" in tested.headers["HX-Trigger"]
     page = await admin.get(path[1])
     assert "whsec_" not in page.text
-    assert "On its way" in page.text
+    assert "Sending" in page.text
     assert 'value="message.received" checked' in page.text
     log = await admin.get(path[1], params={"state": "given_up"}, headers=HTMX)
-    assert "No delivery is in this state" in log.text
+    assert "No deliveries found" in log.text
     rotated = await admin.post(f"{path[1]}/secret")
     assert "whsec_" in rotated.text
     await admin.post(f"{path[1]}/disable")
-    assert "It is told nothing since" in (await admin.get(path[1])).text
+    assert "No events have been sent since" in (await admin.get(path[1])).text
     await admin.post(f"{path[1]}/enable")
     await admin.post(f"{path[1]}/remove")
     assert (await admin.get(path[1])).status_code == 404
@@ -299,7 +307,7 @@ async def test_background_jobs_are_listed_for_everyone(
     mine = await viewer.get("/settings/activity", params={"mine": "true"}, headers=HTMX)
     assert "Nothing here" in mine.text
     going_on = await viewer.get("/settings/activity", params={"running": "true"})
-    assert "Enrolling" in words(going_on.text)
+    assert "Enrollment" in words(going_on.text)
 
 
 async def test_checked_upload_waits_for_confirmation(
@@ -313,13 +321,13 @@ async def test_checked_upload_waits_for_confirmation(
     assert found.job_id is not None
     shown = words((await member.get("/settings/activity")).text)
     assert "2 rows Waiting for confirmation" in shown
-    assert "Being uploaded" not in shown
+    assert "Uploading" not in shown
     assert "0 of 2" not in shown
     one = words((await member.get(f"/jobs/{found.job_id}/progress", headers=HTMX)).text)
     assert "Waiting for confirmation" in one
-    assert "Working" not in one
+    assert "In progress" not in one
     job = await services.importing.start(found.job_id, world.user_id)
-    assert "0 of 2 0 About to begin" in words((await member.get("/settings/activity")).text)
+    assert "0 of 2 0 Queued" in words((await member.get("/settings/activity")).text)
     assert not job.awaits_confirmation
 
     again = await services.enroll_previews.of_file(sequence.id, file(), world.user_id)
@@ -335,15 +343,79 @@ async def test_audit_log_shows_who_did_what(
     contact_id = answer.json()["id"]
     await member.patch(f"/api/contacts/{contact_id}", json={"first_name": "Anna"})
     shown = words((await admin.get("/settings/audit")).text)
-    assert "member changed a contact" in shown
-    assert "member added a contact" in shown
+    assert "member changed Anna" in shown
+    assert "Changed: first name" in shown
+    assert "member added Anna" in shown
     only = await admin.get("/settings/audit", params={"action": "contact.create"}, headers=HTMX)
-    assert "added a contact" in words(only.text)
-    assert "changed a contact" not in words(only.text)
+    assert "added Anna" in words(only.text)
+    assert f'<a href="/contacts/{contact_id}">Anna</a>' in only.text
+    assert "changed Anna" not in words(only.text)
     one = await admin.get("/settings/audit", params={"subject_id": contact_id})
     assert one.text.count("<strong>member</strong>") == 2
     nothing = await admin.get("/settings/audit", params={"last_day": "2020-01-01"})
-    assert "Nothing fits" in nothing.text
+    assert "No entries found" in nothing.text
+
+
+async def test_act_on_many_is_one_sentence(
+    world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient, services: Services
+) -> None:
+    """Ana enrolled 60 contacts in Welders, though each has an entry; gone ones read well too."""
+    sequence = await world.active(name="Welders, spring")
+    others = await world.active(name="Clerks")
+    people = [str(one) for one in await world.contacts(60)]
+    for at in (sequence.id, others.id):
+        path = f"/api/sequences/{at}/enrollments"
+        asked = people if at == sequence.id else people[:2]
+        enrolled = (await member.post(path, json={"contact_ids": asked})).json()["enrolled"]
+        some = [one["id"] for one in enrolled[:2]]
+        await member.post("/api/enrollments/batch/pause", json={"enrollment_ids": some})
+    group = (await member.post("/api/groups", json={"name": "Callers"})).json()["id"]
+    await member.post(f"/api/groups/{group}/members", json={"contact_ids": people[:3]})
+    await member.request("DELETE", f"/api/groups/{group}")
+
+    page = (await admin.get("/settings/audit")).text
+    shown = words(page)
+    for told in (
+        "member enrolled 60 contacts in Welders, spring",
+        "member paused 2 contacts in Welders, spring",
+        "member enrolled 2 contacts in Clerks",
+        "member added 3 contacts to a deleted group",
+        "member deleted a group",
+    ):
+        assert told in shown, told
+    assert f'<a href="/sequences/{sequence.id}/contacts">Welders, spring</a>' in page
+    of_one = {"subject_id": some[0]}
+    alone = words((await admin.get("/settings/audit", params=of_one)).text)
+    name = (await services.contacts.get(UUID(people[0]))).name
+    assert f"member enrolled {name} in Clerks" in alone
+    assert f"member paused {name} in Clerks" in alone
+
+
+@pytest.mark.parametrize("key", LABELS.actions)
+def test_every_audited_action_is_told_as_a_sentence(key: str) -> None:
+    action, _, variant = key.partition(" ")
+    said: dict[str, dict[str, object]] = {
+        "": {},
+        "copy_of": {"copy_of": str(uuid4())},
+        "none": {"owner_id": None},
+        "false": {"whole": False, "count": 3},
+    }
+    detail = said.get(variant, {"decision": variant})
+    entry = Entry(1, datetime.now(UTC), None, None, action, None, None, detail, None)
+    plain = LABELS.actions[key].replace("{", "").replace("}", "")
+    about = re.findall(r"{([^}]*)}", LABELS.actions[key])
+    assert set(about) <= {called.one for called in LABELS.subjects.values()}
+
+    def told(count: int, subjects: Mapping[str, Subject]) -> str:
+        return tell(Act(entry, count, subjects), lambda *_, **__: "/there").words
+
+    assert told(1, {}) == plain
+    for name in ("Zoë Brown", None):
+        subjects = {kind: Subject(kind, uuid4(), name) for kind in LABELS.subjects}
+        sentence = told(1, {**subjects, "job": Subject("job", uuid4(), "enrol")})
+        assert sentence.count("Zoë Brown") == (0 if "job" in action or not name else len(about))
+        assert "{" not in sentence
+    assert not about or "1,200 " in told(1_200, {})
 
 
 async def test_audit_log_shows_times_by_the_workspace_clock(
@@ -354,7 +426,7 @@ async def test_audit_log_shows_times_by_the_workspace_clock(
         world.user_id, name="crm", scopes=[TokenScope.READ], expires_at=expires_at
     )
     shown = words((await admin.get("/settings/audit")).text)
-    assert "expires at: Thu 2 Jan 2031, 10:04 am (New York)" in shown
+    assert "Expires: Thu, Jan 2, 2031, 10:04 AM (New York)" in shown
 
 
 async def test_audit_log_has_pages(
@@ -366,7 +438,7 @@ async def test_audit_log_has_pages(
     following = re.search(r'href="([^"]+)"[^>]*>Next', first)
     assert following is not None
     second = (await admin.get(following[1].replace("&amp;", "&"))).text
-    assert words(second).count("made a group") == 10
+    assert words(second).count("created Group") == 10
 
 
 def test_every_audited_action_has_words() -> None:

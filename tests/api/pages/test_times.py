@@ -14,17 +14,17 @@ NOW = datetime(2026, 12, 2, 14, 30, tzinfo=UTC)
     [
         (0, "now"),
         (0.4, "now"),
-        (40, "in 40 s"),
-        (60, "in 1 m"),
-        (3_599, "in 59 m"),
-        (3_600, "in 1 h"),
-        (2 * 3_600 + 13 * 60 + 59, "in 2 h 13 m"),
-        (3 * 86_400 + 4 * 3_600, "in 3 d 4 h"),
-        (41 * 86_400, "in 41 d"),
-        (-1, "1 s ago"),
-        (-59, "59 s ago"),
-        (-5 * 60 - 20, "5 m ago"),
-        (-26 * 3_600, "1 d ago"),
+        (40, "in 40 sec"),
+        (60, "in 1 min"),
+        (3_599, "in 59 min"),
+        (3_600, "in 1 hr"),
+        (2 * 3_600 + 13 * 60 + 59, "in 2 hr 13 min"),
+        (3 * 86_400 + 4 * 3_600, "in 3 days 4 hr"),
+        (41 * 86_400, "in 41 days"),
+        (-1, "1 sec ago"),
+        (-59, "59 sec ago"),
+        (-5 * 60 - 20, "5 min ago"),
+        (-26 * 3_600, "1 day ago"),
     ],
 )
 def test_relative_time_is_in_words(seconds: float, words: str) -> None:
@@ -34,15 +34,15 @@ def test_relative_time_is_in_words(seconds: float, words: str) -> None:
 def test_exact_time_is_in_workspace_or_contact_zone() -> None:
     clock = Clock("America/New_York", 12)
 
-    assert clock.exact(NOW) == "Wed 2 Dec 2026, 9:30 am (New York)"
-    assert clock.exact(NOW, "Pacific/Honolulu") == "Wed 2 Dec 2026, 4:30 am (Honolulu)"
-    assert clock.exact(NOW, "Asia/Tokyo") == "Wed 2 Dec 2026, 11:30 pm (Tokyo)"
-    assert clock.date_of(NOW, "Pacific/Auckland") == "Thu 3 Dec 2026"
+    assert clock.exact(NOW) == "Wed, Dec 2, 2026, 9:30 AM (New York)"
+    assert clock.exact(NOW, "Pacific/Honolulu") == "Wed, Dec 2, 2026, 4:30 AM (Honolulu)"
+    assert clock.exact(NOW, "Asia/Tokyo") == "Wed, Dec 2, 2026, 11:30 PM (Tokyo)"
+    assert clock.date_of(NOW, "Pacific/Auckland") == "Thu, Dec 3, 2026"
 
 
 @pytest.mark.parametrize(
     ("cycle", "hour", "words"),
-    [(12, 0, "12:05 am"), (12, 12, "12:05 pm"), (24, 0, "00:05"), (24, 13, "13:05")],
+    [(12, 0, "12:05 AM"), (12, 12, "12:05 PM"), (24, 0, "00:05"), (24, 13, "13:05")],
 )
 def test_time_follows_the_hour_cycle(cycle: int, hour: int, words: str) -> None:
     moment = datetime(2026, 6, 1, hour, 5, tzinfo=UTC)

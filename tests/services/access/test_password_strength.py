@@ -52,7 +52,7 @@ def test_one_letter_or_word_repeated_is_refused(password: str) -> None:
     ],
 )
 def test_own_name_address_or_workspace_is_refused(password: str) -> None:
-    assert refusal(password).startswith("is little more than its owner's name")
+    assert refusal(password).startswith("is too close to the user's name")
 
 
 @pytest.mark.parametrize(

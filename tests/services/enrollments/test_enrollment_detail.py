@@ -107,8 +107,8 @@ async def test_active_enrollment_shows_state_and_steps(
     assert [step.text for step in shown.steps] == ["Hi Ann0", "Still?", "Bye"]
     assert [reason.text for reason in shown.steps[0].reasons] == ["right after enrollment"]
     assert [reason.text for reason in shown.steps[1].reasons] == [
-        "1 day after the text before",
-        "if step 1 goes as planned",
+        "1 day after the previous text",
+        "if step 1 goes out as planned",
     ]
     assert shown.sender.name == "Front desk"
     assert kinds(shown) == ["enrolled"]
@@ -145,7 +145,7 @@ async def test_estimate_names_time_of_day_window_and_zone(
     assert (due.hour, due.minute) == (9, 30)
     assert window["zones"] == ["Asia/Tokyo"]
     assert others == {"step": 1}
-    assert second.reasons[0].text == "7 days after the text before, at 09:30"
+    assert second.reasons[0].text == "7 days after the previous text, at 09:30"
     assert "Asia/Tokyo" in second.reasons[1].text
     assert third.at == second.at + timedelta(minutes=1)
 

@@ -20,6 +20,7 @@ from services.maintenance.pruning import Pruning
 from services.messaging import backfill, inbound
 from storage.messaging import backfill as rows
 from storage.tables.messaging import Sender
+from tests.kits.inbound import inbound_text
 from tests.kits.sending import SendingKit
 
 OURS = "+14155550100"
@@ -101,15 +102,13 @@ async def opted_out(kit: SendingKit, enrollment: UUID) -> bool:
 
 def webhook(text: ListedText, *, opt_out_type: str | None = None) -> InboundText:
     """Return the same text as its webhook brings it."""
-    return InboundText(
+    return inbound_text(
+        text.phone,
+        text.body,
         sid=text.sid,
-        phone=text.phone,
         to=text.to,
         messaging_service_sid=text.messaging_service_sid,
-        body=text.body,
-        media_urls=(),
         opt_out_type=opt_out_type,
-        occurred_at=datetime.now(UTC),
     )
 
 

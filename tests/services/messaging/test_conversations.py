@@ -38,7 +38,7 @@ async def test_contacts_are_listed_by_their_last_text(kit: SendingKit) -> None:
         Direction.OUTBOUND,
         False,
     )
-    assert (second.snippet, second.status_label) == ("Hi Bob", "Handed over")
+    assert (second.snippet, second.status_label) == ("Hi Bob", "Queued")
 
 
 async def test_filters_and_search(kit: SendingKit) -> None:
@@ -90,7 +90,7 @@ async def test_conversation_shows_author_and_origin_of_each_text(kit: SendingKit
     assert step.origin is not None
     assert (step.origin.sequence_name, step.origin.step) == ("Welcome", 1)
     assert step.origin.enrollment_id == enrollment_id
-    assert (step.status, step.status_label) == (MessageStatus.QUEUED, "Handed over")
+    assert (step.status, step.status_label) == (MessageStatus.QUEUED, "Queued")
     assert step.sender is not None
     assert step.sender.name == "Front desk"
     assert step.user is None

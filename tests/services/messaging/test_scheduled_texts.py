@@ -74,7 +74,7 @@ async def test_scheduled_text_waits_and_goes_at_its_time_as_written(kit: Sending
     row = await kit.one_off_row(text)
     assert row.created_at > written_at  # among the texts of the time at which it went
     assert (await status(kit, text), row.send_at is not None) == ("queued", True)
-    with pytest.raises(ConflictError, match="went already"):
+    with pytest.raises(ConflictError, match="was sent"):
         await kit.services.conversations.cancel(text)
 
 

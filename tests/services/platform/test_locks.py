@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from domain.messaging.inbound import InboundText, StatusReport
+from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import Accepted, CanaryState, ListedMessage, Listing, SendRequest
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.messaging import MessageStatus
@@ -23,6 +23,7 @@ from storage.messaging import attempts, holds, sending
 from storage.platform.database import Transaction
 from storage.platform.locks import MovedError
 from tests.kits.contact_import import HEADER, import_contacts
+from tests.kits.inbound import inbound_text
 from tests.kits.locks import until_blocked, until_done_or_blocked
 from tests.kits.sender_holds import PROBE, three_waiting
 from tests.kits.sending import SendingKit, until
@@ -153,7 +154,7 @@ async def test_stop_from_a_former_number_and_contact_change_do_not_deadlock(
     contact_id = (await kit.row(enrollment)).contact_id
     former = await kit.phone(enrollment)
     await kit.services.contacts.update(contact_id, {"phone": "+12125550177"})
-    stop = InboundText("SM1", former, "+14155550100", None, "STOP", (), None, datetime.now(UTC))
+    stop = inbound_text(former, "STOP")
     async with kit.world.database.transaction() as tx:
         await lock_contact(tx, contact_id)
         applying = asyncio.create_task(kit.services.inbound.apply([stop]))

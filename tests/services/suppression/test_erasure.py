@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from domain.messaging.inbound import InboundText, StatusReport
+from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import CanaryState, Listing, SendRequest
 from domain.platform.errors import ConflictError, NotFoundError
 from domain.statuses.contacts import FieldType
@@ -20,6 +20,7 @@ from storage.platform.database import Transaction
 from storage.platform.locks import lock_numbers
 from storage.schema import METADATA
 from storage.suppression import erasure as rows
+from tests.kits.inbound import receive
 from tests.kits.sending import SendingKit
 
 ANN = "+12125550177"
@@ -39,19 +40,8 @@ async def erase(kit: SendingKit, contact_id: UUID) -> None:
 
 async def text(kit: SendingKit, body: str, at: datetime | None = None, phone: str = ANN) -> None:
     [now] = await kit.world.rows("SELECT now() AS at")
-    await kit.services.inbound.receive(
-        InboundText(
-            sid="SM" + uuid4().hex,
-            phone=phone,
-            to="+14155550100",
-            messaging_service_sid=None,
-            body=body,
-            media_urls=(),
-            opt_out_type=None,
-            occurred_at=at or now.at,
-            payload={"From": phone, "Body": body},
-        )
-    )
+    payload = {"From": phone, "Body": body}
+    await receive(kit.services, phone, body, occurred_at=at or now.at, payload=payload)
 
 
 async def report(kit: SendingKit, attempt_id: UUID, sid: str) -> None:
