@@ -288,6 +288,7 @@ class Conversations:
         """
         async with self._database.transaction() as tx:
             row = required(await conversations.text(tx, message_id), "message", message_id)
+            await lock_numbers(tx, [row.phone])  # for the order of the contact's events
             if await recipients.cancel_message(tx, message_id):
                 await audit.record(
                     tx,
