@@ -106,7 +106,8 @@ class Message(SQLModel, table=True):
     tried again. ``send_at`` is when a one-off that was scheduled may first go: until then it is
     its ``next_try_at`` too, and ``created_at`` is when it was written; afterwards that is
     ``written_at``, and ``created_at`` when it went. ``cancel_reason`` is why a one-off was
-    canceled, or is to be once the attempt under way proves not to have sent it.
+    canceled, or is to be once the attempt under way proves not to have sent it. ``draft_hash``
+    tells a reply as it was written, before its merge fields were filled in, from any other.
     ``kind`` is what an inbound text is, null for one that came before that was told; ``about_id``
     the text of ours that a reaction is about.
     """
@@ -169,6 +170,7 @@ class Message(SQLModel, table=True):
     pass_number: int | None = Field(default=None, sa_column=Column("pass", Integer, nullable=True))
     user_id: UUID | None = reference("users.id", nullable=True)
     body: str
+    draft_hash: str | None = None
     media_urls: list[str] = json("[]")
     status: MessageStatus = Field(sa_type=code(MessageStatus))
     error_code: int | None = None
