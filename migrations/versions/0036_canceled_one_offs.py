@@ -1,9 +1,10 @@
-"""why one-off texts were canceled, when scheduled ones were written, what replies were written as
+"""why one-off texts were canceled, when scheduled ones were written, what replies were written as;
+indexes of enrollments that ended and that miss data
 
 Revision: 0036, after 0028.
 
 Each statement commits by itself and is harmless when repeated. No column's values are written, so
-tables are locked for moments only. The release before goes on meanwhile: it cancels without a
+tables are locked for moments only; the indexes are made while rows are written. The release before goes on meanwhile: it cancels without a
 reason, goes by when a text was stored where it does not know when that was written, and a reply
 that it wrote is refused if this one is asked for it again.
 """
@@ -21,13 +22,29 @@ COLUMNS = (
     ('draft_hash', 'varchar'),
 )
 
+INDEXES = (
+    (
+        'ix_enrollments_missing_data',
+        "enrollments (contact_id) WHERE held_reason = 'missing_data'",
+    ),
+    (
+        'ix_enrollments_ended',
+        "enrollments (status, enrolled_at, id) WHERE status <> 'active'",
+    ),
+)
+
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         for column, kind in COLUMNS:
             op.execute(f'ALTER TABLE messages ADD COLUMN IF NOT EXISTS {column} {kind}')
+        for name, on in INDEXES:
+            op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {name}')
+            op.execute(f'CREATE INDEX CONCURRENTLY {name} ON {on}')
 
 
 def downgrade() -> None:
+    for name, _on in INDEXES:
+        op.execute(f'DROP INDEX {name}')
     for column, _kind in reversed(COLUMNS):
         op.execute(f'ALTER TABLE messages DROP COLUMN {column}')
