@@ -1,12 +1,13 @@
 """why one-off texts were canceled, when scheduled ones were written, what replies were written as;
-indexes of enrollments that ended and that miss data
+removed event endpoints; indexes of enrollments that ended and that miss data
 
 Revision: 0036, after 0028.
 
 Each statement commits by itself and is harmless when repeated. No column's values are written, so
 tables are locked for moments only; the indexes are made while rows are written. The release before goes on meanwhile: it cancels without a
-reason, goes by when a text was stored where it does not know when that was written, and a reply
-that it wrote is refused if this one is asked for it again.
+reason, goes by when a text was stored where it does not know when that was written, and shows a
+removed endpoint as a disabled one; a reply that it wrote is refused if this one is asked for it
+again.
 """
 
 from alembic import op
@@ -17,9 +18,10 @@ branch_labels = None
 depends_on = None
 
 COLUMNS = (
-    ('cancel_reason', 'varchar(32)'),
-    ('written_at', 'timestamptz'),
-    ('draft_hash', 'varchar'),
+    ('messages', 'cancel_reason', 'varchar(32)'),
+    ('messages', 'written_at', 'timestamptz'),
+    ('messages', 'draft_hash', 'varchar'),
+    ('event_endpoints', 'removed_at', 'timestamptz'),
 )
 
 INDEXES = (
@@ -36,8 +38,8 @@ INDEXES = (
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        for column, kind in COLUMNS:
-            op.execute(f'ALTER TABLE messages ADD COLUMN IF NOT EXISTS {column} {kind}')
+        for table, column, kind in COLUMNS:
+            op.execute(f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {kind}')
         for name, on in INDEXES:
             op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {name}')
             op.execute(f'CREATE INDEX CONCURRENTLY {name} ON {on}')
@@ -46,5 +48,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name, _on in INDEXES:
         op.execute(f'DROP INDEX {name}')
-    for column, _kind in reversed(COLUMNS):
-        op.execute(f'ALTER TABLE messages DROP COLUMN {column}')
+    for table, column, _kind in reversed(COLUMNS):
+        op.execute(f'ALTER TABLE {table} DROP COLUMN {column}')

@@ -16,7 +16,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.event_webhooks.events import DeliveryState, EventRules, EventType
-from domain.platform.errors import ConflictError, GoneError
+from domain.platform.errors import ConflictError, GoneError, NotFoundError
 from services.event_webhooks.endpoints import EventEndpoints, MadeEndpoint
 from services.event_webhooks.event_log import EventLog
 from services.platform.group_commit import FullError
@@ -318,9 +318,17 @@ async def test_disabled_or_removed_endpoint_gets_nothing(kit: SendingKit) -> Non
         await manage.update(made.details.id, {"enabled": True})
         await deliver_all(worker, made.details.id)
         assert len(there.seen) == 1
+        await enrollment_events(kit, people=1, each=1)
         await manage.remove(made.details.id)
         assert (await worker.deliver(made.details.id)).next_at is None
-    assert await kit.world.rows("SELECT * FROM event_deliveries") == []
+    assert len(there.seen) == 1
+    assert (await manage.find()).items == ()
+    for change in (manage.get, manage.remove, manage.rotate_secret, manage.deliveries):
+        with pytest.raises(NotFoundError):
+            await change(made.details.id)
+    await kit.services.sweep.sweep()
+    for table in ("event_deliveries", "event_endpoints"):
+        assert await kit.world.rows(f"SELECT * FROM {table}") == []  # noqa: S608 - ours
 
 
 async def test_new_address_and_secret_apply_from_the_next_attempt(kit: SendingKit) -> None:
