@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -322,10 +322,16 @@ async def test_disabled_or_removed_endpoint_gets_nothing(kit: SendingKit) -> Non
         await manage.remove(made.details.id)
         assert (await worker.deliver(made.details.id)).next_at is None
     assert len(there.seen) == 1
-    assert (await manage.find()).items == ()
-    for change in (manage.get, manage.remove, manage.rotate_secret, manage.deliveries):
+    assert list((await manage.find()).items) == []
+    uses: list[Callable[[UUID], Awaitable[object]]] = [
+        manage.get,
+        manage.remove,
+        manage.rotate_secret,
+        manage.deliveries,
+    ]
+    for use in uses:
         with pytest.raises(NotFoundError):
-            await change(made.details.id)
+            await use(made.details.id)
     await kit.services.sweep.sweep()
     for table in ("event_deliveries", "event_endpoints"):
         assert await kit.world.rows(f"SELECT * FROM {table}") == []  # noqa: S608 - ours
