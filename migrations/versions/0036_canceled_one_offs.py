@@ -4,10 +4,10 @@ removed event endpoints; indexes of enrollments that ended and that miss data
 Revision: 0036, after 0028.
 
 Each statement commits by itself and is harmless when repeated. No column's values are written, so
-tables are locked for moments only; the indexes are made while rows are written. The release before goes on meanwhile: it cancels without a
-reason, goes by when a text was stored where it does not know when that was written, and shows a
-removed endpoint as a disabled one; a reply that it wrote is refused if this one is asked for it
-again.
+tables are locked for moments only; the indexes are made while rows are written. The release before
+goes on meanwhile: it cancels without a reason, goes by when a text was stored where it does not
+know when that was written, and shows a removed endpoint as a disabled one; a reply that it wrote is
+refused if this one is asked for it again.
 """
 
 from alembic import op
