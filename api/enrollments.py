@@ -205,8 +205,9 @@ async def send_message(
 ) -> Response:
     """Text up to 10 contacts, each individually and once.
 
-    422 `too_many_recipients` above that, and nothing is sent. Opt-outs apply; the send window does
-    not.
+    422 `too_many_recipients` above that, and nothing is sent; nor is it if the text would lack
+    something for one of them: 422 `missing_data` or `empty_body` of each as `enrollment_ids.N`.
+    Opt-outs apply; the send window does not.
     """
     return await once.answer(
         lambda: services.bulk_actions.send_message(

@@ -41,6 +41,7 @@ _OF_FIELD: Mapping[str, Any] = {
     "probing": False,
     "received_at": _AT,
     "replied_at": None,
+    "send_at": _AT,
     "sender_id": SENDER,
     "sent_at": _AT,
     "sequence_id": IDS["sequence_id"],
@@ -72,6 +73,11 @@ _OF_TYPE: Mapping[EventType, Mapping[str, Any]] = {
     EventType.MESSAGE_FAILED: {
         "error_code": 30003,
         "meaning": "The phone is off or out of coverage.",
+    },
+    EventType.MESSAGE_CANCELED: {
+        "enrollment_id": None,
+        "sequence_id": None,
+        "reason": "by_hand",
     },
     EventType.MESSAGE_RECEIVED: {"enrollment_id": None, "sequence_id": None},
     EventType.MESSAGE_KIND_CHANGED: {"enrollment_id": None, "sequence_id": None},

@@ -107,7 +107,8 @@ async def replay_events(
     """Send an endpoint the events of its types behind one, as after a time in which it was away.
 
     At most 10,000 at once, the oldest first; `next_after` goes on. Those that it has acknowledged
-    are sent again, under the same `webhook-id`. 409 `endpoint_disabled`; 410 `event_not_kept`.
+    are sent again, under the same `webhook-id`. 409 `endpoint_disabled`; 410 `event_not_kept`; 503
+    `busy` while a long change is under way that could be left out: ask again.
     """
 
     async def replay() -> Replay:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -97,25 +98,31 @@ async def _file(request: Request) -> bytes:
 @public.get("/{name}")
 async def show_picture(name: str, request: Request, services: ServicesDep) -> Response:
     """Serve a picture by the last part of its address."""
-    return _served(request, await services.pictures.content(name))
+    return await _served(request, lambda: services.pictures.content(name))
 
 
 @public.get(f"/{{token}}/{THUMBNAIL}")
 async def show_thumbnail(token: str, request: Request, services: ServicesDep) -> Response:
     """Serve the small copy of a picture."""
-    return _served(request, await services.pictures.thumbnail(token))
+    return await _served(request, lambda: services.pictures.thumbnail(token))
 
 
-def _served(request: Request, found: ServedPicture | None) -> Response:
-    if found is None:
-        return Response("There is no picture here.\n", 404, media_type="text/plain")
-    tag = f'"{hashlib.sha256(found.content).hexdigest()[:32]}"'
+async def _served(
+    request: Request, read: Callable[[], Awaitable[ServedPicture | None]]
+) -> Response:
+    """Serve what an address shows, which never changes; it is not read for who has it already."""
+    tag = f'"{hashlib.sha256(request.url.path.encode()).hexdigest()[:32]}"'
     headers = {
         "Cache-Control": _FOR_EVER,
         "ETag": tag,
         "Cross-Origin-Resource-Policy": "cross-origin",  # public, whoever's page shows it
     }
     asked = request.headers.get("if-none-match", "")
-    if asked.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in asked.split(",")}:
+    if tag in {one.strip().removeprefix("W/") for one in asked.split(",")}:
+        return Response(status_code=304, headers=headers)
+    found = await read()
+    if found is None:
+        return Response("There is no picture here.\n", 404, media_type="text/plain")
+    if asked.strip() == "*":
         return Response(status_code=304, headers=headers)
     return Response(found.content, media_type=found.content_type, headers=headers)

@@ -49,13 +49,13 @@ async def create_message(
     The send window does not apply; opt-outs and landlines are always respected: 409 `opted_out`
     or `landline`. With `send_at` it is `scheduled` until then and can be canceled; 422
     `in_the_past` or `too_far_ahead`. Watch its `status`, or the events `message.sent`,
-    `message.delivered` and `message.failed`. `Location` is its address.
+    `message.delivered`, `message.failed` and `message.canceled`. `Location` is its address.
     """
     asked = body.model_dump()
 
     async def write(tx: Transaction) -> Message:
-        write = partial(services.conversations.reply, uuid4(), contact_id)
-        message_id = await write(user_id=user.id, within=tx, **asked)
+        reply = partial(services.conversations.reply, uuid4(), contact_id)
+        message_id = await reply(user_id=user.id, within=tx, **asked)
         return Message.of(await services.conversations.text(message_id, within=tx))
 
     return await once.into("/api/messages").answer_within(write)

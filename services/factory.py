@@ -238,7 +238,7 @@ class Services:
         )
         self.overview = SequenceOverview(database, workspace_zone=zone)
         self.pausing = Pausing(database, rules)
-        self.variables = Variables(database)
+        self.variables = Variables(database, self.contacts)
         self.pickers = Pickers(database)
         self.previews = Previews(database, public_base_url=config.public_base_url)
 

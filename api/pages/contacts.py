@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
+from hashlib import blake2b
 from typing import Annotated, Any, cast
 from uuid import UUID
 
@@ -45,8 +46,12 @@ class NewContactQuery(FilterQuery):
 
 
 class ContactForm(FormFields):
-    """A contact as typed; an empty value means none. ``fields`` are those sent as ``field.KEY``."""
+    """A contact as typed; an empty value means none. ``fields`` are those sent as ``field.KEY``.
 
+    ``edition`` tells the values that the form was filled from; empty for any.
+    """
+
+    edition: str = ""
     first_name: str = ""
     last_name: str = ""
     phone: str = ""
@@ -104,6 +109,25 @@ class ContactForm(FormFields):
             if name != "fields" and value != before.get(name)
         }
         return cast("ContactFields", {**changed, **({"fields": own} if own else {})})
+
+    def require_edition(self, contact: ContactDetails | None) -> None:
+        """Refuse to overwrite values that somebody else saved since the form was shown.
+
+        Raises:
+            ConflictError: ``contact_outdated``.
+        """
+        if contact is not None and self.edition not in {"", edition_of(contact)}:
+            raise ConflictError(
+                "contact_outdated",
+                "somebody saved other values meanwhile; look at them first, or save again to put"
+                " yours in their place",
+            )
+
+
+def edition_of(contact: ContactDetails) -> str:
+    """Name an edition of a contact's values."""
+    values = ContactForm.model_validate(contact).model_dump_json()
+    return blake2b(values.encode(), digest_size=8).hexdigest()
 
 
 @router.get("/contacts")
@@ -178,7 +202,9 @@ async def change_contact(page: PageDep, contact_id: UUID, form: InForm[ContactFo
     contact = await page.services.contacts.get(contact_id)
     before = ContactForm.model_validate(contact).written()
     try:
-        changed = await page.services.contacts.update(contact_id, form.changes(before))
+        changed = await page.services.contacts.update(
+            contact_id, form.changes(before), only_if=form.require_edition
+        )
     except SegueError as error:
         return await _refuse(page, form, error, contact)
     return page.redirect_to("show_contact", f"{changed.name} is saved.", contact_id=contact_id)
@@ -238,6 +264,7 @@ async def _render_form(
         "contacts/form.html",
         form=form,
         contact=contact,
+        edition=edition_of(contact) if contact is not None else "",
         holder=holder,
         zones=_ZONES,
         lines=_LINES,

@@ -109,14 +109,13 @@ async def fill_in(page: PageDep, enrollment_id: UUID) -> Response:
     }
     given = {key: value for key, value in typed.items() if value.strip()}
     fields = await page.services.pickers.contact_fields()
-    details = await page.services.enrollment_detail.get(enrollment_id)
     with page.refusing(**{f"fields.{key}": f"{_VARIABLE}{key}" for key in fields}):
-        variables = {key: value for key, value in given.items() if key not in fields}
-        of_contact = {key: value for key, value in given.items() if key in fields}
-        if variables:
-            await page.services.variables.change(enrollment_id, variables, page.user.id)
-        if of_contact:
-            await page.services.contacts.update(details.contact.id, {"fields": of_contact})
+        await page.services.variables.fill_in(
+            enrollment_id,
+            page.user.id,
+            fields={key: value for key, value in given.items() if key in fields},
+            variables={key: value for key, value in given.items() if key not in fields},
+        )
         return page.done("Saved. Sending resumes by itself.", event=PageEvent.PEOPLE_CHANGED)
     return await _ask_missing(page, enrollment_id, typed)
 

@@ -15,7 +15,7 @@ from api.schemas.base import Schema
 from domain.event_webhooks.events import ContactChange, EventType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason, PauseReason
 from domain.statuses.jobs import JobKind, JobState
-from domain.statuses.messaging import TextKind
+from domain.statuses.messaging import CancelReason, TextKind
 from domain.statuses.suppression import OptOutSource, TextMeaning
 
 _AN_ID = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0001"
@@ -161,6 +161,14 @@ class MessageFailed(AboutMessage):
     """In words."""
 
 
+class MessageCanceled(AboutMessage):
+    """A text that a person wrote does not go."""
+
+    reason: CancelReason
+    send_at: datetime | None
+    """When it was to go; null: at once."""
+
+
 class MessageDoubled(AboutMessage):
     """A text was sent twice: the first was thought lost, but the provider had it."""
 
@@ -259,6 +267,7 @@ DATA: Mapping[EventType, type[EventData]] = {
     EventType.MESSAGE_SENT: MessageSent,
     EventType.MESSAGE_DELIVERED: MessageDelivered,
     EventType.MESSAGE_FAILED: MessageFailed,
+    EventType.MESSAGE_CANCELED: MessageCanceled,
     EventType.MESSAGE_DOUBLED: MessageDoubled,
     EventType.MESSAGE_RECEIVED: MessageReceived,
     EventType.MESSAGE_KIND_CHANGED: MessageKindChanged,

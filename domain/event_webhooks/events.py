@@ -20,6 +20,7 @@ class EventType(StrEnum):
     MESSAGE_SENT = "message.sent"
     MESSAGE_DELIVERED = "message.delivered"
     MESSAGE_FAILED = "message.failed"
+    MESSAGE_CANCELED = "message.canceled"
     MESSAGE_DOUBLED = "message.doubled"
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_KIND_CHANGED = "message.kind_changed"

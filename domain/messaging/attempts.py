@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.enrollments.next_step import NextStep
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
-from domain.statuses.messaging import AttemptOutcome, MessageStatus
+from domain.statuses.messaging import AttemptOutcome, CancelReason, MessageStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,13 @@ class _Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class OneOffAttempt(_Attempt):
-    """An attempt at a text outside any step, perhaps sent from an enrollment."""
+    """An attempt at a text outside any step, perhaps sent from an enrollment.
+
+    ``cancel_reason``: the text was canceled while the attempt was under way.
+    """
 
     enrollment_id: UUID | None = None
+    cancel_reason: CancelReason | None = None
 
     @property
     def state(self) -> EnrollmentState:

@@ -119,7 +119,7 @@ class Go:
 
 @dataclass(frozen=True)
 class Cancel:
-    """The enrollment that a one-off text was written from ended before it went."""
+    """A one-off text was overtaken before it went."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,8 @@ class OneOffFacts:
         last_outcome: What is known about the latest attempt at it.
         next_try_at: When a text that failed for a passing reason may be tried again, or one that
             was scheduled may go.
-        overtaken: Since it was written, its enrollment ended by a reply, an opt-out or a finish.
+        overtaken: Since it was written, its enrollment ended by a reply, an opt-out or a finish; or
+            it was canceled while an attempt was under way.
         suppressed: The number opted out (everywhere, or from this sender).
     """
 

@@ -123,7 +123,7 @@ Transition = RecordSent | RecordText | RecountSteps | RetryStep | HoldStep | End
 class MessageEvent:
     """What other programs are told about the text; the code goes with ``failed``."""
 
-    kind: Literal["sent", "delivered", "failed"]
+    kind: Literal["sent", "delivered", "failed", "canceled"]
     code: int | None = None
 
 

@@ -166,9 +166,11 @@ def _probe_at(attempt: Attempt, now: datetime, rules: SendingRules) -> datetime:
 
 
 def send_again(attempt: Attempt, at: datetime, tries: int, signal: str | None = None) -> Effects:
-    """Try the same text again at a moment; an enrollment that is over stays so."""
+    """Try the same text again at a moment; what is canceled or over stays so."""
     message = MessageChange(failed_tries=tries, next_try_at=at)
     if isinstance(attempt, OneOffAttempt):
+        if attempt.cancel_reason is not None:
+            return _canceled()
         waiting = EnrollmentState(
             doing=EnrollmentPhase.WAITING,
             status=MessageStatus.PENDING,
@@ -181,6 +183,15 @@ def send_again(attempt: Attempt, at: datetime, tries: int, signal: str | None = 
     after = replace(attempt, phase=EnrollmentPhase.WAITING, held_reason=None, next_event_at=at)
     move = RetryStep(attempt.enrollment_id, attempt.step, at)
     return Effects(after.state, message=message, transitions=(move,), signal=signal)
+
+
+def _canceled() -> Effects:
+    """Cancel a text that proved not to have been sent, as somebody wanted meanwhile."""
+    return Effects(
+        EnrollmentState(doing="ended", status=MessageStatus.CANCELED),
+        message={"status": MessageStatus.CANCELED, "error_code": None, "next_try_at": None},
+        events=(MessageEvent("canceled"),),
+    )
 
 
 def hold(

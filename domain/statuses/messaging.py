@@ -75,6 +75,20 @@ def shown_status(
     return MessageStatus.SCHEDULED if is_scheduled else status
 
 
+class CancelReason(StrEnum):
+    """Why a one-off text was canceled before it went.
+
+    ``by_hand``: a person canceled it. ``enrollment_ended``: the enrollment that it was written from
+    is over. ``opted_out``: its number was suppressed. ``restored``: the database was restored from
+    a backup, and it may have gone already.
+    """
+
+    BY_HAND = "by_hand"
+    ENROLLMENT_ENDED = "enrollment_ended"
+    OPTED_OUT = "opted_out"
+    RESTORED = "restored"
+
+
 class ConversationState(StrEnum):
     """How a conversation with a contact stands.
 

@@ -97,8 +97,6 @@ class Contacts:
     async def of_external_id(self, external_id: str) -> ContactDetails:
         """Read the contact with an external id.
 
-        ``only_if`` is called with the locked contact, and raises to leave it unchanged.
-
         Raises:
             InvalidFieldError: It is not one that a contact can have.
             NotFoundError: There is no such contact.
@@ -113,6 +111,8 @@ class Contacts:
     ) -> ContactDetails:
         """Change values; texts use the new ones, and waiting steps the new zone, at once.
 
+        ``only_if`` is called with the locked contact, and raises to leave it unchanged.
+
         Raises:
             InvalidRequestError: Values are invalid.
             ConflictError: ``phone_taken`` or ``external_id_taken``, naming the contact who has it.
@@ -120,33 +120,38 @@ class Contacts:
         """
         while True:
             with suppress(MovedError):
-                return await self._update(contact_id, given, only_if)
+                async with self._database.transaction() as tx:
+                    return await self.update_within(tx, contact_id, given, only_if=only_if)
 
-    async def _update(
-        self, contact_id: UUID, given: ContactFields, only_if: OnlyIf
+    async def update_within(
+        self, tx: Transaction, contact_id: UUID, given: ContactFields, *, only_if: OnlyIf = _always
     ) -> ContactDetails:
-        async with self._database.transaction() as tx:
-            against = await known_for(tx, self._default_region, [given])
-            row = await _lock(tx, contact_id, _number_in(given, self._default_region))
-            only_if(row)
-            zone = await workspace.zone(tx, self._workspace_zone)
-            values = cleaned(given, against)
-            require_name(values, vars(row))
-            require_owner(values, await possible_owners(tx, [values]), row.owner_id)
-            changed = changes(row, values)
-            if not changed:
-                return row
-            if not await contacts.change(tx, contact_id, changed):
-                raise await _taken(tx, changed)
-            if "phone" in changed:
-                await contacts.remember_phone(tx, contact_id, row.phone)
-                await self._hooks.numbers_assigned(tx, [changed["phone"]])
-            await self._hooks.data_changed(tx, [contact_id])
-            after = await _details(tx, contact_id)
-            clocks = [clock(one.time_zone, one.phone, zone) for one in (row, after)]
-            await self._hooks.clocks_changed(tx, {contact_id: (clocks[0], clocks[1])})
-            await note_changes(tx, changed={contact_id: changed_names(row, changed)})
-            return after
+        """Do as ``update`` in a transaction that holds no locks yet.
+
+        Raises:
+            MovedError: Its number changed meanwhile.
+        """
+        against = await known_for(tx, self._default_region, [given])
+        row = await _lock(tx, contact_id, _number_in(given, self._default_region))
+        only_if(row)
+        zone = await workspace.zone(tx, self._workspace_zone)
+        values = cleaned(given, against)
+        require_name(values, vars(row))
+        require_owner(values, await possible_owners(tx, [values]), row.owner_id)
+        changed = changes(row, values)
+        if not changed:
+            return row
+        if not await contacts.change(tx, contact_id, changed):
+            raise await _taken(tx, changed)
+        if "phone" in changed:
+            await contacts.remember_phone(tx, contact_id, row.phone)
+            await self._hooks.numbers_assigned(tx, [changed["phone"]])
+        await self._hooks.data_changed(tx, [contact_id])
+        after = await _details(tx, contact_id)
+        clocks = [clock(one.time_zone, one.phone, zone) for one in (row, after)]
+        await self._hooks.clocks_changed(tx, {contact_id: (clocks[0], clocks[1])})
+        await note_changes(tx, changed={contact_id: changed_names(row, changed)})
+        return after
 
     async def put(
         self, external_id: str, given: ContactFields, *, only_if: OnlyIf = _always
@@ -154,7 +159,8 @@ class Contacts:
         """Create or change the contact with an external id; what is left out stays.
 
         A contact who has the number and no external id gets this one. The second value tells
-        whether the contact is new.
+        whether the contact is new. ``only_if`` is called with the contact, None if there is none
+        yet, before anything is written, and raises to leave it so.
 
         Raises:
             InvalidRequestError: Values are invalid.

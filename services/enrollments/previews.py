@@ -8,7 +8,7 @@ from domain.platform.errors import Problems, required
 from domain.platform.filling import filled
 from domain.sequences.segments import Segments, measure
 from domain.sequences.texts import Value, check_body, check_media, merge_values, missing, outline
-from services.sequences.pictures import own_pictures
+from services.sequences.pictures import known_pictures
 from storage.contacts import contacts
 from storage.platform.database import Database
 from storage.sequences import sequences
@@ -94,7 +94,7 @@ class Previews:
                 )
             texts: Many[StepText | StepRecord] = record.steps if written is None else written
             urls = {url for step in texts for url in step.media_urls}
-            ours = await own_pictures(tx, urls, self._base_url)
+            ours = await known_pictures(tx, urls, self._base_url)
         for index, step in enumerate(texts):
             with problems.collect():
                 check_media(step.media_urls, ours, field=f"steps.{index}.media_urls")

@@ -139,7 +139,8 @@ class Deliveries:
         rests = False
         if retry_after is not None:
             wait = self._rules.asked(retry_after)
-            going.over = rests = status in _OVERLOADED
+            rests = status in _OVERLOADED
+            going.over = going.over or rests
         async with self._database.transaction() as tx:
             await deliveries.failed(
                 tx,

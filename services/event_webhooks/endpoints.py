@@ -18,6 +18,7 @@ from domain.platform.paging import Page, Position, by_creation, cut
 from services.event_webhooks.event_log import EventLog, position
 from services.event_webhooks.http_client import is_public
 from services.platform import audit
+from services.platform.group_commit import FullError
 from storage.event_webhooks import deliveries, endpoints, events
 from storage.event_webhooks.deliveries import DeliveryRecord, Replayed
 from storage.platform import outbox
@@ -80,10 +81,12 @@ class EventEndpoints:
     Methods that take an endpoint's id raise ``NotFoundError`` if there is none with this id.
     """
 
-    def __init__(self, database: Database, rules: EventRules) -> None:
+    def __init__(
+        self, database: Database, rules: EventRules, *, log: EventLog | None = None
+    ) -> None:
         self._database = database
         self._rules = rules
-        self._log = EventLog(database)
+        self._log = log or EventLog(database)
 
     async def create(self, fields: EndpointFields, user_id: UUID) -> MadeEndpoint:
         """Add an endpoint.
@@ -190,11 +193,13 @@ class EventEndpoints:
         Raises:
             ConflictError: ``endpoint_disabled``.
             GoneError: ``event_not_kept``.
+            FullError: A transaction that may have left it out is under way; nothing was done.
         """
         async with self._database.transaction() as tx:
             await _enabled(tx, endpoint_id)
         # Who found the endpoint disabled, and may not have committed its events yet.
-        await self._log.settled()
+        if not await self._log.settled():
+            raise FullError
         async with self._database.transaction() as tx:
             row = await _enabled(tx, endpoint_id)
             number = await position(tx, after)

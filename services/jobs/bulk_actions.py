@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence as Many
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
-from domain.platform.errors import InvalidFieldError
+from domain.platform.errors import InvalidFieldError, Problems
 from domain.sequences.texts import check_body, check_media
 from services.contacts.groups import require_group
 from services.enrollments.selection import EnrollmentResult, ResultCode, checked
@@ -78,7 +78,8 @@ class BulkActions:
         id from a form: with the same id a contact is texted once, however often the form is sent.
 
         Raises:
-            InvalidRequestError: Pictures that cannot be sent.
+            InvalidRequestError: Pictures that cannot be sent; ``missing_data`` or ``empty_body``,
+                each as ``enrollment_ids.N``: a text that would lack something.
             InvalidFieldError: ``too_many_recipients``, and nothing was sent; a body that cannot be
                 sent; too many enrollments or none.
         """
@@ -97,26 +98,33 @@ class BulkActions:
                 )
             results: dict[UUID, EnrollmentResult] = {}
             messages: dict[UUID, dict[str, Any]] = {}
+            problems = Problems()
             for enrollment_id in asked:
                 recipient = found.get(enrollment_id)
                 refusal = one_offs.refusal(recipient) if recipient is not None else "not_found"
                 if recipient is None or refusal is not None:
                     results[enrollment_id] = EnrollmentResult(enrollment_id, refusal or "not_found")
                     continue
-                message = messages.setdefault(
-                    recipient.contact_id,
-                    one_offs.message(
-                        recipient,
-                        body,
-                        user_id,
-                        enrollment_id=enrollment_id,
-                        message_id=uuid5(send_id, str(recipient.contact_id)) if send_id else None,
-                        media_urls=media_urls,
-                    ),
-                )
+                contact_id = recipient.contact_id
+                if contact_id not in messages:
+                    message_id = uuid5(send_id, str(contact_id)) if send_id else uuid4()
+                    messages[contact_id] = {"id": message_id}
+                    try:
+                        messages[contact_id] = one_offs.message(
+                            recipient,
+                            body,
+                            user_id,
+                            enrollment_id=enrollment_id,
+                            message_id=message_id,
+                            media_urls=media_urls,
+                        )
+                    except InvalidFieldError as error:
+                        place = f"enrollment_ids.{enrollment_ids.index(enrollment_id)}"
+                        problems.add(place, f"the body {error.reason}", code=error.field_code)
                 results[enrollment_id] = EnrollmentResult(
-                    enrollment_id, "accepted", message_id=message["id"]
+                    enrollment_id, "accepted", message_id=messages[contact_id]["id"]
                 )
+            problems.raise_any()
             await recipients.insert_messages(tx, list(messages.values()))
             texted = [one["enrollment_id"] for one in messages.values()]
             if texted:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from storage.access import sessions, sign_in_delays
-from storage.event_webhooks import events
+from storage.event_webhooks import endpoints, events
 from storage.jobs import jobs
 from storage.maintenance import sweep
 from storage.messaging import backfill
@@ -73,6 +73,7 @@ class Pruning:
         """List what is deleted in batches; each counts its rows."""
         return (
             lambda tx: events.forget(tx, EVENTS_KEPT, _ROWS_AT_ONCE),
+            lambda tx: endpoints.forget_removed(tx, _ROWS_AT_ONCE),
             lambda tx: jobs.forget(tx, self._jobs_kept, _JOBS_AT_ONCE),
             lambda tx: sweep.forget_reports(tx, REPORTS_KEPT, _ROWS_AT_ONCE),
             lambda tx: backfill.stop_looking(tx, STATES_SOUGHT, _ROWS_AT_ONCE),

@@ -170,6 +170,8 @@ async def _tell(tx: Transaction, message_id: UUID, event: MessageEvent) -> None:
         case "failed":
             meaning = explain(event.code)
             await events.message_failed(tx, message_id, error_code=event.code, meaning=meaning)
+        case "canceled":
+            await events.messages_canceled(tx, [message_id])
 
 
 async def _write_enrollment(

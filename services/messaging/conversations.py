@@ -1,9 +1,11 @@
 """Conversations with contacts, and replying to them."""
 
+import json
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -249,9 +251,9 @@ class Conversations:
         ``send_at`` it waits until then, bound by what holds then.
 
         ``message_id``, which is returned, is a new random id that the form brings along: repeating
-        the same reply with it sends nothing more. Without ``sender_id`` the text goes out from
-        ``ReplyBox.sender``. The body is as a step's; its merge fields are filled in now, so that
-        what is shown is what goes.
+        the same reply with it sends nothing more, whatever has changed meanwhile. Without
+        ``sender_id`` the text goes out from ``ReplyBox.sender``. The body is as a step's; its merge
+        fields are filled in now, so that what is shown is what goes.
 
         Raises:
             InvalidRequestError: Pictures that cannot be sent.
@@ -262,19 +264,25 @@ class Conversations:
                 another text's.
         """
         check_body(body, field="body", has_media=bool(media_urls))
+        written = {
+            "id": message_id,
+            "contact_id": contact_id,
+            "user_id": user_id,
+            "draft_hash": _hash(body, media_urls, send_at),
+        }
         async with self._database.within(within) as tx:
+            if await conversations.is_same(tx, written):
+                return message_id
             to = await _recipient(tx, contact_id, sender_id, is_scheduled=send_at is not None)
             ours = await own_pictures(tx, media_urls, self._base_url)
             check_media(media_urls, ours, field="media_urls")
             values = one_offs.message(
                 to, body, user_id, message_id=message_id, media_urls=media_urls, send_at=send_at
             )
-            refusal = one_offs.refusal(to)
-            if not await conversations.is_same(tx, values):
-                _check_moment(send_at)
-                if refusal is not None:
-                    raise ConflictError(refusal, _REFUSALS[refusal])
-                await _write(tx, values)
+            _check_moment(send_at)
+            if (refusal := one_offs.refusal(to)) is not None:
+                raise ConflictError(refusal, _REFUSALS[refusal])
+            await _write(tx, {**values, **written})
         return message_id
 
     async def cancel(self, message_id: UUID) -> ConversationText:
@@ -288,6 +296,7 @@ class Conversations:
         """
         async with self._database.transaction() as tx:
             row = required(await conversations.text(tx, message_id), "message", message_id)
+            await lock_numbers(tx, [row.phone])  # for the order of the contact's events
             if await recipients.cancel_message(tx, message_id):
                 await audit.record(
                     tx,
@@ -300,6 +309,12 @@ class Conversations:
         if row.step is not None or row.status is not MessageStatus.CANCELED:
             raise ConflictError("not_waiting", _why_not_canceled(row))
         return ConversationText.of(row)
+
+
+def _hash(body: str, media_urls: Many[str], send_at: datetime | None) -> str:
+    """Tell a reply as it was written from any other."""
+    draft = json.dumps([body, *media_urls, send_at and send_at.timestamp()])
+    return blake2b(draft.encode(), digest_size=16).hexdigest()
 
 
 def _check_moment(send_at: datetime | None) -> None:

@@ -49,7 +49,7 @@ def message(
     if blank := missing(body, values, has_media=bool(media_urls)):
         raise InvalidFieldError(
             "body",
-            f"says {{{{{blank[0]}}}}}, which is blank for a contact; check its spelling, fill it"
+            f"says {{{{{blank[0]}}}}}, which is blank for the contact; check its spelling, fill it"
             f" in, or add a fallback, like {{{{{blank[0]}|something}}}}",
             code="missing_data",
         )

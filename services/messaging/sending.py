@@ -25,10 +25,10 @@ from domain.sequences.texts import render
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, Need
-from domain.statuses.messaging import MessageStatus
+from domain.statuses.messaging import CancelReason, MessageStatus
 from services.messaging import reconciliation
 from services.messaging.applying import GONE, learn
-from storage.enrollments import enrollments, timeline
+from storage.enrollments import enrollments, one_offs, timeline
 from storage.event_webhooks import events
 from storage.messaging import attempts, holds, sending
 from storage.messaging.sending import MessageRow, StepRow
@@ -247,10 +247,11 @@ class Sending:
             case deciding.Over():
                 return _state(row, "ended")
             case deciding.Cancel():
-                await sending.close_message(tx, row.id, MessageStatus.CANCELED)
+                reason = CancelReason.ENROLLMENT_ENDED  # unless it has one
+                await one_offs.cancel(tx, "m.id = :id", reason, id=row.id)
                 return _state(row, "ended", status=MessageStatus.CANCELED)
             case deciding.Refuse(code):
-                await sending.close_message(tx, row.id, MessageStatus.REFUSED, error_code=code)
+                await sending.refuse_message(tx, row.id, code)
                 await events.message_failed(tx, row.id, error_code=code, meaning=explain(code))
                 return _state(row, "ended", status=MessageStatus.REFUSED)
             case deciding.Later(at):

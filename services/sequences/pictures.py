@@ -67,6 +67,11 @@ async def own_pictures(tx: Transaction, urls: Collection[str], base_url: str) ->
     return OwnPictures(await media.keep(tx, urls), base_url)
 
 
+async def known_pictures(tx: Transaction, urls: Collection[str], base_url: str) -> OwnPictures:
+    """Find the pictures of ours among those of texts that are only looked at."""
+    return OwnPictures(await media.known(tx, urls), base_url)
+
+
 class Pictures:
     """Keeps pictures in the database and serves them at addresses that cannot be guessed.
 

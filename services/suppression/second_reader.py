@@ -32,6 +32,9 @@ TEXTS = 60
 
 _ANSWER_BYTES = 64_000
 
+_REFUSED = frozenset({400, 413, 422})
+"""Statuses that are about the text, such as one that a filter refuses: asking again is no use."""
+
 
 class SecondReader:
     """Asks about texts off the path of webhooks and sends.
@@ -47,32 +50,31 @@ class SecondReader:
     async def read(self) -> int:
         """Ask about the texts that are due, for some seconds; return how many were answered.
 
-        The first question without an answer ends the round: its text and the rest come again, with
-        growing pauses, until they are too old. An answer that cannot be read is an answer: the text
-        stays as the rules have read it.
+        The first question without an answer ends the round: its text comes again, with growing
+        pauses, until it is too old. An answer that cannot be read is an answer, and so is a refusal
+        of that text: it stays as the rules have read it.
         """
         async with self._database.transaction() as tx:
-            texts = await second_readings.take(tx, TEXTS, self._rules.give_up)
-        if not texts:
-            return 0
+            await second_readings.discard(tx, self._rules.give_up)
         answered, ends_at = 0, time.monotonic() + self._rules.round_within.total_seconds()
         timeout = aiohttp.ClientTimeout(total=self._rules.answer_within.total_seconds())
         async with aiohttp.ClientSession(
             timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
-            for first in range(0, len(texts), AT_ONCE):
-                some = texts[first : first + AT_ONCE]
+            for _ in range(TEXTS // AT_ONCE):
+                async with self._database.transaction() as tx:
+                    some = await second_readings.take(tx, AT_ONCE)
                 answers = await asyncio.gather(*(self._ask(session, text) for text in some))
                 for text, answer in zip(some, answers, strict=True):
                     if answer is not None:
                         await self._record(text, opinion_in(answer))
                         answered += 1
-                if None in answers or time.monotonic() > ends_at:
+                if not some or None in answers or time.monotonic() > ends_at:
                     break
         return answered
 
     async def _ask(self, session: aiohttp.ClientSession, text: TextToRead) -> bytes | None:
-        """Return the beginning of the answer about a text; None if there is none."""
+        """Return the beginning of the answer about a text, empty for a refusal; None for none."""
         names = [name for name in (text.first_name, text.last_name) if name]
         headers = {"Authorization": f"Bearer {self._rules.key}"} if self._rules.key else {}
         try:
@@ -85,6 +87,9 @@ class SecondReader:
                 if response.status == 200:
                     return await _beginning(response.content)
                 why = f"HTTP {response.status}"
+                if response.status in _REFUSED:
+                    _logger.warning("the second reader refuses a text: %s", why)
+                    return b""
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             why = type(error).__name__
         _logger.warning("the second reader does not answer: %s", why)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, text, union_all
 from sqlmodel import col
 
 from domain.platform.names import Named
@@ -78,9 +78,24 @@ async def page(
         query = query.where(col(EnrollmentSearch.sequence_id).in_(sequence_ids))
     if statuses:
         query = query.where(col(Enrollment.status).in_(statuses))
+    if statuses and not contact_ids and not sequence_ids and all(one.is_final for one in statuses):
+        latest = [_latest(one, after, limit) for one in statuses]
+        query = query.where(col(EnrollmentSearch.enrollment_id).in_(union_all(*latest)))
     key, row_id = col(EnrollmentSearch.enrolled_at), col(EnrollmentSearch.enrollment_id)
     query = paged(query, key, row_id, after, down=True)
     return await tx.rows(EnrollmentAnywhere, query.limit(limit))
+
+
+def _latest(
+    status: EnrollmentStatus, after: Position | None, limit: int
+) -> Select[*tuple[Any, ...]]:
+    """Select the latest of one final status, which an index has in this order."""
+    ended = text("enrollments.status <> 'active'")  # as the index says it, or it is not used
+    query: Select[*tuple[Any, ...]] = select(col(Enrollment.id)).where(
+        col(Enrollment.status) == status, ended
+    )
+    key, row_id = col(Enrollment.enrolled_at), col(Enrollment.id)
+    return paged(query, key, row_id, after, down=True).limit(limit)
 
 
 async def ids_of_contact(tx: Transaction, contact_id: UUID) -> dict[UUID, EnrollmentStatus]:

@@ -4,31 +4,21 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from domain.statuses.messaging import LastText
+from domain.statuses.messaging import CancelReason, LastText
+from storage.enrollments.one_offs import WOULD_GO, cancel
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_numbers
 from storage.tables.sent import SENT
 
-_WAITING_ONE_OFFS = """
-    enrollment_id = ANY(:ids) AND direction = 'outbound' AND step IS NULL
-    AND (status = 'pending' OR next_try_at IS NOT NULL)
-"""
+_OF_THESE = "m.enrollment_id = ANY(:ids)"
 
 
 async def cancel_one_offs(tx: Transaction, enrollment_ids: Sequence[UUID]) -> None:
-    """Cancel waiting one-off texts of enrollments, in a transaction that holds no locks yet."""
-    sql = f"SELECT DISTINCT phone FROM messages WHERE {_WAITING_ONE_OFFS}"  # noqa: S608
-    if not (phones := await tx.column(sql, ids=enrollment_ids)):
-        return
-    await lock_numbers(tx, phones)
-    sql = f"""
-        UPDATE messages SET status = 'canceled', next_try_at = NULL WHERE {_WAITING_ONE_OFFS}
-        AND NOT EXISTS (
-            SELECT 1 FROM attempts a
-            WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
-        )
-    """  # noqa: S608
-    await tx.run(sql, ids=enrollment_ids)
+    """Cancel one-off texts of enrollments that would go; the transaction holds no locks yet."""
+    sql = f"SELECT DISTINCT m.phone FROM messages m WHERE {_OF_THESE} AND {WOULD_GO}"  # noqa: S608
+    if phones := await tx.column(sql, ids=enrollment_ids):
+        await lock_numbers(tx, phones)
+        await cancel(tx, _OF_THESE, CancelReason.ENROLLMENT_ENDED, ids=enrollment_ids)
 
 
 async def attempts_under_way(

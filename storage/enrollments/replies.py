@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.statuses.enrollments import PauseReason
 from storage.enrollments import timeline
+from storage.enrollments.enrollments import go_on
 from storage.enrollments.pauses import PAUSE
 from storage.event_webhooks import events
 from storage.platform.database import Transaction
@@ -75,7 +76,7 @@ async def pause_for_replies(tx: Transaction, moments: Mapping[UUID, datetime]) -
         return
     reason = PauseReason.REPLIED
     asked = {"ids": list(moments), "replied": list(moments.values()), "reason": reason}
-    paused = sorted(await tx.column(PAUSE, **asked))
+    paused = await go_on(tx, PAUSE, **asked)
     await timeline.note(tx, paused, "paused", because=reason.value)
     await events.enrollments_paused(tx, paused)
 

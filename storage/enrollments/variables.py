@@ -47,6 +47,12 @@ class OfEnrollment(NamedTuple):
     variables: Mapping[str, Value]
 
 
+async def contact_of(tx: Transaction, enrollment_id: UUID) -> UUID | None:
+    """Read whose an enrollment is; None if there is no such enrollment."""
+    sql = "SELECT contact_id FROM enrollments WHERE id = :id"
+    return await tx.value(UUID, sql, id=enrollment_id)
+
+
 async def lock(tx: Transaction, enrollment_id: UUID) -> OfEnrollment | None:
     """Lock an enrollment and read its variables; None if there is no such enrollment."""
     sql = """

@@ -55,7 +55,7 @@ async def add_forgotten(tx: Transaction) -> None:
         UNION
         SELECT 'data_filled', e.contact_id FROM enrollments e
         JOIN contacts c ON c.id = e.contact_id
-        WHERE e.blocked AND {LESS_IS_MISSING}
+        WHERE {LESS_IS_MISSING}
         AND NOT EXISTS (SELECT FROM wakes w WHERE w.subject_id = c.id)
     """  # noqa: S608 - built from constants
     await tx.run(sql)

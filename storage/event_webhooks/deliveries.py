@@ -80,17 +80,20 @@ async def failed(
     status: int | None,
     error: str,
     wait: timedelta = timedelta(0),
-    give_up: timedelta = timedelta(0),
+    give_up: timedelta | None = None,
 ) -> None:
     """Record a failed try, and try again after ``wait``, unless it waits for ``give_up`` by then.
 
-    That is counted from when the event was to be sent, which may be long after it happened.
+    That is counted from when the event was to be sent, which may be long after it happened; None
+    gives it up never.
     """
     sql = """
         UPDATE event_deliveries SET last_status = :status, last_error = :error,
             next_try_at = clock_timestamp() + :wait,
-            given_up_at = CASE WHEN clock_timestamp() + :wait - queued_at > :give_up
-                THEN clock_timestamp() END
+            given_up_at = CASE
+                WHEN clock_timestamp() + :wait - queued_at > CAST(:give_up AS interval)
+                THEN clock_timestamp()
+            END
         WHERE endpoint_id = :endpoint_id AND event_id = :number AND delivered_at IS NULL
     """
     await tx.run(

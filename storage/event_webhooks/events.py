@@ -138,6 +138,9 @@ _BY_ID = {
     EventType.MESSAGE_SENT: _of_messages(_SENT),
     EventType.MESSAGE_DELIVERED: _of_messages(_SENT),
     EventType.MESSAGE_FAILED: _of_messages("'step', m.step"),
+    EventType.MESSAGE_CANCELED: _of_messages(
+        f"'reason', m.cancel_reason, 'send_at', {_at('m.send_at')}"
+    ),
     EventType.MESSAGE_DOUBLED: _of_messages("'step', m.step"),
     EventType.MESSAGE_RECEIVED: _of_messages(
         "'kind', m.kind, 'about_message_id', m.about_id, 'is_reply', m.is_reply,"
@@ -219,6 +222,11 @@ async def message_failed(
     """Emit that a text failed for good."""
     more = {"error_code": error_code, "meaning": meaning}
     await _emit(tx, EventType.MESSAGE_FAILED, [message_id], more)
+
+
+async def messages_canceled(tx: Transaction, message_ids: Sequence[UUID]) -> None:
+    """Emit that texts were canceled before they went, after that was set with its reason."""
+    await _emit(tx, EventType.MESSAGE_CANCELED, message_ids)
 
 
 async def message_doubled(tx: Transaction, message_id: UUID) -> None:

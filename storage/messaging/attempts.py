@@ -36,7 +36,7 @@ _READ = f"""
         a.provider_sid, a.provider_status, a.reported_failed,
         b.is_latest, b.is_replaced, b.is_contradicted, b.throttled,
         m.id AS message_id, m.status AS message_status, m.phone, m.contact_id, m.body,
-        m.failed_tries, m.enrollment_id, m.step, m.pass AS pass_number,
+        m.failed_tries, m.cancel_reason, m.enrollment_id, m.step, m.pass AS pass_number,
         n.id AS sender_id, coalesce(a.from_phone, n.phone) AS sender_phone,
         n.held_at AS sender_held_at, n.hold_from_report, n.shows_texts, n.shows_texts_at,
         e.status, e.activity AS phase, e.held_reason, e.position, e.pass AS enrollment_pass,

@@ -29,7 +29,7 @@ from domain.platform.paging import Position
 from domain.statuses.messaging import ConversationState, Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
 from storage.contacts.contacts import matches, opted_out
-from storage.platform.database import Transaction, as_json
+from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact
@@ -401,17 +401,13 @@ async def inbound_media(tx: Transaction, message_id: UUID, number: int) -> str |
 
 
 async def is_same(tx: Transaction, values: Mapping[str, Any]) -> bool:
-    """Tell whether the text with this id is the same user's to the same contact, word by word.
-
-    So are its pictures, and when it is to go.
-    """
+    """Tell whether the text with this id is the same user's to the same contact, of one draft."""
     sql = """
         SELECT id FROM messages
-        WHERE id = :id AND contact_id = :contact_id AND user_id = :user_id AND body = :body
-        AND media_urls = :media_urls AND send_at IS NOT DISTINCT FROM :send_at
+        WHERE id = :id AND contact_id = :contact_id AND user_id = :user_id
+        AND draft_hash = :draft_hash
     """
-    asked = {**values, "media_urls": as_json(values["media_urls"])}
-    return await tx.value(UUID, sql, **asked) is not None
+    return await tx.value(UUID, sql, **values) is not None
 
 
 async def set_done(tx: Transaction, contact_id: UUID) -> bool:

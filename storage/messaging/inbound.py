@@ -236,9 +236,9 @@ _STORE = f"""
         UPDATE inbound_events SET applied_at = now() WHERE provider_sid = ANY(:sids)
     ), stored AS (
         INSERT INTO messages (id, direction, contact_id, phone, sender_id, body, media_urls, status,
-            keyword, kind, about_id, is_reply, provider_sid, occurred_at)
+            keyword, kind, about_id, is_reply, provider_sid, occurred_at, created_at)
         SELECT id, 'inbound', contact_id, phone, sender_id, body, media_urls, 'received', keyword,
-            kind, about_id, is_reply, sid, occurred_at
+            kind, about_id, is_reply, sid, occurred_at, clock_timestamp()
         FROM jsonb_to_recordset(:texts) AS came(
             id uuid, contact_id uuid, phone text, sender_id uuid, body text, media_urls jsonb,
             keyword text, kind text, about_id uuid, is_reply boolean, sid text,
@@ -250,7 +250,10 @@ _STORE = f"""
 
 
 async def store_texts(tx: Transaction, received: Sequence[ReceivedText]) -> None:
-    """Put kept texts of different numbers into their conversations; their effects are in then."""
+    """Put kept texts of different numbers into their conversations; their effects are in then.
+
+    Their places there are of this moment, after the locks: what was said meanwhile comes before.
+    """
     came = [
         {
             "id": one.id,

@@ -12,6 +12,8 @@ from sqlmodel import col
 
 from domain.sequences.texts import Value
 from domain.statuses.contacts import LineType
+from domain.statuses.messaging import CancelReason
+from storage.enrollments.one_offs import UNDER_WAY, cancel
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, made
 from storage.tables.contacts import Contact
@@ -122,16 +124,8 @@ async def cancel_message(tx: Transaction, message_id: UUID) -> bool:
 
     A send that has locked the text goes first; then an attempt is open.
     """
-    sql = """
-        UPDATE messages SET status = 'canceled', next_try_at = NULL
-        WHERE id = :id AND direction = 'outbound' AND step IS NULL
-        AND (status = 'pending' OR next_try_at IS NOT NULL)
-        AND NOT EXISTS (
-            SELECT 1 FROM attempts a
-            WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
-        )
-    """
-    return await tx.count(sql, id=message_id) > 0
+    waits = f"m.id = :id AND NOT {UNDER_WAY}"
+    return bool(await cancel(tx, waits, CancelReason.BY_HAND, id=message_id))
 
 
 async def move_scheduled(tx: Transaction, phones: Collection[str]) -> None:
@@ -140,13 +134,10 @@ async def move_scheduled(tx: Transaction, phones: Collection[str]) -> None:
     That is for their time, or to be tried again after a temporary failure. The transaction holds
     the locks of these numbers, and of those that the contacts had.
     """
-    sql = """
+    sql = f"""
         UPDATE messages m SET phone = c.phone FROM contacts c
         WHERE c.phone = ANY(:phones) AND m.contact_id = c.id AND m.phone <> c.phone
         AND m.direction = 'outbound' AND m.send_at IS NOT NULL AND m.next_try_at IS NOT NULL
-        AND NOT EXISTS (
-            SELECT 1 FROM attempts a
-            WHERE a.message_id = m.id AND a.outcome IN ('open', 'unknown')
-        )
-    """
+        AND NOT {UNDER_WAY}
+    """  # noqa: S608 - built from constants
     await tx.run(sql, phones=list(phones))

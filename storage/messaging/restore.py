@@ -6,9 +6,10 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from domain.messaging.ports import ListedMessage
+from domain.statuses.messaging import CancelReason
 from storage.enrollments.enrollments import RECONCILED
+from storage.enrollments.one_offs import cancel
 from storage.platform.database import Transaction
-from storage.suppression import suppressions
 
 
 async def last_known(tx: Transaction) -> datetime | None:
@@ -138,8 +139,11 @@ _ATTEMPT = """
 
 
 async def cancel_one_offs(tx: Transaction, phone: str) -> int:
-    """Cancel texts that people wrote to a number and that would go, for the first time or again."""
-    return await suppressions.cancel_one_offs(tx, [phone], sender_id=None)
+    """Cancel texts that people wrote to a number and that would go; return how many are canceled.
+
+    The transaction holds the number's lock.
+    """
+    return len(await cancel(tx, "m.phone = :phone", CancelReason.RESTORED, phone=phone))
 
 
 async def cancel_jobs(tx: Transaction) -> int:

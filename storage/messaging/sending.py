@@ -13,7 +13,6 @@ from domain.sequences.texts import Value, merge_values, missing
 from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
-from domain.statuses.messaging import MessageStatus
 from storage.enrollments.enrollments import START
 from storage.event_webhooks import events
 from storage.platform.database import Transaction, as_json
@@ -89,7 +88,7 @@ _LOAD_STEP = f"""
 _LOAD_MESSAGE = f"""
     SELECT m.id, m.status, m.phone, m.contact_id, m.enrollment_id, m.body, m.media_urls,
         m.next_try_at, coalesce(m.next_try_at, m.created_at) AS due_at, m.sender_id, c.line_type,
-        coalesce(m.created_at <= e.ended_at AND e.status IN (
+        m.cancel_reason IS NOT NULL OR coalesce(m.created_at <= e.ended_at AND e.status IN (
             'finished_stopped', 'finished_responded', 'opted_out', 'omitted_opted_out'
         ), false) AS overtaken,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
@@ -249,7 +248,8 @@ _NEW_STEP_MESSAGE = """
 _REUSE_MESSAGE = """
     UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
         error_code = NULL, next_try_at = NULL,
-        created_at = CASE WHEN send_at = next_try_at THEN now() ELSE created_at END
+        created_at = CASE WHEN send_at = next_try_at THEN now() ELSE created_at END,
+        written_at = CASE WHEN send_at = next_try_at THEN created_at ELSE written_at END
     WHERE id = :message_id
 """
 
@@ -330,12 +330,10 @@ async def set_line_type(tx: Transaction, contact_id: UUID, line_type: LineType) 
         await events.contacts_changed(tx, {contact_id: ["line_type"]}, ContactChange.UPDATED)
 
 
-async def close_message(
-    tx: Transaction, message_id: UUID, status: MessageStatus, *, error_code: int | None = None
-) -> None:
-    """Give a one-off text that cannot go its last status."""
+async def refuse_message(tx: Transaction, message_id: UUID, error_code: int) -> None:
+    """Give a one-off text that may not go its last status, with the provider's code for it."""
     sql = """
-        UPDATE messages SET status = :status, error_code = :code, next_try_at = NULL
+        UPDATE messages SET status = 'refused', error_code = :code, next_try_at = NULL
         WHERE id = :id
     """
-    await tx.run(sql, id=message_id, status=status, code=error_code)
+    await tx.run(sql, id=message_id, code=error_code)

@@ -53,14 +53,23 @@ async def keep(tx: Transaction, urls: Collection[str]) -> set[str]:
     Returns:
         Those of the addresses that are pictures of ours.
     """
-    named = sorted({one for one in urls if one.isascii() and one.isprintable()})
-    if not named:
-        return set()
     sql = """
         WITH named AS (SELECT id FROM media WHERE url = ANY(:urls) ORDER BY id FOR UPDATE)
         UPDATE media m SET checked_at = now() FROM named WHERE m.id = named.id RETURNING m.url
     """
-    return set(await tx.column(sql, urls=named))
+    named = _may_be_ours(urls)
+    return set(await tx.column(sql, urls=named)) if named else set()
+
+
+async def known(tx: Transaction, urls: Collection[str]) -> set[str]:
+    """Tell which addresses are pictures of ours."""
+    named = _may_be_ours(urls)
+    sql = "SELECT url FROM media WHERE url = ANY(:urls)"
+    return set(await tx.column(sql, urls=named)) if named else set()
+
+
+def _may_be_ours(urls: Collection[str]) -> list[str]:
+    return sorted({one for one in urls if one.isascii() and one.isprintable()})
 
 
 async def content(tx: Transaction, token: str, url_end: str) -> tuple[bytes, str] | None:

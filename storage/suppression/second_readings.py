@@ -65,12 +65,13 @@ _TAKE = """
 """
 
 
-async def take(tx: Transaction, limit: int, give_up: timedelta) -> list[TextToRead]:
-    """Take texts to ask about now; those without an answer come again, after growing pauses.
-
-    Those that are older than ``give_up``, or need no question any more, are dropped.
-    """
+async def discard(tx: Transaction, give_up: timedelta) -> None:
+    """Drop texts that are older than ``give_up``, or need no question any more."""
     await tx.run(_DISCARD, give_up=give_up)
+
+
+async def take(tx: Transaction, limit: int) -> list[TextToRead]:
+    """Take texts to ask about now; those without an answer come again, after growing pauses."""
     return await tx.rows(TextToRead, _TAKE, limit=limit)
 
 

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from domain.platform.paging import Position
 from domain.platform.phones import digits
+from domain.statuses.messaging import CancelReason
 from domain.statuses.suppression import OptOutSource
 from storage.contacts.contacts import escaped
+from storage.enrollments.one_offs import cancel
 from storage.platform.database import Transaction, as_json
 from storage.platform.locks import ENROLLMENTS_OF_PHONES
 
@@ -176,16 +178,13 @@ async def active_of(
     return {row.id: row.phone for row in await tx.run(_ACTIVE_OF, **asked)}
 
 
-_WAITING_ONE_OFFS = """
-    UPDATE messages SET status = 'canceled', next_try_at = NULL
-    WHERE phone = ANY(:phones) AND direction = 'outbound' AND step IS NULL
-    AND (status = 'pending' OR next_try_at IS NOT NULL)
-    AND (CAST(:sender_id AS uuid) IS NULL OR sender_id = :sender_id)
-    AND (NOT :scheduled OR send_at IS NOT NULL)
-    AND (CAST(:written_before AS timestamptz) IS NULL OR created_at < :written_before)
-    AND NOT EXISTS (
-        SELECT 1 FROM attempts a
-        WHERE a.message_id = messages.id AND a.outcome IN ('open', 'unknown')
+_ONE_OFFS_TO = """
+    m.phone = ANY(:phones)
+    AND (CAST(:sender_id AS uuid) IS NULL OR m.sender_id = :sender_id)
+    AND (NOT :scheduled OR m.send_at IS NOT NULL)
+    AND (
+        CAST(:written_before AS timestamptz) IS NULL
+        OR coalesce(m.written_at, m.created_at) < :written_before
     )
 """
 
@@ -197,13 +196,14 @@ async def cancel_one_offs(
     sender_id: UUID | None,
     scheduled: bool = False,
     written_before: datetime | None = None,
-) -> int:
-    """Cancel waiting one-off texts to numbers; return how many.
+) -> None:
+    """Cancel one-off texts to suppressed numbers that would go.
 
     ``scheduled``: only those that were written to be sent later, tried already or not.
     """
     asked = {"phones": phones, "sender_id": sender_id, "scheduled": scheduled}
-    return await tx.count(_WAITING_ONE_OFFS, **asked, written_before=written_before)
+    reason = CancelReason.OPTED_OUT
+    await cancel(tx, _ONE_OFFS_TO, reason, **asked, written_before=written_before)
 
 
 @dataclass(frozen=True)

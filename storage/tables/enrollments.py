@@ -64,6 +64,19 @@ class Enrollment(SQLModel, table=True):
             postgresql_where=text("replied_late_at IS NOT NULL"),
         ),
         Index("ix_enrollments_blocked", "sequence_id", "id", postgresql_where=text("blocked")),
+        Index(
+            "ix_enrollments_missing_data",
+            "contact_id",
+            postgresql_where=text("held_reason = 'missing_data'"),
+        ),
+        # Without the active ones, whose rows every text writes.
+        Index(
+            "ix_enrollments_ended",
+            "status",
+            "enrolled_at",
+            "id",
+            postgresql_where=text("status <> 'active'"),
+        ),
     )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     sequence_id: UUID = reference("sequences.id")

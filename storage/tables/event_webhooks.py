@@ -14,7 +14,8 @@ class EventEndpoint(SQLModel, table=True):
     """An address that is told events; ``types`` are the ones it wants, none for all.
 
     ``previous_secret`` signs beside ``secret`` until ``previous_secret_until``. Nothing is sent to
-    it before ``rests_until``, as it asked.
+    it before ``rests_until``, as it asked. One that was removed is disabled as well, and stays
+    until its deliveries are deleted.
     """
 
     __tablename__: ClassVar[Any] = "event_endpoints"
@@ -29,6 +30,7 @@ class EventEndpoint(SQLModel, table=True):
     created_by: UUID = reference("users.id")
     created_at: datetime = moment(default_now=True)
     disabled_at: datetime | None = moment(nullable=True)
+    removed_at: datetime | None = moment(nullable=True)
 
 
 class Event(SQLModel, table=True):

@@ -8,7 +8,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Numeric, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus, TextKind
+from domain.statuses.messaging import (
+    AttemptOutcome,
+    CancelReason,
+    Direction,
+    MessageStatus,
+    TextKind,
+)
 from storage.tables.columns import code, computed, json, moment, one_of, reference, serial
 
 
@@ -98,7 +104,10 @@ class Message(SQLModel, table=True):
     provider's time of an inbound text, and the acceptance of an outbound one. ``failed_tries``
     counts transient failures and proven absences; ``next_try_at`` is when the same text may be
     tried again. ``send_at`` is when a one-off that was scheduled may first go: until then it is
-    its ``next_try_at`` too, and ``created_at`` is when it was written, afterwards when it went.
+    its ``next_try_at`` too, and ``created_at`` is when it was written; afterwards that is
+    ``written_at``, and ``created_at`` when it went. ``cancel_reason`` is why a one-off was
+    canceled, or is to be once the attempt under way proves not to have sent it. ``draft_hash``
+    tells a reply as it was written, before its merge fields were filled in, from any other.
     ``kind`` is what an inbound text is, null for one that came before that was told; ``about_id``
     the text of ours that a reaction is about.
     """
@@ -161,6 +170,7 @@ class Message(SQLModel, table=True):
     pass_number: int | None = Field(default=None, sa_column=Column("pass", Integer, nullable=True))
     user_id: UUID | None = reference("users.id", nullable=True)
     body: str
+    draft_hash: str | None = None
     media_urls: list[str] = json("[]")
     status: MessageStatus = Field(sa_type=code(MessageStatus))
     error_code: int | None = None
@@ -173,6 +183,8 @@ class Message(SQLModel, table=True):
     failed_tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_try_at: datetime | None = moment(nullable=True)
     send_at: datetime | None = moment(nullable=True)
+    written_at: datetime | None = moment(nullable=True)
+    cancel_reason: CancelReason | None = Field(default=None, sa_type=code(CancelReason))
     created_at: datetime = moment(default_now=True)
 
 

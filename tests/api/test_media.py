@@ -13,9 +13,11 @@ import services.sequences.pictures as uploads
 from api.examples import DRAFT
 from domain.sequences.pictures import MAX_PICTURE_BYTES
 from services.sequences.pictures import Pictures
+from storage.platform.database import Database
 from tests.api.conftest import Connect
 from tests.kits import pictures
 from tests.kits.pictures import SECRET
+from tests.kits.query_plans import asked_of
 
 _PHOTO = {"file": ("../IMG 1.png", pictures.photo(), "application/x-nonsense")}
 
@@ -30,7 +32,10 @@ def problem(answer: httpx.Response) -> tuple[int, str, list[str]]:
 
 
 async def test_picture_is_made_anew_and_served_to_anyone_who_knows_its_address(
-    member: httpx.AsyncClient, anonymous: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+    member: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "api.request_log")
     answer = await member.post("/api/media", files=_PHOTO)
@@ -59,8 +64,12 @@ async def test_picture_is_made_anew_and_served_to_anyone_who_knows_its_address(
         assert seen.headers["x-content-type-options"] == "nosniff"
         assert seen.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert "set-cookie" not in seen.headers
-        known = await anonymous.get(url, headers={"If-None-Match": seen.headers["etag"]})
+        async with asked_of(database) as asked:
+            known = await anonymous.get(url, headers={"If-None-Match": seen.headers["etag"]})
         assert (known.status_code, known.content) == (304, b"")
+        assert not any("FROM media" in one for one, _ in asked)
+        any_of_it = await anonymous.get(url, headers={"If-None-Match": "*"})
+        assert any_of_it.status_code == 304
         head = await anonymous.head(url)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == str(len(seen.content))

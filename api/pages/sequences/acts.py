@@ -1,6 +1,8 @@
 """Actions on the enrollments ticked in a sequence's Contacts tab, or on all that match."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
@@ -16,7 +18,7 @@ from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.pages.sequences.contacts import TabQuery
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter
-from domain.platform.errors import InvalidFieldError
+from domain.platform.errors import InvalidFieldError, InvalidRequestError
 from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind
 from services.access.users import ForbiddenError
@@ -169,9 +171,10 @@ async def _act(
         case Act.ADD_TO_GROUP:
             done = await services.bulk_actions.add_to_group(ids, form.group(), user_id)
         case Act.SEND_MESSAGE:
-            done = await services.bulk_actions.send_message(
-                ids, form.body, user_id, send_id=form.send_id
-            )
+            with _naming(found):
+                done = await services.bulk_actions.send_message(
+                    ids, form.body, user_id, send_id=form.send_id
+                )
         case Act.MARK_FINISHED:
             done = await services.finishing.mark_finished(ids, user_id)
         case Act.PAUSE:
@@ -181,6 +184,25 @@ async def _act(
         case Act.RELEASE:
             done = await services.bulk_actions.release(ids, form.chosen_decision(), user_id)
     return [_words(people[one.enrollment_id], one) for one in done]
+
+
+@contextmanager
+def _naming(people: Many[ListedEnrollment]) -> Iterator[None]:
+    """Say of whom a text lacks something, instead of where they stand in the request."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        lacking = {one.field for one in error.errors}
+        names = [
+            person.contact.name or person.contact.phone
+            for number, person in enumerate(people)
+            if f"enrollment_ids.{number}" in lacking
+        ]
+        if not names:
+            raise
+        first = error.errors[0]
+        reason = f"cannot go to {', '.join(names)}: {first.reason}"
+        raise InvalidFieldError("body", reason, code=first.field_code) from None
 
 
 _DONE = frozenset({"added", "accepted", "finished", "paused", "resumed", "released"})

@@ -11,9 +11,10 @@ from sqlalchemy import text
 
 from api.enrollments import CONTACTS_CURSORS
 from domain.platform.paging import Position
+from services.enrollments.waking import Waking
 from storage.platform.database import Database
 from tests.api.pages.conftest import HTMX, Browse
-from tests.kits.query_plans import asked_of, plan_of, rows_read
+from tests.kits.query_plans import asked_of, plan_of, read_by, rows_read
 from tests.worlds import World
 
 PEOPLE = 20_000
@@ -193,3 +194,33 @@ async def ask_little(big: Big) -> None:
     async with asked_of(big.database) as asked:
         await big.part(search="ann")
     assert [one[0].split("\n")[0] for one in asked if len(asked) > 5] == []
+
+
+async def test_what_is_rare_is_not_looked_for_among_all(big: Big) -> None:
+    """One enrollment that was stopped, one that misses data."""
+    oldest = """
+        UPDATE enrollments SET {} WHERE id = (
+            SELECT id FROM enrollments WHERE activity = 'waiting' ORDER BY enrolled_at LIMIT 1
+        )
+    """
+    async with big.database.transaction() as tx:
+        stopped = "status = 'finished_stopped', activity = NULL, ended_at = now()"
+        await tx.run(oldest.format(stopped))
+        held = """activity = 'held', held_reason = 'missing_data', missing_fields = '["team"]'"""
+        await tx.run(oldest.format(held))
+        await tx.run("ANALYZE enrollments")
+
+    async with asked_of(big.database) as asked:
+        answer = await big.browser.get("/api/enrollments", params={"status": "finished_stopped"})
+    assert [one["status"] for one in answer.json()["items"]] == ["finished_stopped"]
+    [listing] = [one for one in asked if "enrollment_search" in one[0]]
+    plan = await plan_of(big.database, *listing)
+    assert max(sum(rows_read(plan, table)) for table in _TABLES) < 10
+
+    async with asked_of(big.database) as asked:
+        await Waking(big.database).mend()
+    [adding] = [one for one in asked if "data_filled" in one[0] and "INSERT" in one[0]]
+    plan = await plan_of(big.database, *adding)
+    assert "ix_enrollments_missing_data" in read_by(plan, "enrollments")
+    async with big.database.transaction() as tx:
+        assert await tx.column("SELECT id FROM enrollments WHERE held_reason IS NOT NULL") == []

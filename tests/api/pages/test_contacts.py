@@ -106,6 +106,35 @@ async def test_contact_is_added_and_changed(member: httpx.AsyncClient) -> None:
     assert contact["line_type"] is None
 
 
+async def test_of_two_editors_the_second_is_told_before_anything_is_overwritten(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    [one] = await world.contacts(1, first_name="Ada", last_name="")
+    path = f"/contacts/{one}/edit"
+
+    def edition(html: str) -> str:
+        return str(re.findall(r'name="edition" value="(\w+)"', html)[0])
+
+    async def save(edition: str, **typed: str) -> httpx.Response:
+        fields = {"first_name": "Ada", "phone": phone, **typed, "edition": edition}
+        return await member.post(path, data=fields)
+
+    async def values() -> tuple[str, str | None]:
+        contact = (await member.get(f"/api/contacts/{one}")).json()
+        return contact["last_name"], contact["external_id"]
+
+    phone = (await member.get(f"/api/contacts/{one}")).json()["phone"]
+    shown = edition((await member.get(path)).text)
+    assert (await save(shown, last_name="Byron")).status_code == 303
+    second = await save(shown, external_id="ats-7")
+    assert second.status_code == 409
+    assert "Somebody saved other values meanwhile" in second.text
+    assert 'value="ats-7"' in second.text
+    assert await values() == ("Byron", None)
+    assert (await save(edition(second.text), external_id="ats-7")).status_code == 303
+    assert await values() == ("", "ats-7")
+
+
 async def test_errors_are_shown_beside_their_fields(member: httpx.AsyncClient) -> None:
     bad = await member.post("/contacts/new", data={"first_name": "Ada", "phone": "12"})
     assert bad.status_code == 422

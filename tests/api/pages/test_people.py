@@ -113,6 +113,14 @@ async def test_missing_data_is_filled_in_from_the_list(
     again = await member.post(ask, data=wrong, headers=HTMX | OWN_PAGE)
     assert (again.status_code, 'value="Rome"' in again.text) == (422, True)
     assert 'id="error-variables.job_title"' in again.text
+    await services.fields.create("start", "Start", FieldType.DATE)
+    half = {"variables.job_title": "Cook", "variables.city": "C" * 501, "variables.start": "soon"}
+    again = await member.post(ask, data=half, headers=HTMX | OWN_PAGE)
+    assert re.findall(r'id="error-([^"]+)"', again.text) == ["variables.city", "variables.start"]
+    assert await world.rows("SELECT id FROM enrollments WHERE variables <> '{}'") == []
+    both = {"variables.job_title": "C" * 501, "variables.start": "soon"}
+    again = await member.post(ask, data=both, headers=HTMX | OWN_PAGE)
+    assert again.text.count('id="error-') == 2
     right = {"variables.job_title": "Cook", "variables.city": "Rome"}
     done = await member.post(ask, data=right, headers=HTMX | OWN_PAGE)
     assert done.headers["HX-Trigger"] == "close-dialog, people-changed"
@@ -314,6 +322,7 @@ async def test_refused_one_off_keeps_the_typed_text(
     refused = await member.post(path, params={"enrollment": str(ids[0])}, data=fields, headers=HTMX)
     assert refused.status_code == 422
     assert "Hello {{nickname}}" in refused.text
+    assert "cannot go to Ann0 Lee: the body says {{nickname}}" in refused.text
     assert 'id="error-body"' in refused.text
 
 

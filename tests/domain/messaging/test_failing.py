@@ -21,12 +21,12 @@ from domain.messaging.effects import (
     RecountSteps,
     Transition,
 )
-from domain.messaging.ports import Refused
+from domain.messaging.ports import NotCalled, Refused
 from domain.messaging.reporting import DELIVERY_REPORTED
 from domain.platform.rules import EARLY_TOLERANCE
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.messaging import AttemptOutcome, MessageStatus
+from domain.statuses.messaging import AttemptOutcome, CancelReason, MessageStatus
 from tests.kits.attempts import (
     ENROLLMENT,
     FAILED,
@@ -50,6 +50,7 @@ from tests.kits.attempts import (
     TAKEN,
     UNPROVEN,
     UNREGISTERED,
+    accepted,
     follows,
     listed,
     listing,
@@ -160,6 +161,27 @@ def test_one_off_waits_out_what_passes_and_ends_no_enrollment(
         assert effects.events == (() if moment else (MessageEvent("failed", code),))
     assert refusal.transitions == ()
     assert failure.transitions == (RecountSteps(ENROLLMENT),)
+
+
+def test_canceled_one_off_that_was_under_way_is_not_tried_again() -> None:
+    """What fails for good failed; what was sent was sent."""
+    attempt = replace(ONE_OFF, cancel_reason=CancelReason.ENROLLMENT_ENDED)
+    unproven = replace(attempt, **UNPROVEN, absent_once_at=NOW - MINUTE)
+    for one, evidence in (
+        (attempt, refused(QUEUE_FULL)),
+        (attempt, refused(UNREGISTERED)),
+        (attempt, Refused(429, 20429)),
+        (attempt, NotCalled()),
+        (unproven, listing()),
+    ):
+        effects = follows(one, evidence)
+        assert effects.message["status"] is MessageStatus.CANCELED
+        assert effects.message["next_try_at"] is None
+        assert effects.events == (MessageEvent("canceled"),)
+        assert isinstance(effects.answer, EnrollmentState)
+        assert (effects.answer.doing, effects.answer.status) == ("ended", "canceled")
+    assert follows(attempt, refused(FAILED)).events == (MessageEvent("failed", FAILED),)
+    assert follows(attempt, accepted()).events == (MessageEvent("sent"),)
 
 
 @pytest.mark.parametrize("held_for", [None, MINUTE], ids=["first", "on_hold"])

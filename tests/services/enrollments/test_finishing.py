@@ -287,3 +287,47 @@ async def test_finishing_a_contact_waits_for_what_happens_at_that_moment(
     assert results == {replied: "already_final", answer.enrolled[0].id: "finished"}
     await kit.run_message(one_off)
     assert len(kit.gateway.calls) == 1
+
+
+async def test_one_off_under_way_when_a_contact_is_finished_is_never_tried_again(
+    kit: SendingKit,
+) -> None:
+    """Written from an enrollment that had ended: throttled, or lost and found absent."""
+    kit = kit.with_rules(call_before=timedelta(seconds=20))
+    [hired] = await kit.world.contacts(1)
+    ended = await kit.enroll(await kit.sequence("Hi", reply_window_seconds=0), hired)
+    await kit.send_all(ended)
+    await kit.run_close(ended)
+    throttled, lost = await kit.one_off(ended), await kit.one_off(ended)
+    kit.gateway.lose(to=await kit.phone(ended), creates=False)
+    assert isinstance(await kit.run_message(lost), timedelta)
+    call = await kit.services.sending.open_message(throttled)
+    assert isinstance(call, SendRequest)
+
+    finishing = kit.services.finishing.finish_contact(hired, kit.world.user_id)
+    finish = asyncio.create_task(finishing)
+
+    async def marked() -> bool:
+        return (await kit.one_off_row(throttled)).cancel_reason is not None
+
+    await until(marked)
+    assert not finish.done()
+    await kit.services.sending.record_answer(call.attempt_id, Refused(429, 20429))
+    assert await finish == []
+
+    assert (await kit.one_off_row(throttled)).status == "canceled"
+    assert (await kit.one_off_row(lost)).status == "unknown"
+    gone = len(kit.gateway.calls)
+    for _ in range(3):
+        await kit.pass_time(timedelta(minutes=3))
+        for one in (throttled, lost):
+            await kit.run_message(one)
+    assert len(kit.gateway.calls) == gone
+    assert (await kit.one_off_row(lost)).status == "canceled"
+    told = await kit.world.rows(
+        "SELECT data FROM events WHERE type = 'message.canceled' ORDER BY id"
+    )
+    assert [(one.data["message_id"], one.data["reason"]) for one in told] == [
+        (str(throttled), "enrollment_ended"),
+        (str(lost), "enrollment_ended"),
+    ]

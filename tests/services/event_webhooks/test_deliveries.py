@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,8 +16,11 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.event_webhooks.events import DeliveryState, EventRules, EventType
-from domain.platform.errors import ConflictError, GoneError
+from domain.platform.errors import ConflictError, GoneError, NotFoundError
 from services.event_webhooks.endpoints import EventEndpoints, MadeEndpoint
+from services.event_webhooks.event_log import EventLog
+from services.platform.group_commit import FullError
+from storage.event_webhooks import events
 from tests.kits.event_endpoints import (
     QUICK,
     Receiver,
@@ -198,12 +201,18 @@ async def test_endpoint_that_answers_410_gets_nothing_more(kit: SendingKit) -> N
     manage = EventEndpoints(kit.world.database, QUICK)
     assert not (await manage.get(made.details.id)).enabled
     log = (await manage.deliveries(made.details.id)).items
-    assert [one.state for one in log] == ["pending", "pending", "given_up"]
+    assert [one.state for one in log] == ["pending"] * 3
     assert (log[2].last_status, log[2].last_error) == (410, "gone")
     audited = await kit.world.rows(
         "SELECT * FROM audit_log WHERE subject_id = :id", id=made.details.id
     )
     assert [one.action for one in audited] == ["event_endpoint.create", "event_endpoint.disable"]
+
+    await kit.pass_time(timedelta(days=4))  # longer than an event is tried for
+    async with receiver() as back:
+        await manage.update(made.details.id, {"url": back.url, "enabled": True})
+        await deliver_all(deliveries(kit.world.database), made.details.id)
+    assert steps(back.seen) == {str(log[0].subject_id): [1, 2, 3]}
 
 
 async def test_undeliverable_event_is_given_up_and_the_next_delivered(kit: SendingKit) -> None:
@@ -264,6 +273,23 @@ async def test_endpoint_that_refuses_everything_is_paused(
     assert row.wait > timedelta(seconds=20)
 
 
+async def test_endpoint_that_refuses_everything_is_paused_whatever_it_says_of_single_events(
+    kit: SendingKit,
+) -> None:
+    """A ``Retry-After`` with 500 is about one event: the other failures count all the same."""
+
+    async def refuse(_: Any) -> int:
+        return 500
+
+    rules = replace(QUICK, pause=timedelta(seconds=30), side_by_side=1, failures_in_a_row=4)
+    async with receiver(refuse) as there:
+        there.headers["Retry-After"] = "60"
+        made = await subscribe_to(kit, there)
+        await enrollment_events(kit, people=10, each=1)
+        done = await deliveries(kit.world.database, rules).deliver(made.details.id)
+    assert done.failed == len(there.seen) == 4
+
+
 async def test_round_ends_and_reports_that_more_is_left(kit: SendingKit) -> None:
     async def slow(_: Any) -> int:
         await asyncio.sleep(0.2)
@@ -292,9 +318,23 @@ async def test_disabled_or_removed_endpoint_gets_nothing(kit: SendingKit) -> Non
         await manage.update(made.details.id, {"enabled": True})
         await deliver_all(worker, made.details.id)
         assert len(there.seen) == 1
+        await enrollment_events(kit, people=1, each=1)
         await manage.remove(made.details.id)
         assert (await worker.deliver(made.details.id)).next_at is None
-    assert await kit.world.rows("SELECT * FROM event_deliveries") == []
+    assert len(there.seen) == 1
+    assert list((await manage.find()).items) == []
+    uses: list[Callable[[UUID], Awaitable[object]]] = [
+        manage.get,
+        manage.remove,
+        manage.rotate_secret,
+        manage.deliveries,
+    ]
+    for use in uses:
+        with pytest.raises(NotFoundError):
+            await use(made.details.id)
+    await kit.services.sweep.sweep()
+    for table in ("event_deliveries", "event_endpoints"):
+        assert await kit.world.rows(f"SELECT * FROM {table}") == []  # noqa: S608 - ours
 
 
 async def test_new_address_and_secret_apply_from_the_next_attempt(kit: SendingKit) -> None:
@@ -433,6 +473,24 @@ async def test_events_of_a_time_of_absence_can_be_sent_afterwards(kit: SendingKi
         assert sorted(told) == sorted([known, *missed])
         with pytest.raises(GoneError):
             await manage.replay(made.details.id, uuid4())
+
+
+async def test_replay_leaves_no_event_out_that_is_yet_to_be_committed(kit: SendingKit) -> None:
+    """Whoever wrote it found the endpoint disabled: it is asked for again once they have ended."""
+    log = EventLog(kit.world.database, patience=0.05)
+    manage = EventEndpoints(kit.world.database, QUICK, log=log)
+    async with receiver() as there:
+        made = await subscribe_to(kit, there, types=[EventType.ENROLLMENT_CREATED])
+        missed = await kit.enroll()
+        await kit.world.run("DELETE FROM event_deliveries")
+        await manage.update(made.details.id, {"enabled": False})
+        async with kit.world.database.transaction() as slow:
+            await events.enrollments_created(slow, [missed])
+            await manage.update(made.details.id, {"enabled": True})
+            with pytest.raises(FullError):
+                await manage.replay(made.details.id, None)
+            assert await kit.world.rows("SELECT * FROM event_deliveries") == []
+        assert (await manage.replay(made.details.id, None)).queued == 2
 
 
 async def test_test_event_reaches_an_endpoint_whatever_its_types(kit: SendingKit) -> None:

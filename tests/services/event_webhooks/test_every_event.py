@@ -1,9 +1,9 @@
 """Every type of event as it is posted: signed by the standard, of the shape the document says."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jsonschema_rs
 from standardwebhooks import Webhook
@@ -82,6 +82,11 @@ async def cause_all(kit: SendingKit) -> UUID:
     await services.holds.release([held], "retry", user)
 
     row = await kit.row(held)
+    talk, later = services.conversations, datetime.now(UTC) + timedelta(hours=1)
+    text_id = await talk.reply(uuid4(), row.contact_id, "Later", user, send_at=later)
+    for _ in range(2):
+        await talk.cancel(text_id)
+
     job = await services.jobs.start_bulk_action(row.sequence_id, JobKind.PAUSE, ListFilter(), user)
     while (await services.jobs.run_chunk(job.id)).more:
         pass
@@ -121,6 +126,8 @@ async def test_every_type_is_posted_as_documented(kit: SendingKit) -> None:
     assert (corrected["was"], len(corrected["enrollment_ids"])) == ("auto_reply", 1)
     received = [(one["kind"], len(one["enrollment_ids"])) for one in of_type["message.received"]]
     assert sorted(received) == [("auto_reply", 0), ("human", 0), ("human", 0)] + [("human", 1)] * 2
+    [canceled] = of_type["message.canceled"]
+    assert canceled["reason"] == "by_hand"
     [job] = of_type["job.finished"]
     assert (job["kind"], job["state"], job["counts"]) == ("pause", "done", {"paused": 1})
     assert [one["reason"] for one in of_type["enrollment.paused"]] == [

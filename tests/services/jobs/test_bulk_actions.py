@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.platform.errors import InvalidFieldError
+from domain.platform.errors import InvalidFieldError, InvalidRequestError
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import LastText
 from services.enrollments.enrolling import Enrolling
@@ -135,9 +135,7 @@ async def test_message_to_more_than_ten_is_refused(world: World, bulk_actions: B
     [
         ("", "empty_body"),
         ("Hi {{firstname}}", "unknown_merge_field"),
-        ("Hi {{nickname}}", "missing_data"),
         ("x" * 1601, "body_too_long"),
-        ("{{last_name}}", "empty_body"),
     ],
 )
 async def test_message_body_is_validated(
@@ -148,6 +146,32 @@ async def test_message_body_is_validated(
         await bulk_actions.send_message(ids, body, world.user_id)
     assert (raised.value.field, raised.value.field_code) == ("body", code)
     assert await world.rows("SELECT id FROM messages") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("Hi {{nickname}}", "missing_data"), ("{{last_name}}", "empty_body")]
+)
+async def test_text_that_lacks_something_names_all_whom_it_lacks_it_for(
+    world: World, bulk_actions: BulkActions, body: str, code: str
+) -> None:
+    """A contact's text is of their first enrollment: what another one lacks does not matter."""
+    lacking, named, other = await world.contacts(3, last_name="")
+    await world.run("UPDATE contacts SET last_name = 'Day' WHERE id = :id", id=named)
+    first, whole, last = await enroll(world, lacking, named, other)
+    (again,) = await enroll(world, named)
+    await world.run(
+        """UPDATE enrollments SET variables = '{"nickname": "Ace"}' WHERE id = :id""", id=whole
+    )
+    with pytest.raises(InvalidRequestError) as raised:
+        await bulk_actions.send_message([whole, first, again, last], body, world.user_id)
+    assert [(one.field, one.field_code) for one in raised.value.errors] == [
+        ("enrollment_ids.1", code),
+        ("enrollment_ids.3", code),
+    ]
+    assert await world.rows("SELECT id FROM messages") == []
+    results = await bulk_actions.send_message([whole, again], body, world.user_id)
+    assert [one.result for one in results] == ["accepted"] * 2
+    assert results[0].message_id == results[1].message_id
 
 
 async def test_mark_finished_answers_row_by_row(world: World, bulk_actions: BulkActions) -> None:

@@ -1,7 +1,7 @@
 """Conversations with contacts, and replying to them."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -186,6 +186,22 @@ async def test_message_id_works_for_one_text(kit: SendingKit) -> None:
     assert refused.value.conflict == "idempotency_key_reused"
     rows = await kit.world.rows("SELECT body FROM messages")
     assert [row.body for row in rows] == ["One"]
+
+
+async def test_repeated_reply_is_the_same_text_whatever_has_changed(kit: SendingKit) -> None:
+    """The contact's name, what the text says without a fallback, whether they opted out."""
+    contact_id = await add_contact(kit, "Ada", "+12125550101")
+    await kit.world.run("""UPDATE contacts SET fields = '{"city": "Rome"}'""")
+    reply, user = kit.services.conversations.reply, kit.world.user_id
+    now, later, at = uuid4(), uuid4(), datetime.now(UTC) + timedelta(days=1)
+    draft = "Hi {{first_name}} in {{city}}"
+    for _ in range(2):
+        assert await reply(now, contact_id, draft, user) == now
+        assert await reply(later, contact_id, draft, user, send_at=at) == later
+        await kit.world.run("UPDATE contacts SET first_name = 'Eve', fields = '{}'")
+        await receive_text(kit, "+12125550101", "STOP")
+    rows = await kit.world.rows("SELECT body FROM messages WHERE direction = 'outbound'")
+    assert [row.body for row in rows] == ["Hi Ada in Rome"] * 2
 
 
 async def test_reply_to_an_opted_out_number_or_landline_is_refused(kit: SendingKit) -> None:

@@ -1,5 +1,6 @@
 """The inbox: whose conversations are, which need a reply, which are done."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,9 @@ import pytest
 
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.messaging import ConversationState
+from storage.platform.locks import lock_numbers
 from tests.kits.conversation_list import add_contact, listed_names, receive_text
+from tests.kits.locks import until_blocked
 from tests.kits.sending import SendingKit
 
 NEEDS_REPLY, OPEN, DONE = ConversationState
@@ -119,3 +122,18 @@ async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKi
     await kit.world.run("UPDATE users SET disabled_at = now() WHERE id = :id", id=lee)
     assert await listed_names(kit, nobodys=True) == ["Dee", "Cid", "Bob", "Ada"]
     assert [one.name for one in await kit.services.inbox.owners()][:1] == ["Kim"]
+
+
+async def test_reply_that_had_not_seen_a_text_leaves_it_unanswered(kit: SendingKit) -> None:
+    """The text waits for a lock meanwhile."""
+    ada = await add_contact(kit, "Ada", ADA)
+    inbox, conversations = kit.services.inbox, kit.services.conversations
+    async with kit.world.database.transaction() as tx:
+        await lock_numbers(tx, [ADA])
+        text = asyncio.create_task(receive_text(kit, ADA, "One more question"))
+        await until_blocked(kit.world.database)
+        await conversations.reply(uuid4(), ada, "Here I am", kit.world.user_id)
+    await text
+    assert (await inbox.get(ada)).state is NEEDS_REPLY
+    await inbox.change(ada, {"state": DONE})
+    assert (await inbox.get(ada)).state is DONE

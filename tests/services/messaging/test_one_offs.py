@@ -239,6 +239,9 @@ async def test_finish_cancels_a_waiting_one_off(kit: SendingKit) -> None:
     state = await run(kit, message)
     assert (state.doing, state.status) == ("ended", "canceled")
     assert kit.gateway.calls == []
+    [told] = await kit.world.rows("SELECT data FROM events WHERE type = 'message.canceled'")
+    assert told.data["message_id"] == str(message)
+    assert (told.data["reason"], told.data["send_at"]) == ("enrollment_ended", None)
 
     afterwards = await kit.one_off(enrollment)
     assert (await run(kit, afterwards)).status == "accepted"

@@ -190,7 +190,8 @@ async def test_waiting_one_offs_and_jobs_are_canceled(
     )
     found = await reconciled(kit)
     assert (found.one_offs, found.jobs) == (1, 1)
-    assert (await kit.one_off_row(doubtful)).status == "canceled"
+    row = await kit.one_off_row(doubtful)
+    assert (row.status, row.cancel_reason) == ("canceled", "restored")
     assert (await kit.one_off_row(sure)).status == "pending"
     await kit.run_message(doubtful)
     assert await kit.bodies(enrollment) == []

@@ -129,6 +129,12 @@ async def test_scheduled_text_is_bound_by_what_holds_at_its_time(kit: SendingKit
         "moves": "queued",
         "stays": "queued",
     }
+    told = await kit.world.rows("SELECT data FROM events WHERE type = 'message.canceled'")
+    assert {one.data["message_id"]: one.data["reason"] for one in told} == {
+        **{str(texts[name]): "opted_out" for name in ("stops", "comes_back", "by_hand")},
+        str(texts["canceled"]): "by_hand",
+    }
+    assert len(told) == 4
 
 
 async def test_cancel_and_send_at_once_do_one_of_the_two(kit: SendingKit) -> None:
@@ -222,6 +228,25 @@ async def test_stop_that_crosses_a_scheduled_text_cancels_it_for_good(
     for text in (*texts, later, moved):
         await run(kit, text)
     assert [call.to for call in kit.gateway.calls[gone:]] == [people["late"][1], "+12125550999"]
+
+
+async def test_old_stop_cancels_a_scheduled_text_of_before_that_is_tried_again(
+    kit: SendingKit,
+) -> None:
+    """It was written before the STOP, which comes late and after an opt-in; then it was tried."""
+    contact_id, phone = await add_contact(kit, "Ada", "+12125550101"), "+12125550101"
+    text = await write(kit, contact_id)
+    await kit.pass_time(HOUR)
+    kit.gateway.answer(Refused(400, 30001), to=phone)
+    assert await run(kit, text) == "waiting"
+    await kit.pass_time(timedelta(minutes=2))
+    now = datetime.now(UTC)
+    for body, age in (("START", 10), ("STOP", 30)):
+        await receive_text(kit, phone, body, at=now - timedelta(minutes=age))
+    assert await status(kit, text) == "canceled"
+    await kit.pass_time(HOUR)
+    assert await run(kit, text) == "ended"
+    assert len(kit.gateway.calls) == 1
 
 
 async def test_number_that_changes_while_a_scheduled_text_is_written_is_its_number(

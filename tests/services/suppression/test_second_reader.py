@@ -29,7 +29,8 @@ class Model:
     """An API like OpenAI's on this machine.
 
     Attributes:
-        verdicts: What it answers about texts by their words; None for a status of 503.
+        verdicts: What it answers about texts by their words; None for a status of 503, digits for
+            that status.
         raw: What it answers instead, as it stands.
         seen: What it was asked, in order: the header with the key, and the masked text.
         gate: Holds its answers up until it is set.
@@ -59,6 +60,8 @@ class Model:
         verdict = self.verdicts.get(text, "no")
         if verdict is None:
             return web.Response(status=503)
+        if verdict.isdecimal():
+            return web.Response(status=int(verdict))
         content = json.dumps({"verdict": verdict, "reason": f"finds it\n{verdict}"})
         return web.json_response({"choices": [{"message": {"content": content}}]})
 
@@ -241,6 +244,24 @@ async def test_text_without_an_answer_comes_again_until_it_is_old(kit: Kit) -> N
     assert await kit.reader(opts_out=True).read() == 1
     assert await kit.notes() == 0
     assert await kit.reviews(*people) == ["none", "Second reader: finds it unsure", "none"]
+
+
+async def test_text_that_the_reader_refuses_holds_up_no_other(kit: Kit) -> None:
+    """A wrong key or too many questions are no answer: nothing is taken that is not asked then."""
+    kit.model.verdicts = {"a": "400", "b": "unsure", "c": "401", "f": "429"}
+    people = [await kit.texted(body) for body in "ab"]
+    assert await kit.reader().read() == 2
+    assert await kit.reviews(*people) == ["none", "Second reader: finds it unsure"]
+
+    for body in "cdefgh":
+        await kit.texted(body)
+    kit.model.seen.clear()
+    assert await kit.reader().read() == 2
+    assert sorted(kit.model.asked) == list("cdef")
+    waits = await kit.talk.rows(
+        "SELECT tries, next_try_at > now() AS later FROM second_readings ORDER BY tries"
+    )
+    assert [(row.tries, row.later) for row in waits] == [(0, False)] * 2 + [(1, True)] * 2
 
 
 async def test_nothing_is_noted_without_a_second_reader(kit: Kit) -> None:

@@ -398,8 +398,11 @@ async def test_next_page_releases_only_unblocked_enrollments(world: Rows) -> Non
 
 async def test_whatever_ends_a_hold_releases_once(world: Rows) -> None:
     going, awaiting, for_sequence, sent, again = [await world.active() for _ in range(5)]
-    for one in (going, awaiting, for_sequence, sent, again):
+    by_hand, replied, undecided = [await world.active() for _ in range(3)]
+    for one in (going, awaiting, for_sequence, sent, again, undecided):
         await world.hold(one, HeldReason.OUTCOME_UNKNOWN)
+    await world.hold(by_hand, HeldReason.MISSING_DATA)
+    await world.hold(replied, HeldReason.SENDER_ON_HOLD)
     following = NextEvent(2, LATER, LATER)
 
     await world.write(enrollments.schedule, going, LATER)
@@ -408,13 +411,18 @@ async def test_whatever_ends_a_hold_releases_once(world: Rows) -> None:
     await world.write(enrollments.wait_for_sequence, for_sequence, at=NOW)
     await world.write(enrollments.record_sent, sent, 1, 1, following, at=NOW, signal=None)
     await world.write(enrollments.retry_step, again, 1, LATER, at=NOW, signal=None)
+    await world.write(pauses.pause, [by_hand, undecided], world.user_id)
+    await world.write(replies.pause_for_replies, {replied: NOW})
 
-    for one in (going, awaiting, for_sequence, sent, again):
-        [event] = await world.rows(
-            "SELECT data FROM events WHERE type = 'enrollment.released' AND subject_id = :id",
-            id=one,
-        )
-        assert event.data["reason"] == "outcome_unknown"
+    rows = await world.rows(
+        "SELECT subject_id, data FROM events WHERE type = 'enrollment.released' ORDER BY id"
+    )
+    assert [(row.subject_id, row.data["reason"]) for row in rows] == [
+        *((one, "outcome_unknown") for one in (going, awaiting, for_sequence, sent, again)),
+        (by_hand, "missing_data"),
+        (replied, "sender_on_hold"),
+    ]
+    assert all(row.data["paused_at"] is not None for row in rows[-2:])
 
 
 # Texted by the contact
