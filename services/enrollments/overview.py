@@ -66,7 +66,7 @@ class Hour:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class CurrentFigures:
     """How a sequence stands now, but for what its texts led to.
 
     Attributes:
@@ -91,7 +91,7 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overview(Standing):
+class Overview(CurrentFigures):
     """The same with the funnel: one entry for each step of the longest version."""
 
     funnel: Many[FunnelStep]
@@ -104,7 +104,7 @@ class SequenceOverview:
         self._database = database
         self._zone = workspace_zone
 
-    async def standing(self, sequence_id: UUID) -> Standing:
+    async def current(self, sequence_id: UUID) -> CurrentFigures:
         """Compute what kept counts and the texts to come tell, as of now.
 
         Raises:
@@ -112,7 +112,7 @@ class SequenceOverview:
         """
         async with self._database.transaction() as tx:
             record = required(await sequences.find(tx, sequence_id), "sequence", sequence_id)
-            return await self._standing(tx, record)
+            return await self._current(tx, record)
 
     async def get(self, sequence_id: UUID) -> Overview:
         """Compute the numbers as of now, from every text of the sequence.
@@ -122,22 +122,22 @@ class SequenceOverview:
         """
         async with self._database.transaction() as tx:
             record = required(await sequences.find(tx, sequence_id), "sequence", sequence_id)
-            standing = await self._standing(tx, record)
+            current = await self._current(tx, record)
             step_count = await sequences.most_steps(tx, sequence_id)
-            all_days = DayRange(ZoneInfo(standing.time_zone))
+            all_days = DayRange(ZoneInfo(current.time_zone))
             told = await report.tallies(tx, [sequence_id], all_days, TrendUnit.MONTH)
             replies = await report.replies(tx, [sequence_id], all_days)
         counts = outcomes_of_steps(told, replies)
-        return Overview(**vars(standing), funnel=_funnel(step_count, record.steps, counts))
+        return Overview(**vars(current), funnel=_funnel(step_count, record.steps, counts))
 
-    async def _standing(self, tx: Transaction, record: SequenceRecord) -> Standing:
+    async def _current(self, tx: Transaction, record: SequenceRecord) -> CurrentFigures:
         zone = ZoneInfo((await workspace.read(tx)).time_zone or self._zone)
         start = _this_hour(zone)
         so_far = (await sequence_list.figures(tx, [record.id]))[record.id]
         waiting = await rows.sends_per_hour(tx, record.id, start, HOURS)
         missing = ListFilter(held_reason=[HeldReason.MISSING_DATA])
         starts = [start + timedelta(hours=number) for number in range(HOURS)]
-        return Standing(
+        return CurrentFigures(
             state=record.state,
             total=record.total,
             reply_rate=so_far.reply_rate,

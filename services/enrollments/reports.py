@@ -201,10 +201,9 @@ class Reports:
 
     async def _read(self, ids: Many[UUID], days: DayRange) -> "_Read":
         async with self._database.transaction() as tx:
-            earliest = await rows.first_enrolled(tx, ids) if days.first is None else None
-        today = days.day_of(datetime.now(UTC))
-        last = days.last or today
-        first = days.first or (min(days.day_of(earliest), last) if earliest else last)
+            earliest = await rows.first_enrolled(tx, ids)
+        now = datetime.now(UTC)
+        first, last = _shown(days, days.day_of(earliest or now), days.day_of(now))
         unit = unit_of(first, last)
         # In parallel: each reads the texts of all these enrollments.
         told, replies = await asyncio.gather(
@@ -222,6 +221,19 @@ class Reports:
     async def _replies(self, ids: Many[UUID], days: DayRange) -> list[ReplyRow]:
         async with self._database.transaction() as tx:
             return await rows.replies(tx, ids, days)
+
+
+def _shown(days: DayRange, earliest: date, today: date) -> tuple[date, date]:
+    """Give the days that a trend shows: of many, not those before anyone was enrolled, nor later.
+
+    ``earliest`` is the day of the first enrollment.
+    """
+    last = days.last or today
+    first = days.first or min(earliest, last)
+    if unit_of(first, last) is TrendUnit.DAY:
+        return first, last
+    first = min(max(first, earliest), last)
+    return first, max(min(last, today), first)
 
 
 @dataclass(frozen=True)

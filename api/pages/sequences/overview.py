@@ -39,20 +39,18 @@ async def show_overview(page: PageDep, sequence_id: UUID, query: InQuery[RangeQu
 @router.get("/sequences/{sequence_id}/figures")
 async def show_figures(page: PageDep, sequence_id: UUID) -> Response:
     """Show how the sequence stands now; the page asks again every few seconds."""
-    standing = await page.services.overview.standing(sequence_id)
+    current = await page.services.overview.current(sequence_id)
     return page.part(
         "sequences/_figures.html",
-        standing=standing,
-        active=next(
-            one.count for one in standing.statuses if one.status is EnrollmentStatus.ACTIVE
-        ),
-        bar=status_bar((one.status, one.count) for one in standing.statuses),
+        current=current,
+        active=next(one.count for one in current.statuses if one.status is EnrollmentStatus.ACTIVE),
+        bar=status_bar((one.status, one.count) for one in current.statuses),
         people=page.path_to("show_sequence_contacts", sequence_id=sequence_id),
         chart=chart(
             (f"{page.clock.time_of(hour.start)}: {hour.count:,}", [("accent", hour.count)])
-            for hour in standing.hours
+            for hour in current.hours
         ),
-        coming=sum(hour.count for hour in standing.hours),
+        coming=sum(hour.count for hour in current.hours),
     )
 
 

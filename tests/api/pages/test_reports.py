@@ -60,6 +60,20 @@ async def test_numbers_lead_to_the_people_they_count(
     assert await follow(member, everything.text) >= 5
 
 
+async def test_texts_to_come_are_shown_on_an_axis_with_their_number(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence = await world.active()
+    contacts = [str(one) for one in await world.contacts(3)]
+    await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": contacts})
+    figures = (await member.get(f"/sequences/{sequence.id}/figures", headers=HTMX)).text
+    assert "<strong>3</strong><span>texts planned" in figures
+    assert "<span>4</span><span>2</span><span>0</span>" in figures
+    assert re.search(r"<title>\d+:00 [ap]m: 3</title>", figures)
+    assert re.search(r"<td>3</td></tr></tbody>", figures)
+    assert "Nothing needs attention" in figures
+
+
 async def test_filters_of_a_report_are_told_and_taken_back_one_by_one(
     world: World, member: httpx.AsyncClient
 ) -> None:

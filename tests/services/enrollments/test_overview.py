@@ -215,5 +215,5 @@ async def test_standing_tells_who_is_held_and_for_what(kit: SendingKit) -> None:
     for reason in ("outcome_unknown", "missing_data", "missing_data"):
         await kit.world.run(state, reason=reason, id=await kit.enroll(sequence))
     await kit.enroll(sequence)
-    standing = await kit.services.overview.standing(sequence.id)
-    assert (standing.total, standing.held, standing.missing) == (4, 3, 2)
+    current = await kit.services.overview.current(sequence.id)
+    assert (current.total, current.held, current.missing) == (4, 3, 2)

@@ -177,22 +177,20 @@ async def test_days_are_those_of_the_workspaces_clock(kit: SendingKit) -> None:
 
 async def test_long_ranges_are_told_by_the_week_within_their_days(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    at = datetime(2026, 3, 4, 12, tzinfo=ZoneInfo(ZONE))
-    enrollment_id = await kit.enroll(sequence)
     await kit.world.run(
-        "UPDATE enrollments SET enrolled_at = :at WHERE id = :id", at=at, id=enrollment_id
+        "UPDATE enrollments SET enrolled_at = :at WHERE id = :id",
+        at=datetime(2024, 3, 6, 12, tzinfo=UTC),
+        id=await kit.enroll(sequence),
     )
-    report = await kit.services.reports.of_sequence(
-        sequence.id, date(2026, 3, 3), date(2026, 8, 31)
-    )
+    begins, ends = date(2024, 3, 5), date(2024, 9, 2)  # a Tuesday and a Monday
+    report = await kit.services.reports.of_sequence(sequence.id, begins, ends)
     assert report.unit == "week"
     first, *_, last = report.trend
-    assert (first.first_day, first.last_day, first.people) == (
-        date(2026, 3, 3),
-        date(2026, 3, 8),
-        1,
-    )
-    assert (last.first_day, last.last_day, last.people) == (date(2026, 8, 31), date(2026, 8, 31), 0)
+    assert (first.first_day, first.last_day, first.people) == (begins, date(2024, 3, 10), 1)
+    assert (last.first_day, last.last_day, last.people) == (ends, ends, 0)
+
+    report = await kit.services.reports.of_sequence(sequence.id, date(1900, 1, 1), ends)
+    assert [one.first_day for one in report.trend][0] == date(2024, 3, 4)
 
 
 async def test_report_without_anybody_is_empty(kit: SendingKit) -> None:
