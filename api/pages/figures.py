@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Literal, NamedTuple
 
 from api.pages.addresses import address
@@ -124,7 +124,12 @@ def _enrolled(days: DayRange) -> dict[str, str]:
     }
 
 
-def figures_of(report: Report) -> dict[str, Any]:
+def hour_words(page: Page, hour: int) -> str:
+    """Write an hour of the day by the workspace's clock: ``1:00 pm`` or ``13:00``."""
+    return page.clock.time_of(datetime(2000, 1, 1, hour, tzinfo=UTC), "UTC")
+
+
+def figures_of(page: Page, report: Report) -> dict[str, Any]:
     """Build what the templates of a report need."""
     most = max((max(hours) for hours in report.reply_hours), default=0)
     return {
@@ -133,6 +138,7 @@ def figures_of(report: Report) -> dict[str, Any]:
         "trend_bars": TREND,
         "trend": trend_chart(report.trend),
         "weekdays": WEEKDAYS,
+        "hours_of_day": [hour_words(page, hour) for hour in range(24)],
         "busiest": most,
         "lasting": lasting,
         "days_words": days_words,

@@ -75,7 +75,7 @@ async def show_all_figures(page: PageDep, query: InQuery[ReportsQuery]) -> Respo
             (*one, _sorting(page, query, one[0]), _direction(query, one[0])) for one in COLUMNS
         ],
         people_of=partial(_people_of, page, report.days),
-        **figures_of(report),
+        **figures_of(page, report),
     )
 
 

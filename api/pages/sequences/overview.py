@@ -64,5 +64,5 @@ async def show_sequence_report(
     return page.part(
         "sequences/_report.html",
         people=People.of_days(path, report.days),
-        **figures_of(report),
+        **figures_of(page, report),
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from api.pages.addresses import Addresses
+from api.pages.figures import hour_words
 from api.pages.labels import LABELS
 from api.pages.page import Page
 from api.schemas.enrollments import EnrollmentFilter
@@ -57,7 +58,7 @@ def _told(page: Page, query: EnrollmentFilter) -> Iterator[tuple[str, tuple[str,
         yield _enrolled(page, query), names, "Show everyone enrolled at other times too"
     if query.replied_hour is not None:
         day, hour = divmod(query.replied_hour, 24)
-        words = f"First reply on {WEEKDAYS[day]} at {hour}:00"
+        words = f"First reply on {WEEKDAYS[day]} at {hour_words(page, hour)}"
         yield words, ("replied_hour", "replied_zone"), "Show replies at other times too"
 
 

@@ -69,7 +69,7 @@ async def test_texts_to_come_are_shown_on_an_axis_with_their_number(
     figures = (await member.get(f"/sequences/{sequence.id}/figures", headers=HTMX)).text
     assert "<strong>3</strong><span>texts planned" in figures
     assert "<span>4</span><span>2</span><span>0</span>" in figures
-    assert re.search(r"<title>\d+:00 [ap]m: 3</title>", figures)
+    assert re.search(r"<title>\d+:00 [ap]m: 3</title>", figures, re.IGNORECASE)
     assert re.search(r"<td>3</td></tr></tbody>", figures)
     assert "Nothing needs attention" in figures
 
@@ -86,11 +86,7 @@ async def test_filters_of_a_report_are_told_and_taken_back_one_by_one(
     )
     shown = await member.get(f"{path}?{query}")
     assert shown.status_code == 200
-    for words in (
-        "Any step: failed (",
-        "First reply on Tuesday at 13:00",
-        "Texted from Front desk",
-    ):
+    for words in ("Any step: failed (", "First reply on Tuesday at 1:00", "Texted from Front desk"):
         assert words in shown.text
     assert re.search(r"Enrolled from \w+,? .*2026 until \w+,? .*2026", shown.text)
     for name in ("outcome", "enrolled_from", "replied_zone", "sender"):
