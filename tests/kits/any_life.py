@@ -38,26 +38,26 @@ async def live(
             "SELECT e.id, c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id"
         )
     }
-    messages: list[Row] = []
+    texts: list[Row] = []
     attempts: list[Row] = []
+    inbound: list[Row] = []
     async with kit.world.database.transaction() as tx:
         for one in enrollment_ids:
             began = now - timedelta(minutes=rng.randint(0, 10 * 24 * 60))
             values = _enrollment(rng, began, now)
             for step in [*range(1, values["step"] + 1), *([None] if rng.random() < 0.2 else [])]:
                 text = _text(rng, one, phones[one], step, senders)
-                messages.append(text)
+                texts.append(text)
                 attempts += _attempts(rng, text["id"], began, step or STEPS)
             if rng.random() < 0.4:
-                messages.append(_inbound(phones[one], began + timedelta(hours=rng.randint(0, 60))))
+                inbound.append(_inbound(phones[one], began + timedelta(hours=rng.randint(0, 60))))
             await tx.execute(
                 update(Enrollment)
                 .where(col(Enrollment.id) == one)
                 .values(**values, enrolled_by=rng.choice(users))
             )
-        for row in messages:
-            await tx.execute(insert(Message).values(**row))
-        await tx.execute(insert(Attempt), attempts)
+        for table, rows in ((Message, texts), (Attempt, attempts), (Message, inbound)):
+            await tx.execute(insert(table), rows)
 
 
 def _enrollment(rng: random.Random, began: datetime, now: datetime) -> Row:
