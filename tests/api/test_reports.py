@@ -3,8 +3,17 @@
 from uuid import uuid4
 
 import httpx
+import pytest
 
+from storage.platform.database import Database
 from tests.worlds import ZONE, World
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
 
 
 async def test_reports_are_read_as_json_and_as_files(

@@ -61,15 +61,17 @@ def numbers(report: SequenceReport) -> Iterator[Number]:
                 yield f"replied {day} {hour}", replied, within(days, **given)
 
 
-async def listed(kit: SendingKit, sequence_id: UUID, wanted: ListFilter) -> int:
+async def listed(kit: SendingKit, sequence_id: UUID, what: str, wanted: ListFilter) -> int:
+    """Tell how long a list is: of steps, by reading it; it is the same as it says, but dearer."""
+    if not what.startswith("step"):
+        return (await kit.services.enrollment_list.count(sequence_id, wanted)).number
     tab = await kit.services.enrollment_list.page(sequence_id, wanted, limit=1000)
     return len({line.enrollment_id for line in tab.page.items})
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_each_number_equals_the_length_of_its_list(kit: SendingKit, seed: int) -> None:
+async def test_each_number_equals_the_length_of_its_list(kit: SendingKit) -> None:
     """Holds for any rows, even combinations that never occur."""
-    rng = random.Random(seed)
+    rng = random.Random(1)
     sequence = await kit.sequence(on_reply="continue")
     steps = [ongoing(f"Text {number}") for number in range(rng.randint(1, 5))]
     changes = SequenceChange(steps=steps)
@@ -82,16 +84,17 @@ async def test_each_number_equals_the_length_of_its_list(kit: SendingKit, seed: 
 
     today = datetime.now(ZoneInfo(ZONE)).date()
     some = (today - timedelta(days=7), today - timedelta(days=2))
-    for first, last in ((None, None), some):
-        report = await kit.services.reports.of_sequence(sequence.id, first, last)
+    whole = await kit.services.reports.of_sequence(sequence.id)
+    partial = await kit.services.reports.of_sequence(sequence.id, *some)
+    for report, compared in ((whole, ""), (partial, "total")):
         for what, number, wanted in numbers(report):
-            assert await listed(kit, sequence.id, wanted) == number, what
+            if what.startswith(compared):
+                assert await listed(kit, sequence.id, what, wanted) == number, what
         assert sum(part.people for part in report.trend) == report.total.people
         assert sum(map(sum, report.reply_hours)) == report.total.replied
         for step in report.steps:
             assert sum(one.count for one in step.failures) == step.failed
 
-    whole = await kit.services.reports.of_sequence(sequence.id)
     for one in (*StepOutcome, "replied_late"):
         assert getattr(whole.total, one), one
     assert {len(whole.users), len(whole.senders)} == {2}
@@ -104,9 +107,8 @@ async def test_each_number_equals_the_length_of_its_list(kit: SendingKit, seed: 
     everything = await kit.services.reports.of_all(*some)
     parts = {one.id: one for one in everything.sequences}
     assert set(parts) == {sequence.id, other.id}
-    again = (await kit.services.reports.of_sequence(sequence.id, *some)).total
     mine = parts[sequence.id]
-    assert {name: getattr(mine, name) for name in vars(again)} == vars(again)
+    assert {name: getattr(mine, name) for name in vars(partial.total)} == vars(partial.total)
     assert everything.total.people == sum(one.people for one in everything.sequences)
 
 
@@ -157,16 +159,11 @@ async def test_failures_are_told_in_words_most_frequent_first(kit: SendingKit) -
 
 async def test_days_are_those_of_the_workspaces_clock(kit: SendingKit) -> None:
     sequence = await kit.sequence()
-    midnight = datetime(2026, 3, 8, tzinfo=ZoneInfo(ZONE))  # an hour is left out that night
-    moments = [
-        midnight - timedelta(seconds=1),
-        midnight,
-        midnight + timedelta(hours=22, minutes=59),
-    ]
-    for moment in (*moments, midnight + timedelta(hours=23)):
+    midnight = datetime(2026, 3, 8, 5, tzinfo=UTC)  # in New York, where the day has 23 hours
+    for minutes in (-1, 0, 23 * 60 - 1, 23 * 60):
         await kit.world.run(
             "UPDATE enrollments SET enrolled_at = :at WHERE id = :id",
-            at=moment.astimezone(UTC),
+            at=midnight + timedelta(minutes=minutes),
             id=await kit.enroll(sequence),
         )
     day = date(2026, 3, 8)
