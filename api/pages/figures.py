@@ -237,7 +237,7 @@ def lasting(seconds: float) -> str:
     """Write how long something took, in its two largest units: ``2 hr 5 min``."""
     left = round(seconds)
     found = next((at for at, (_, size) in enumerate(_UNITS) if left >= size), len(_UNITS) - 1)
-    words = []
+    words: list[str] = []
     for unit, size in _UNITS[found : found + 2]:
         count, left = divmod(left, size)
         if count or not words:

@@ -312,7 +312,7 @@ class _Read:
         found = {row.hour: row.replied for row in self.replies if row.hour is not None}
         return [[found.get(24 * day + hour, 0) for hour in range(24)] for day in range(7)]
 
-    def _times(self, sequence_id: UUID | None, step: int | None) -> dict[str, float | None]:
+    def _times(self, sequence_id: UUID | None, step: int | None) -> dict[str, Any]:
         for row in self.replies:
             if row.hour is None and (row.id, row.step) == (sequence_id, step):
                 median, most = row.took or (None, None)

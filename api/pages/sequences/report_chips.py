@@ -10,6 +10,7 @@ from api.pages.labels import LABELS
 from api.pages.page import Page
 from api.schemas.enrollments import EnrollmentFilter
 from domain.enrollments.faults import Fault
+from domain.statuses.enrollments import StepOutcome
 from services.jobs.report_export import WEEKDAYS
 
 
@@ -31,11 +32,10 @@ async def report_chips(page: Page, query: EnrollmentFilter, address: Addresses) 
         chips.append(Chip(words, fields, address.of(**dict.fromkeys(names)), undoes))
     if query.sender:
         known = dict(await page.sender_options())
-        names = ", ".join(known.get(str(one), "a former sender") for one in query.sender)
-        fields = [("sender", one) for one in query.sender]
-        chips.append(
-            Chip(f"Texted from {names}", fields, address.of(sender=None), "Show every sender again")
-        )
+        senders = ", ".join(known.get(str(one), "a former sender") for one in query.sender)
+        given: list[tuple[str, object]] = [("sender", one) for one in query.sender]
+        without = address.of(sender=None)
+        chips.append(Chip(f"Texted from {senders}", given, without, "Show every sender again"))
     return chips
 
 
@@ -44,22 +44,26 @@ def _each(value: object) -> list[object]:
 
 
 def _told(page: Page, query: EnrollmentFilter) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Tell each filter in words, with its parameters and what taking it back does."""
     if query.outcome is not None:
-        where = "Any step" if query.outcome_step is None else f"Step {query.outcome_step}"
-        fault = None
-        if query.outcome_code is not None:
-            fault = Fault.of(query.outcome_code or None, failed=True)
-        why = f" ({fault.meaning})" if fault else ""
         names = ("outcome", "outcome_step", "outcome_code")
-        words = f"{where}: {LABELS.step_outcomes[query.outcome]}{why}"
-        yield words, names, "Show every outcome again"
+        yield _outcome(query, query.outcome), names, "Show every outcome again"
     if query.enrolled_from or query.enrolled_until:
-        names = ("enrolled_from", "enrolled_until")
-        yield _enrolled(page, query), names, "Show everyone enrolled at other times too"
+        when = ("enrolled_from", "enrolled_until")
+        yield _enrolled(page, query), when, "Show everyone enrolled at other times too"
     if query.replied_hour is not None:
         day, hour = divmod(query.replied_hour, 24)
         words = f"First reply on {WEEKDAYS[day]} at {hour_words(page, hour)}"
         yield words, ("replied_hour", "replied_zone"), "Show replies at other times too"
+
+
+def _outcome(query: EnrollmentFilter, outcome: StepOutcome) -> str:
+    where = "Any step" if query.outcome_step is None else f"Step {query.outcome_step}"
+    words = f"{where}: {LABELS.step_outcomes[outcome]}"
+    if query.outcome_code is None:
+        return words
+    fault = Fault.of(query.outcome_code or None, failed=True)
+    return f"{words} ({fault.meaning})" if fault else words
 
 
 def _enrolled(page: Page, query: EnrollmentFilter) -> str:

@@ -57,8 +57,9 @@ def numbers(report: SequenceReport) -> Iterator[Number]:
     for day, hours in enumerate(report.reply_hours):
         for hour, replied in enumerate(hours):
             if replied:
-                given = {"replied_hour": 24 * day + hour, "replied_zone": report.time_zone}
-                yield f"replied {day} {hour}", replied, within(days, **given)
+                at = 24 * day + hour
+                wanted = within(days, replied_hour=at, replied_zone=report.time_zone)
+                yield f"replied {day} {hour}", replied, wanted
 
 
 async def listed(kit: SendingKit, sequence_id: UUID, what: str, wanted: ListFilter) -> int:
