@@ -19,6 +19,7 @@ TAGS: Mapping[str, str] = {
     "jobs": "Work in the background: its progress and the result of each row.",
     "media": "Pictures in texts.",
     "messages": "Single texts.",
+    "reports": "What came of the people enrolled in a range of days.",
     "reviews": "Texts that may ask not to be texted.",
     "senders": "The numbers and Messaging Services that texts go out from.",
     "sequences": "What is texted, when, and what a reply does.",

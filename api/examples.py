@@ -193,6 +193,13 @@ EXAMPLES: Mapping[str, Example] = {
     "exports.export_contacts": Example(query={"search": "lee"}),
     "exports.export_enrollments": Example(query={"status": ["active"]}),
     "exports.export_suppressions": Example(query={"standing": True}),
+    # Reports
+    "reports.get_sequence_report": Example(
+        query={"first_day": "2026-01-01", "last_day": "2026-12-31"}
+    ),
+    "reports.export_sequence_report": Example(query={"first_day": "2026-01-01"}),
+    "reports.get_report": Example(query={"first_day": "2026-01-01"}),
+    "reports.export_report": Example(query={"last_day": "2026-12-31"}),
     # Settings
     "settings.change_settings": Example(body={"time_zone": "America/Chicago", "hour_cycle": 24}),
     # Events

@@ -17,7 +17,8 @@ from services.jobs.exports import CONTACT_COLUMNS, ENROLLMENT_COLUMNS, SUPPRESSI
 router = APIRouter(tags=["exports"])
 
 
-def _answers(columns: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
+def described(columns: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
+    """Describe the answer of a route that exports these columns."""
     return {
         200: {
             "description": f"A CSV file with the columns {', '.join(columns)}.",
@@ -50,7 +51,7 @@ class CsvFile(StreamingResponse):
         )
 
 
-@router.get("/contacts/export", response_class=CsvFile, responses=_answers(CONTACT_COLUMNS))
+@router.get("/contacts/export", response_class=CsvFile, responses=described(CONTACT_COLUMNS))
 async def export_contacts(
     query: InQuery[ContactFilter], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:
@@ -65,7 +66,7 @@ async def export_contacts(
 @router.get(
     "/sequences/{sequence_id}/contacts/export",
     response_class=CsvFile,
-    responses=_answers(ENROLLMENT_COLUMNS),
+    responses=described(ENROLLMENT_COLUMNS),
 )
 async def export_enrollments(
     sequence_id: UUID,
@@ -80,7 +81,9 @@ async def export_enrollments(
     return CsvFile.named("enrollments", pieces)
 
 
-@router.get("/suppressions/export", response_class=CsvFile, responses=_answers(SUPPRESSION_COLUMNS))
+@router.get(
+    "/suppressions/export", response_class=CsvFile, responses=described(SUPPRESSION_COLUMNS)
+)
 async def export_suppressions(
     query: InQuery[SuppressionFilter], services: ServicesDep, user: CurrentUser
 ) -> StreamingResponse:

@@ -31,6 +31,7 @@ from services.enrollments.overview import SequenceOverview
 from services.enrollments.pausing import Pausing
 from services.enrollments.pickers import Pickers
 from services.enrollments.previews import Previews
+from services.enrollments.reports import Reports
 from services.enrollments.sequence_list import SequenceList
 from services.enrollments.variables import Variables
 from services.enrollments.waking import Waking
@@ -237,6 +238,7 @@ class Services:
             workflows_url=config.workflows_url,
         )
         self.overview = SequenceOverview(database, workspace_zone=zone)
+        self.reports = Reports(database, workspace_zone=zone)
         self.pausing = Pausing(database, rules)
         self.variables = Variables(database, self.contacts)
         self.pickers = Pickers(database)

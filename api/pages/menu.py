@@ -31,6 +31,7 @@ SIDEBAR = (
     Entry("Groups", "/groups", icon="users-group"),
     Entry("Conversations", "/conversations", icon="messages", count="count_conversations"),
     Entry("Review", "/reviews", icon="message-question", count="count_reviews"),
+    Entry("Reports", "/reports", icon="chart-bar"),
     Entry("Settings", "/settings", icon="settings"),
 )
 """The sidebar; its first page is the one shown after signing in."""

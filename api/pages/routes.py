@@ -12,6 +12,7 @@ from api.pages import (
     groups,
     imports,
     jobs,
+    reports,
     reviews,
     set_up,
     sign_in,
@@ -53,6 +54,7 @@ PRIVATE = (
     imports.router,  # before those with an id in the same place
     contacts.router,
     groups.router,
+    reports.router,
     reviews.router,
     opt_outs.router,
     workspace.router,

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from api.paging import FieldsQuery, PageQuery, Search
-from api.schemas.base import ListedUser, Listing, Named, PhoneText, Schema, limits
+from api.schemas.base import ListedUser, Listing, Moment, Named, PhoneText, Schema, limits
 from api.schemas.sequences import MediaUrls, TextBody
 from domain.contacts.fields import KEY_PATTERN
 from domain.enrollments.variables import MAX_VARIABLES
@@ -152,9 +152,22 @@ class EnrollmentFilter(FieldsQuery):
     enrollment: list[UUID] = Field(default_factory=list, max_length=200)
     """Only these enrollments."""
     outcome: StepOutcome | None = Field(default=None, examples=["delivered"])
-    """What became of the step `outcome_step`, as the sequence's funnel counts it."""
+    """What became of the step `outcome_step`, or of any step, as reports count it."""
     outcome_step: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, examples=[2])
     """Goes with `outcome`: the step, from 1."""
+    outcome_code: Annotated[int, Field(ge=0, le=999_999)] | None = None
+    """Goes with the outcome `failed`: the provider's code, 0 for none."""
+    enrolled_from: Moment | None = None
+    """Only those enrolled at this moment or later."""
+    enrolled_until: Moment | None = None
+    """Only those enrolled before this moment."""
+    sender: list[UUID] = Field(default_factory=list, max_length=50)
+    """Only those that the text of a step was tried for from any of these."""
+    replied_hour: Annotated[int, Field(ge=0, le=167)] | None = Field(default=None, examples=[37])
+    """Only those whose first reply came in this hour of the week, on the clock of `replied_zone`:
+    0 is the first hour of Monday."""
+    replied_zone: str = Field(default="", max_length=100, examples=["America/New_York"])
+    """Goes with `replied_hour`: an IANA time zone."""
 
     def wanted(self) -> ListFilter:
         """Hand them to the use cases."""

@@ -8,7 +8,8 @@ from uuid import UUID
 from domain.platform.errors import InvalidFieldError, required
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
+from domain.sequences.timing import check_time_zone
+from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import SequenceState
 from services.contacts.contacts import clean_field_filter
 from storage.enrollments import all_enrollments, contact_history, enrollment_counts
@@ -164,17 +165,26 @@ async def cleaned(tx: Transaction, wanted: ListFilter, *, path: str = "") -> Lis
     """Check a filter and trim its search; ``path`` is a prefix of field names in errors.
 
     Raises:
-        InvalidFieldError: The search cannot match anyone; an outcome without its step, or a step
-            without its outcome; ``undeclared_field``, or no value of it.
+        InvalidFieldError: The search cannot match anyone; a part of a filter without the one that
+            it belongs to; a zone that there is not; ``undeclared_field``, or no value of it.
     """
-    if (wanted.outcome is None) != (wanted.outcome_step is None):
-        given, missing = ("outcome", "outcome_step")
-        if wanted.outcome is None:
-            given, missing = missing, given
-        raise InvalidFieldError(f"{path}{missing}", f"is missing; {given} needs it", code="missing")
+    if wanted.outcome is None and wanted.outcome_step is not None:
+        raise _lacks(f"{path}outcome", "outcome_step")
+    if wanted.outcome is not StepOutcome.FAILED and wanted.outcome_code is not None:
+        raise InvalidFieldError(f"{path}outcome", "must be failed; outcome_code needs it")
+    if wanted.replied_hour is None and wanted.replied_zone:
+        raise _lacks(f"{path}replied_hour", "replied_zone")
+    if wanted.replied_hour is not None and not wanted.replied_zone:
+        raise _lacks(f"{path}replied_zone", "replied_hour")
+    if wanted.replied_zone:
+        check_time_zone(wanted.replied_zone, field=f"{path}replied_zone")
     search = clean_search(wanted.search, field=f"{path}search")
     fields = await clean_field_filter(tx, wanted.fields, path=path)
     return replace(wanted, search=search, fields=fields)
+
+
+def _lacks(missing: str, given: str) -> InvalidFieldError:
+    return InvalidFieldError(missing, f"is missing; {given} needs it", code="missing")
 
 
 def shown_activity(

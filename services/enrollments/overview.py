@@ -1,6 +1,6 @@
-"""A sequence's Overview tab: its funnel, its statuses, and the texts of the next hours."""
+"""How a sequence stands now: its statuses, the texts of the next hours, and its funnel."""
 
-import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -8,14 +8,21 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from domain.enrollments.day_range import DayRange, TrendUnit
 from domain.platform.errors import required
-from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, StepOutcome
+from domain.statuses.enrollments import (
+    STATUS_WORDS,
+    EnrollmentStatus,
+    HeldReason,
+    StepOutcome,
+)
 from domain.statuses.sequences import SequenceState
+from storage.enrollments import enrollment_list, report, sequence_list
 from storage.enrollments import overview as rows
-from storage.enrollments import sequence_list, step_outcomes
-from storage.enrollments.step_outcomes import StepCounts
+from storage.enrollments.list_filter import ListFilter
+from storage.enrollments.report import ReplyRow, TallyRow
 from storage.platform import workspace
-from storage.platform.database import Database
+from storage.platform.database import Database, Transaction
 from storage.sequences import sequences
 from storage.sequences.sequences import SequenceRecord, StepRecord
 
@@ -58,17 +65,17 @@ class Hour:
     count: int
 
 
-@dataclass(frozen=True)
-class Overview:
-    """The tab.
+@dataclass(frozen=True, kw_only=True)
+class CurrentFigures:
+    """How a sequence stands now, but for what its texts led to.
 
     Attributes:
         state: Of the sequence; while it is paused nothing of ``hours`` goes out.
         total: All who were ever enrolled.
         reply_rate: See ``Figures.reply_rate``; late replies are not in it.
         replied_late: Enrollments whose contact replied after they ended without a response.
+        missing: Held ones that wait for missing data; ``held`` has them too.
         statuses: All eight, in the order of their definition.
-        funnel: One entry for each step of the longest version.
         hours: The next 24, beginning with this one.
     """
 
@@ -76,58 +83,91 @@ class Overview:
     total: int
     reply_rate: float | None
     replied_late: int
+    held: int
+    missing: int
     statuses: Many[StatusCount]
-    funnel: Many[FunnelStep]
     time_zone: str
     hours: Many[Hour]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Overview(CurrentFigures):
+    """The same with the funnel: one entry for each step of the longest version."""
+
+    funnel: Many[FunnelStep]
+
+
 class SequenceOverview:
-    """Reads the Overview tab; ``workspace_zone`` is that of a workspace that has set none."""
+    """Reads how sequences stand; ``workspace_zone`` is that of a workspace that has set none."""
 
     def __init__(self, database: Database, *, workspace_zone: str) -> None:
         self._database = database
         self._zone = workspace_zone
 
-    async def get(self, sequence_id: UUID) -> Overview:
-        """Compute the numbers as of now.
+    async def current(self, sequence_id: UUID) -> CurrentFigures:
+        """Compute what kept counts and the texts to come tell, as of now.
 
         Raises:
             NotFoundError: There is no such sequence.
         """
         async with self._database.transaction() as tx:
             record = required(await sequences.find(tx, sequence_id), "sequence", sequence_id)
+            return await self._current(tx, record)
+
+    async def get(self, sequence_id: UUID) -> Overview:
+        """Compute the numbers as of now, from every text of the sequence.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+        """
+        async with self._database.transaction() as tx:
+            record = required(await sequences.find(tx, sequence_id), "sequence", sequence_id)
+            current = await self._current(tx, record)
             step_count = await sequences.most_steps(tx, sequence_id)
-            so_far = (await sequence_list.figures(tx, [sequence_id]))[sequence_id]
-            zone = ZoneInfo(await workspace.zone(tx, self._zone))
-        # In parallel: the second reads every text of the sequence.
-        (by_row, hours), by_text = await asyncio.gather(
-            self._by_row(sequence_id, zone), self._by_text(sequence_id)
-        )
-        return Overview(
+            all_days = DayRange(ZoneInfo(current.time_zone))
+            told = await report.tallies(tx, [sequence_id], all_days, TrendUnit.MONTH)
+            replies = await report.replies(tx, [sequence_id], all_days)
+        counts = outcomes_of_steps(told, replies)
+        return Overview(**vars(current), funnel=_funnel(step_count, record.steps, counts))
+
+    async def _current(self, tx: Transaction, record: SequenceRecord) -> CurrentFigures:
+        zone = ZoneInfo((await workspace.read(tx)).time_zone or self._zone)
+        start = _this_hour(zone)
+        so_far = (await sequence_list.figures(tx, [record.id]))[record.id]
+        waiting = await rows.sends_per_hour(tx, record.id, start, HOURS)
+        missing = ListFilter(held_reason=[HeldReason.MISSING_DATA])
+        starts = [start + timedelta(hours=number) for number in range(HOURS)]
+        return CurrentFigures(
             state=record.state,
             total=record.total,
             reply_rate=so_far.reply_rate,
             replied_late=so_far.replied_late,
+            held=so_far.held,
+            missing=(await enrollment_list.count(tx, record.id, missing)).number
+            if so_far.held
+            else 0,
             statuses=[_status(status, record) for status in EnrollmentStatus],
-            funnel=_funnel(step_count, record.steps, {**by_row, **by_text}),
             time_zone=zone.key,
-            hours=hours,
+            hours=[
+                Hour(at.astimezone(zone), waiting.get(number, 0))
+                for number, at in enumerate(starts)
+            ],
         )
 
-    async def _by_row(self, sequence_id: UUID, zone: ZoneInfo) -> tuple[StepCounts, list[Hour]]:
-        start = _this_hour(zone)
-        async with self._database.transaction() as tx:
-            waiting = await rows.sends_per_hour(tx, sequence_id, start, HOURS)
-            counts = await step_outcomes.count_by_row(tx, sequence_id)
-        starts = [start + timedelta(hours=number) for number in range(HOURS)]
-        return counts, [
-            Hour(at.astimezone(zone), waiting.get(number, 0)) for number, at in enumerate(starts)
-        ]
 
-    async def _by_text(self, sequence_id: UUID) -> StepCounts:
-        async with self._database.transaction() as tx:
-            return await step_outcomes.count_by_text(tx, sequence_id)
+def outcomes_of_steps(
+    told: Many[TallyRow], replies: Many[ReplyRow]
+) -> Counter[tuple[int, StepOutcome]]:
+    """Add rows up to numbers of enrollments by step and outcome; zeros may be left out."""
+    counts = Counter[tuple[int, StepOutcome]]()
+    for row in told:
+        if row.kind == "step" and row.step is not None:
+            for outcome in StepOutcome:
+                counts[row.step, outcome] += getattr(row, outcome.value)
+    for reply in replies:
+        if reply.step is not None:
+            counts[reply.step, StepOutcome.REPLIED] += reply.replied
+    return counts
 
 
 def _this_hour(zone: ZoneInfo) -> datetime:
@@ -144,7 +184,9 @@ def _status(status: EnrollmentStatus, record: SequenceRecord) -> StatusCount:
     return StatusCount(status, words.label, words.meaning, count, share)
 
 
-def _funnel(step_count: int, steps: Many[StepRecord], counts: StepCounts) -> list[FunnelStep]:
+def _funnel(
+    step_count: int, steps: Many[StepRecord], counts: Mapping[tuple[int, StepOutcome], int]
+) -> list[FunnelStep]:
     bodies = {step.position: step.body for step in steps}
     return [
         FunnelStep(

@@ -216,10 +216,10 @@ class Exporting:
         count = 0
         whole = False
         try:
-            yield _lines([source.columns])
+            yield lines([source.columns])
             while page:
                 count += len(page)
-                yield _lines([source.cells(row) for row in page])
+                yield lines([source.cells(row) for row in page])
                 if len(page) < PAGE:
                     break
                 after = source.place(page[-1])
@@ -251,7 +251,7 @@ class Exporting:
         await asyncio.shield(task)
 
 
-def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
+def lines(rows: Sequence[Sequence[Any]]) -> bytes:
     """Write lines of CSV (RFC 4180)."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows([_cell(one) for one in row] for row in rows)

@@ -283,7 +283,12 @@ async def page(
         is_rare = fits * fits <= limit * total
         window = 0 if is_rare else 4 * limit * total // fits
     else:
-        looks_up = wanted.group or wanted.fields or wanted.enrolled_by or wanted.outcome
+        looks_up = any(
+            (
+                *(wanted.group, wanted.fields, wanted.enrolled_by, wanted.outcome, wanted.sender),
+                *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
+            )
+        )
         # Each has an index of its own.
         window = (
             0

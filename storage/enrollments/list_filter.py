@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, TextClause, and_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, TextClause, and_, select, text, true
 from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
@@ -15,6 +16,9 @@ from storage.enrollments import step_outcomes
 from storage.enrollments.enrollment_counts import Cell, counted
 from storage.tables.contacts import Contact, GroupMember
 from storage.tables.enrollments import Enrollment, EnrollmentSearch
+from storage.tables.messaging import Attempt, Message
+
+_REPLIED_IN = step_outcomes.HOUR_OF_WEEK.format(zone=":replied_zone")
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -29,8 +33,14 @@ class ListFilter:
         held_reason: Only those held for any of these.
         replied_late: Only those whose contact replied after they ended without a response.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
-        outcome: What became of the step ``outcome_step``, as the funnel counts it; both or neither.
+        outcome: What became of the step ``outcome_step``, or of any step, as reports count it.
         outcome_step: From 1; 0 for replies and opt-outs that follow one-off texts alone.
+        outcome_code: With the outcome ``failed``: the provider's code, 0 for none.
+        enrolled_from: Enrolled at this moment or later.
+        enrolled_until: Enrolled before this moment.
+        sender: A step's text was tried from any of these.
+        replied_hour: The first reply came in this hour of the week, from 0, Monday's first, on the
+            clock of ``replied_zone``; both or neither.
         fields: Values of contacts by the keys of fields; any of the values, all of the fields.
     """
 
@@ -44,6 +54,12 @@ class ListFilter:
     enrollment: Many[UUID] = ()
     outcome: StepOutcome | None = None
     outcome_step: int | None = None
+    outcome_code: int | None = None
+    enrolled_from: datetime | None = None
+    enrolled_until: datetime | None = None
+    sender: Many[UUID] = ()
+    replied_hour: int | None = None
+    replied_zone: str = ""
     replied_late: bool = False
     fields: Mapping[str, Many[Any]] = field(default_factory=dict)
 
@@ -65,7 +81,8 @@ def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
     """Count what matches a filter of statuses, steps and holds alone; None for any other."""
     more = (
         *(wanted.enrolled_by, wanted.group, wanted.search, wanted.enrollment, wanted.outcome),
-        *(wanted.replied_late, wanted.held_reason, wanted.fields),
+        *(wanted.replied_late, wanted.held_reason, wanted.fields, wanted.sender),
+        *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
     )
     return None if any(more) else counted(narrowed(cells, wanted))
 
@@ -88,9 +105,28 @@ def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
         found.append(col(Enrollment.replied_late_at).is_not(None))
     if wanted.enrollment:
         found.append(col(Enrollment.id).in_(wanted.enrollment))
-    if wanted.outcome is not None and wanted.outcome_step is not None:
-        found.append(step_outcomes.is_so(wanted.outcome, wanted.outcome_step))
-    return found
+    return [*found, *_of_report(wanted)]
+
+
+def _of_report(wanted: ListFilter) -> Iterator[ColumnElement[bool] | TextClause]:
+    """List the conditions that the numbers of reports lead to."""
+    if wanted.enrolled_from is not None:
+        yield col(Enrollment.enrolled_at) >= wanted.enrolled_from
+    if wanted.enrolled_until is not None:
+        yield col(Enrollment.enrolled_at) < wanted.enrolled_until
+    if wanted.sender:
+        tried = select(true()).where(
+            col(Message.enrollment_id) == col(Enrollment.id),
+            col(Message.step).is_not(None),
+            col(Message.sender_id).in_(wanted.sender),
+            col(Attempt.message_id) == col(Message.id),
+        )
+        yield tried.exists()
+    if wanted.replied_hour is not None:
+        given = {"replied_hour": wanted.replied_hour, "replied_zone": wanted.replied_zone}
+        yield text(f"{_REPLIED_IN} = :replied_hour").bindparams(**given)
+    if wanted.outcome is not None:
+        yield step_outcomes.is_so(wanted.outcome, wanted.outcome_step, wanted.outcome_code)
 
 
 def members(wanted: ListFilter) -> Select[UUID]:

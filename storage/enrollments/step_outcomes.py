@@ -1,10 +1,9 @@
-"""The outcomes of a sequence's steps, for lists and for the funnel.
+"""The outcomes of a sequence's steps, for lists and for figures.
 
 Each condition is defined once, over a row of ``enrollments``, and used for both.
 """
 
 from collections.abc import Mapping
-from uuid import UUID
 
 from sqlalchemy import ScalarSelect, TextClause, func, select, text
 from sqlmodel import col
@@ -12,14 +11,21 @@ from sqlmodel import col
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import FAILURES
-from storage.platform.database import Transaction
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Message
 from storage.tables.sent import DELIVERED, SENT
 
-_DUE = "enrollments.status = 'active' AND enrollments.position <= enrollments.step_count"
-_OPTED_OUT = "enrollments.status = 'opted_out'"
-_REPLIED = "enrollments.replied_at IS NOT NULL"
+DUE = "enrollments.status = 'active' AND enrollments.position <= enrollments.step_count"
+OPTED_OUT = "enrollments.status = 'opted_out'"
+REPLIED = "enrollments.replied_at IS NOT NULL"
+FAILED = (
+    "m.status IN ('refused', 'failed', 'undelivered', 'canceled')"
+    " AND enrollments.status NOT IN ('active', 'opted_out', 'omitted_opted_out')"
+)
+"""SQL: an enrollment waits at a step, opted out, replied; its text ``m`` failed for good."""
+
+FAILED_WITH = "coalesce(m.error_code, 0)"
+"""SQL: the provider's code of a text ``m`` that failed, 0 if it gave none."""
 
 _STEP_REPLIED_TO = f"""coalesce((
     SELECT max(m.step) FROM messages m JOIN attempts a ON a.message_id = m.id
@@ -27,30 +33,25 @@ _STEP_REPLIED_TO = f"""coalesce((
 ), 0)"""  # noqa: S608 - built from constants
 """SQL: the last step sent before the contact replied; 0 if only one-off texts were sent."""
 
-_FAILED = (
-    "m.status IN ('refused', 'failed', 'undelivered', 'canceled')"
-    " AND enrollments.status NOT IN ('active', 'opted_out', 'omitted_opted_out')"
-)
+HOUR_OF_WEEK = """CAST(
+    extract(isodow FROM enrollments.replied_at AT TIME ZONE {zone}) * 24 - 24
+    + extract(hour FROM enrollments.replied_at AT TIME ZONE {zone}) AS integer
+)"""
+"""SQL: when an enrollment's contact replied: hours since the week began, on Monday."""
 
 _OF_TEXT: Mapping[StepOutcome, str] = {
     StepOutcome.SENT: SENT,
     StepOutcome.DELIVERED: DELIVERED,
-    StepOutcome.FAILED: _FAILED,
+    StepOutcome.FAILED: FAILED,
 }
 """SQL: true if it is true of any attempt ``a`` of the step's text ``m``."""
 
-_AT_STEP: Mapping[StepOutcome, str] = {
-    StepOutcome.DUE: f"{_DUE} AND enrollments.position = :outcome_step",
-    StepOutcome.REPLIED: f"{_REPLIED} AND {_STEP_REPLIED_TO} = :outcome_step",
-    StepOutcome.OPTED_OUT: f"{_OPTED_OUT} AND enrollments.step = :outcome_step",
-    **{
-        outcome: f"""EXISTS (
-            SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
-            WHERE m.enrollment_id = enrollments.id AND m.step = :outcome_step AND {condition}
-        )"""  # noqa: S608 - built from constants
-        for outcome, condition in _OF_TEXT.items()
-    },
+_OF_ROW: Mapping[StepOutcome, tuple[str, str]] = {
+    StepOutcome.DUE: (DUE, "enrollments.position"),
+    StepOutcome.REPLIED: (REPLIED, _STEP_REPLIED_TO),
+    StepOutcome.OPTED_OUT: (OPTED_OUT, "enrollments.step"),
 }
+"""SQL: what is true of the enrollment, and of which step."""
 
 
 def failing_code() -> ScalarSelect[int | None]:
@@ -72,52 +73,25 @@ def failing_code() -> ScalarSelect[int | None]:
     )
 
 
-def is_so(outcome: StepOutcome, step: int) -> TextClause:
-    """Build the condition that a step has this outcome; for a query that reads ``enrollments``."""
-    return text(f"({_AT_STEP[outcome]})").bindparams(outcome_step=step)
+def is_so(outcome: StepOutcome, step: int | None, code: int | None = None) -> TextClause:
+    """Build the condition that a step has an outcome, any step if None.
 
-
-_COUNT_TEXTS = f"""
-    SELECT step, count(*) FILTER (WHERE sent) AS sent,
-        count(*) FILTER (WHERE delivered) AS delivered, count(*) FILTER (WHERE failed) AS failed
-    FROM (
-        SELECT m.step, bool_or({_OF_TEXT[StepOutcome.SENT]}) AS sent,
-            bool_or({_OF_TEXT[StepOutcome.DELIVERED]}) AS delivered,
-            bool_or({_OF_TEXT[StepOutcome.FAILED]}) AS failed
-        FROM enrollments
-        JOIN messages m ON m.enrollment_id = enrollments.id
-        JOIN attempts a ON a.message_id = m.id
-        WHERE enrollments.sequence_id = :sequence_id AND m.step IS NOT NULL
-        GROUP BY enrollments.id, m.step
-    ) of_enrollment
-    GROUP BY step
-"""  # noqa: S608 - built from constants
-
-_COUNT_ROWS = f"""
-    SELECT 'due' AS outcome, enrollments.position AS step, count(*) AS total FROM enrollments
-    WHERE enrollments.sequence_id = :sequence_id AND {_DUE} GROUP BY 2
-    UNION ALL
-    SELECT 'opted_out', enrollments.step, count(*) FROM enrollments
-    WHERE enrollments.sequence_id = :sequence_id AND {_OPTED_OUT} GROUP BY 2
-    UNION ALL
-    SELECT 'replied', {_STEP_REPLIED_TO}, count(*) FROM enrollments
-    WHERE enrollments.sequence_id = :sequence_id AND {_REPLIED} GROUP BY 2
-"""  # noqa: S608 - built from constants
-
-StepCounts = Mapping[tuple[int, StepOutcome], int]
-"""Numbers of enrollments by step and outcome; zeros are left out."""
-
-
-async def count_by_text(tx: Transaction, sequence_id: UUID) -> StepCounts:
-    """Count by step the enrollments whose text was sent, was delivered, failed."""
-    counts: dict[tuple[int, StepOutcome], int] = {}
-    for row in await tx.run(_COUNT_TEXTS, sequence_id=sequence_id):
-        for outcome in _OF_TEXT:
-            counts[row.step, outcome] = getattr(row, outcome.value)
-    return counts
-
-
-async def count_by_row(tx: Transaction, sequence_id: UUID) -> StepCounts:
-    """Count by step the enrollments that wait at it, replied to it, opted out after it."""
-    rows = await tx.run(_COUNT_ROWS, sequence_id=sequence_id)
-    return {(row.step, StepOutcome(row.outcome)): row.total for row in rows}
+    For a query that reads ``enrollments``. ``code`` is one that its text failed with.
+    """
+    given = {"outcome_step": step, "outcome_code": code}
+    if (of_text := _OF_TEXT.get(outcome)) is None:
+        condition, place = _OF_ROW[outcome]
+        where = [condition, *([] if step is None else [f"{place} = :outcome_step"])]
+        sql = " AND ".join(where)
+    else:
+        where = [
+            "m.step IS NOT NULL" if step is None else "m.step = :outcome_step",
+            *([] if code is None else [f"{FAILED_WITH} = :outcome_code"]),
+        ]
+        sql = f"""EXISTS (
+            SELECT 1 FROM messages m JOIN attempts a ON a.message_id = m.id
+            WHERE m.enrollment_id = enrollments.id AND {" AND ".join(where)} AND {of_text}
+        )"""  # noqa: S608 - built from constants
+    return text(f"({sql})").bindparams(
+        **{name: value for name, value in given.items() if value is not None}
+    )

@@ -162,6 +162,7 @@ SHOTS = [
     Shot("conversation", "/conversations/{contact_id}"),
     Shot("conversations-unknown", "/conversations?only=unknown"),
     Shot("conversations-unknown-open", "/conversations?only=unknown", open_first_talk),
+    Shot("reports", "/reports", see_figures),
     Shot("reviews", "/reviews"),
     Shot("settings-workspace", "/settings/workspace"),
     Shot("settings-opt-outs", "/settings/opt-outs"),

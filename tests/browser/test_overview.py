@@ -1,4 +1,4 @@
-"""A sequence's Overview in a browser: every number links to the enrollments it counts."""
+"""A sequence's Overview, and Reports, in a browser: numbers link to the enrollments they count."""
 
 import re
 
@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
-from tests.browser.life import Life
+from tests.browser.life import NAME, Life
 from tests.browser.rows import rows
 from tests.e2e.people import Desk
 
@@ -50,3 +50,36 @@ async def test_statuses_and_held_link_to_their_lists(visit: Visit, life: Life, d
     await expect(dialog).to_contain_text("1 of 1 is held, waiting for you to decide.")
     await expect(dialog.get_by_role("radio")).to_have_count(2)
     await accessible(page)
+
+
+async def test_report_of_all_sequences_leads_to_one_and_its_replies(
+    visit: Visit, life: Life
+) -> None:
+    page = await visit(path="/reports")
+    await expect(page.get_by_role("link", name="Last 30 days")).to_have_attribute(
+        "aria-current", "true"
+    )
+    line = page.locator(".funnel tbody tr").filter(has_text=NAME)
+    enrolled = int(await line.locator("td a").first.inner_text())
+
+    await page.get_by_role("link", name="People", exact=True).focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("th[aria-sort=ascending]")).to_have_text("People")
+    await line.get_by_role("link", name=NAME).click()
+    await expect(page).to_have_url(re.compile(f"/sequences/{life.sequence_id}$"))
+
+    tiles = page.locator("#report .tile")
+    await expect(tiles.filter(has_text="Enrolled")).to_contain_text(str(enrolled))
+    await expect(page.get_by_role("img", name="Sent, replied and opted out")).to_be_visible()
+    hours = page.locator(".heat td a")
+    replied = [int(text) for text in await hours.all_inner_texts()]
+    await expect(tiles.filter(has_text="Reply rate")).to_contain_text(f"{sum(replied)} replied")
+    await hours.first.click()
+    await expect(rows(page)).to_have_count(replied[0])
+    await expect(page.get_by_text("First reply on ")).to_be_visible()
+
+    await page.goto(f"/sequences/{life.sequence_id}?days=7")
+    await page.get_by_label("From").fill("2020-01-01")
+    await page.get_by_label("To", exact=True).fill("2020-01-31")
+    await page.get_by_role("button", name="Show").click()
+    await expect(page.get_by_text("Nobody was enrolled in this time")).to_be_visible()

@@ -10,6 +10,7 @@ from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
 from api.pages.page import Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
+from api.pages.sequences.report_chips import report_chips
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
@@ -55,7 +56,10 @@ async def show_sequence_contacts(
         return page.part("sequences/_people.html", **shown)
     sequence = await page.services.sequences.get(sequence_id, counted=False)
     choices = await _choices(page, sequence_id)
-    return await render_tab(page, sequence, "sequences/contacts.html", **shown, **choices)
+    chips = await report_chips(page, query, shown["address"])
+    return await render_tab(
+        page, sequence, "sequences/contacts.html", **shown, **choices, report_chips=chips
+    )
 
 
 @router.get("/sequences/{sequence_id}/contacts/live")

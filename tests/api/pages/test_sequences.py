@@ -130,24 +130,6 @@ async def test_it_is_paused_resumed_duplicated_and_archived(
     assert [row.status for row in rows] == ["finished_stopped"]
 
 
-async def test_figure_links_to_the_people_it_counts(
-    world: World, member: httpx.AsyncClient
-) -> None:
-    sequence = await world.active()
-    contacts = [str(one) for one in await world.contacts(3)]
-    await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": contacts})
-    shell = await member.get(f"/sequences/{sequence.id}")
-    assert f'hx-get="/sequences/{sequence.id}/figures"' in shell.text
-    figures = await member.get(f"/sequences/{sequence.id}/figures", headers=HTMX)
-    links = re.findall(
-        r'href="(/sequences/[^"]*outcome=[^"]*)"[^>]*aria-label="(\d+) ', figures.text
-    )
-    assert links
-    for address, number in links:
-        people = await member.get(address.replace("&amp;", "&"))
-        assert len(re.findall(r'<tr id="row-', people.text)) == int(number)
-
-
 async def test_settings_are_shown_and_change_at_once(
     world: World, member: httpx.AsyncClient
 ) -> None:

@@ -1,24 +1,17 @@
-"""A sequence's Overview tab: every number is the length of the list behind it."""
+"""How a sequence stands: every number is the length of the list behind it."""
 
-import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert, update
-from sqlmodel import col
 
-from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.errors import NotFoundError
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.jobs import JobKind
-from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from services.enrollments.overview import Overview
 from services.sequences.sequences import SequenceChange
 from storage.enrollments.list_filter import ListFilter
-from storage.tables.enrollments import Enrollment
-from storage.tables.messaging import Attempt, Message
 from tests.kits.sending import SendingKit
 from tests.worlds import ZONE, ongoing
 
@@ -134,87 +127,6 @@ async def test_text_reported_failed_later_was_not_sent(kit: SendingKit) -> None:
     assert counts(overview, 1) == {"failed": 1}
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_each_number_equals_the_length_of_its_list(kit: SendingKit, seed: int) -> None:
-    """Holds for any rows, even combinations that never occur."""
-    rng = random.Random(seed)
-    sequence = await kit.sequence(on_reply="continue")
-    await kit.world.sequences.change(
-        sequence.id,
-        SequenceChange(steps=[ongoing(f"Text {number}") for number in range(rng.randint(1, 5))]),
-        kit.world.user_id,
-    )
-    other = await kit.sequence()
-    for one, number in ((sequence, 40), (other, 20)):
-        for enrollment_id in await kit.enroll_many(number, one):
-            await _any_enrollment(kit, rng, enrollment_id)
-    overview = await check_links(kit, sequence.id)
-    assert len(overview.funnel) >= 3
-    for outcome in StepOutcome:
-        assert sum(step.counts[outcome] for step in overview.funnel), outcome
-
-
-async def _any_enrollment(kit: SendingKit, rng: random.Random, enrollment_id: UUID) -> None:
-    status = rng.choice([EnrollmentStatus.ACTIVE] * 3 + list(EnrollmentStatus))
-    now = datetime.now(UTC)
-    step = rng.randint(0, 3)
-    values: dict[str, Any] = {
-        "status": status,
-        "step": step,
-        "position": rng.randint(1, 4),
-        "replied_at": rng.choice([None, now - timedelta(hours=rng.randint(0, 40))]),
-    }
-    if status.is_final:
-        values |= {"activity": None, "ended_at": now}
-    phone = await kit.phone(enrollment_id)
-    async with kit.world.database.transaction() as tx:
-        for number in range(1, step + 1):
-            message_id = uuid4()
-            await tx.execute(
-                insert(Message).values(
-                    id=message_id,
-                    direction=Direction.OUTBOUND,
-                    phone=phone,
-                    enrollment_id=enrollment_id,
-                    sender_id=kit.world.sender_id,
-                    step=number,
-                    pass_number=1,
-                    body="Hi",
-                    status=rng.choice([one for one in MessageStatus if one != "received"]),
-                )
-            )
-            for attempt in range(1, rng.randint(1, 3)):
-                await tx.execute(
-                    insert(Attempt).values(
-                        message_id=message_id,
-                        number=attempt,
-                        outcome=rng.choice(
-                            list(AttemptOutcome)
-                            if attempt == 1
-                            else [AttemptOutcome.REFUSED, AttemptOutcome.ABSENT]
-                        ),
-                        started_at=now - timedelta(hours=40 - number * 10),
-                        call_before=now,
-                        provider_status=rng.choice([None, "sent", "delivered", "failed"]),
-                        reported_failed=rng.random() < 0.2,
-                        error_code=rng.choice([None, 21610, 30003]),
-                    )
-                )
-        if rng.random() < 0.4:
-            await tx.execute(
-                insert(Message).values(
-                    direction=Direction.INBOUND,
-                    phone=phone,
-                    body="Yes",
-                    status=MessageStatus.RECEIVED,
-                    occurred_at=now - timedelta(hours=rng.randint(0, 40)),
-                )
-            )
-        await tx.execute(
-            update(Enrollment).where(col(Enrollment.id) == enrollment_id).values(**values)
-        )
-
-
 async def test_outcome_filter_combines_with_the_others(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     first, second = await kit.enroll(sequence), await kit.enroll(sequence)
@@ -232,22 +144,6 @@ async def test_outcome_filter_combines_with_the_others(kit: SendingKit) -> None:
     exported = b"".join([piece async for piece in pieces]).decode()
     assert str(second) in exported
     assert str(first) not in exported
-
-
-@pytest.mark.parametrize(
-    ("wanted", "missing"),
-    [
-        (ListFilter(outcome=StepOutcome.SENT), "outcome_step"),
-        (ListFilter(outcome_step=1), "outcome"),
-    ],
-)
-async def test_outcome_and_step_are_refused_without_each_other(
-    kit: SendingKit, wanted: ListFilter, missing: str
-) -> None:
-    sequence = await kit.sequence()
-    with pytest.raises(InvalidFieldError) as refused:
-        await kit.services.enrollment_list.page(sequence.id, wanted)
-    assert refused.value.field == missing
 
 
 async def test_statuses_are_all_eight_with_their_share(kit: SendingKit) -> None:
@@ -311,3 +207,13 @@ async def test_steps_of_older_versions_stay_in_the_funnel(kit: SendingKit) -> No
 async def test_an_unknown_sequence_has_no_overview(kit: SendingKit) -> None:
     with pytest.raises(NotFoundError):
         await kit.services.overview.get(uuid4())
+
+
+async def test_standing_tells_who_is_held_and_for_what(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    state = "UPDATE enrollments SET activity = 'held', held_reason = :reason WHERE id = :id"
+    for reason in ("outcome_unknown", "missing_data", "missing_data"):
+        await kit.world.run(state, reason=reason, id=await kit.enroll(sequence))
+    await kit.enroll(sequence)
+    current = await kit.services.overview.current(sequence.id)
+    assert (current.total, current.held, current.missing) == (4, 3, 2)
