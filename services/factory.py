@@ -43,6 +43,7 @@ from services.jobs.contact_import import Importing
 from services.jobs.enroll_preview import EnrollPreviews
 from services.jobs.exports import Exporting
 from services.jobs.handlers import EnrollmentHandlers
+from services.jobs.import_review import ImportReview
 from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
 from services.maintenance.health import Availability, Health
@@ -274,6 +275,7 @@ class Services:
             default_region=region,
         )
         self.opt_out_import = OptOutImport(database, self.suppressions, default_region=region)
+        self.import_review = ImportReview(database, [self.importing, self.opt_out_import])
         handlers = EnrollmentHandlers(
             self.bulk_actions, self.finishing, self.enrolling, self.holds, self.pausing
         )
