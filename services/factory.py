@@ -27,6 +27,7 @@ from services.enrollments.archiving import Archiving
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail
 from services.enrollments.enrollment_list import EnrollmentList
+from services.enrollments.finding import Finding
 from services.enrollments.finishing import Finishing
 from services.enrollments.overview import SequenceOverview
 from services.enrollments.pausing import Pausing
@@ -47,6 +48,7 @@ from services.jobs.import_review import ImportReview
 from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
 from services.maintenance.health import Availability, Health
+from services.maintenance.onboarding import Onboarding
 from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Sweep
 from services.maintenance.workspace import WorkspaceSettings
@@ -242,6 +244,7 @@ class Services:
         self.overview = SequenceOverview(database, workspace_zone=zone)
         self.pausing = Pausing(database, rules)
         self.variables = Variables(database)
+        self.finding = Finding(database)
         self.pickers = Pickers(database)
         self.previews = Previews(database, public_base_url=config.public_base_url)
 
@@ -290,6 +293,7 @@ class Services:
             most_per_hour=most_per_hour,
         )
 
+        self.onboarding = Onboarding(database)
         self.availability = Availability(temporal)
         self.health = Health(database, temporal)
         self.sweep = Sweep(

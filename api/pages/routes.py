@@ -9,6 +9,7 @@ from api.pages import (
     contacts,
     conversations,
     enrollments,
+    finding,
     groups,
     imports,
     jobs,
@@ -39,6 +40,7 @@ home = APIRouter()
 
 PRIVATE = (
     home,
+    finding.router,
     composing.router,
     jobs.router,
     index.router,
