@@ -7,7 +7,7 @@ let last = null; // the id of the row that was at hand
 
 /** The rows of the page's lists that can be opened. */
 function rows() {
-  const all = document.querySelectorAll("main tbody tr[id], main .talks-rows > li");
+  const all = document.querySelectorAll("main tbody tr, main .talks-rows > li");
   return [...all].filter((row) => row.offsetParent && row.querySelector("a[href]"));
 }
 
@@ -25,7 +25,7 @@ function move(step) {
   const at = all.indexOf(current(all));
   const row = all[at < 0 ? 0 : Math.max(0, Math.min(at + step, all.length - 1))];
   if (!row) return;
-  last = row.id;
+  last = row.id || null;
   row.querySelector("a[href]").focus();
 }
 
@@ -55,7 +55,7 @@ const ACTS = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat && event.key === "x") return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("[data-no-keys], dialog[open]")) return;
   const typing = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
   if (event.target.closest?.(typing)) return;
