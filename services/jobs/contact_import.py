@@ -165,7 +165,6 @@ class Importing(CsvUpload):
                 params["group_id"] = str(group_id)
             own = await stored_fields.find(tx)
         return await self._upload(
-            self.kind,
             data,
             user_id,
             params,

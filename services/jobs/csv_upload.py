@@ -123,11 +123,10 @@ class CsvUpload:
         empty = InvalidFieldError(
             "body", "is empty; choose one with a first line that names its columns"
         )
-        return await self._upload(self.kind, data, user_id, params, Columns.whole, missing=empty)
+        return await self._upload(data, user_id, params, Columns.whole, missing=empty)
 
     async def _upload(
         self,
-        kind: JobKind,
         data: AsyncIterable[bytes],
         user_id: UUID,
         params: Mapping[str, Any],
@@ -146,7 +145,7 @@ class CsvUpload:
             ConflictError: ``upload_canceled``.
         """
         async with self._database.transaction() as tx:
-            job_id = await jobs.create(tx, kind, user_id, params, state=JobState.RECEIVING)
+            job_id = await jobs.create(tx, self.kind, user_id, params, state=JobState.RECEIVING)
         try:
             await self._receive(job_id, data, find_columns, missing)
         except BaseException:

@@ -59,7 +59,7 @@ document.addEventListener("keydown", (event) => {
   if (document.querySelector("[data-no-keys], dialog[open]")) return;
   const typing = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
   if (event.target.closest?.(typing)) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : "";
+  const key = event.key?.length === 1 ? event.key.toLowerCase() : "";
   if (Date.now() < goesUntil && key) {
     goesUntil = 0;
     document.querySelector(`#sidebar [data-key="${CSS.escape(key)}"]`)?.click();

@@ -11,6 +11,9 @@ const chosen = () => list().querySelector('[aria-selected="true"]');
 
 let wanted = false; // Enter was pressed before what is typed now was found
 
+/** Whether what is shown was found for what is typed now. */
+const isCurrent = () => list().dataset.search === box.value.trim();
+
 function open() {
   if (document.querySelector("dialog[open]")) return;
   box.value = "";
@@ -42,10 +45,7 @@ function addActs() {
   for (const act of fitting.reverse()) {
     const option = blank.cloneNode(true);
     option.querySelector(".palette-words").textContent = act.textContent.trim();
-    option.addEventListener("click", () => {
-      palette.close();
-      act.click();
-    });
+    option.addEventListener("click", () => act.click());
     list().prepend(option);
     list().hidden = false;
   }
@@ -56,8 +56,11 @@ if (palette) {
     if (event.target.closest("[data-palette]")) open();
   });
 
+  // Before an option does what it does: another dialog may open, or the page come back later.
+  palette.addEventListener("click", (event) => event.target.closest("[role=option]") && palette.close(), true);
+
   document.addEventListener("keydown", (event) => {
-    if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
+    if (event.key?.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
     event.preventDefault();
     if (palette.open) palette.close();
     else open();
@@ -69,8 +72,9 @@ if (palette) {
     options().forEach((option, number) => (option.id = `palette-${number}`));
     box.setAttribute("aria-expanded", String(options().length > 0));
     choose(options()[0]);
-    if (wanted) chosen()?.click();
+    if (!wanted || !isCurrent()) return;
     wanted = false;
+    chosen()?.click();
   });
 
   palette.addEventListener("keydown", (event) => {
@@ -82,7 +86,7 @@ if (palette) {
     }
     if (event.key === "Enter" && event.target === box) {
       event.preventDefault();
-      if (list().dataset.search === box.value.trim()) chosen()?.click();
+      if (isCurrent()) chosen()?.click();
       else wanted = true;
     }
   });
