@@ -95,7 +95,7 @@ class OptOutImport(CsvUpload):
             "region": check_region(region or self._default_region),
             "reason": names.clean(reason, field="reason", most=REASON_LENGTH, blank=True),
         }
-        return await self._upload(self.kind, data, user_id, params, _columns, missing=_missing())
+        return await self._upload(data, user_id, params, _columns, missing=_missing())
 
     async def _import(
         self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
