@@ -23,18 +23,18 @@ _OF_ERROR_PAGES = frozenset({"Allow", "Retry-After"})
 _NOT_BUILT = "The pages are not built. Run `make assets` and start the API again.\n"
 
 _TITLES = {
-    403: "You don't have access to this page",
+    403: "You don't have access to this",
     404: "Page not found",
-    405: "This page can't be opened by its address",
-    409: "That isn't possible right now",
+    405: "This page can't be opened directly",
+    409: "That's not possible right now",
     500: "Something went wrong",
-    503: "Segue is partly unavailable",
+    503: "Temporarily unavailable",
 }
-_WRONG = "Something went wrong on our side. It was logged; please try again."
+_WRONG = "Something went wrong on our end. It was logged; please try again."
 _OF_PAGES = {
-    404: "It may have been deleted, or the address is mistyped.",
-    405: "Open the page it belongs to and try again there.",
-    422: "Something in the address is not valid.",
+    404: "It may have been deleted, or the address was mistyped.",
+    405: "Go back to the page it belongs to and try from there.",
+    422: "The address contains something we can't read.",
     500: _WRONG,
 }
 _OF_ACTIONS = {404: "It no longer exists. Reload the page.", 500: _WRONG}

@@ -13,6 +13,7 @@ from api.pages import (
     groups,
     imports,
     jobs,
+    onboarding,
     reviews,
     set_up,
     sign_in,
@@ -41,6 +42,7 @@ home = APIRouter()
 PRIVATE = (
     home,
     finding.router,
+    onboarding.router,
     composing.router,
     jobs.router,
     index.router,

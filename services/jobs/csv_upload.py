@@ -36,7 +36,7 @@ _COLUMN_LENGTH = 100
 _WRONG = {
     "column_count": "has more values than the first line has columns; put values that hold the"
     " separator into quotation marks",
-    "invalid_text": "holds control characters; write plain text",
+    "invalid_text": "contains control characters; write plain text",
     "too_long": f"has a value of more than {_CELL_LENGTH} characters; shorten it",
 }
 

@@ -30,7 +30,10 @@ IGNORED_COLUMNS = "ignored_columns"
 MATCHING = "matching"
 """The parameter of a file whose columns a person matches: what is known of them until its end."""
 
-_UNTOLD = frozenset({"salt", MATCHING})
+_HIDDEN = ("salt", MATCHING)
+"""Parameters that are never shown, and dropped once the job has ended."""
+
+_WITHOUT_HIDDEN = " - ".join(("params", *(f"'{one}'" for one in _HIDDEN)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,7 @@ class JobDetails:
     @property
     def about(self) -> Mapping[str, Any]:
         """The parameters to show: without what only the work itself needs."""
-        return {name: value for name, value in self.params.items() if name not in _UNTOLD}
+        return {name: value for name, value in self.params.items() if name not in _HIDDEN}
 
     @property
     def awaits_confirmation(self) -> bool:
@@ -321,12 +324,12 @@ async def awaiting_last_text(tx: Transaction, job_id: UUID, limit: int) -> list[
 
 async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
     """Set the state of a job whose row is locked."""
-    sql = """
+    sql = f"""
         UPDATE jobs SET state = :state,
-            params = CASE WHEN :final THEN params - 'salt' - 'matching' ELSE params END,
+            params = CASE WHEN :final THEN {_WITHOUT_HIDDEN} ELSE params END,
             ended_at = CASE WHEN :final THEN now() ELSE ended_at END
         WHERE id = :id
-    """
+    """  # noqa: S608 - built from constants
     await tx.run(sql, id=job_id, state=state, final=state.is_final)
     if state.is_final:
         await events.job_finished(tx, job_id)
@@ -350,13 +353,13 @@ async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: boo
 
 
 async def close(tx: Transaction, job_id: UUID) -> bool:
-    """End a job if all of its rows have their results, and drop what only the work needed.
+    """End a job if all of its rows have their results, and drop the parameters never shown.
 
     Returns:
         Whether it ended now, and was not canceled.
     """
     sql = f"""
-        UPDATE jobs SET ended_at = now(), params = params - 'salt' - 'matching',
+        UPDATE jobs SET ended_at = now(), params = {_WITHOUT_HIDDEN},
             state = CASE WHEN state = 'canceling' THEN 'canceled' ELSE 'done' END
         WHERE id = :id AND state IN ('queued', 'running', 'canceling') AND done >= total
         AND NOT EXISTS (

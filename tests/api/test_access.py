@@ -84,7 +84,7 @@ OWN = {
     "POST /settings/account/keyboard",
     "POST /settings/account/tokens",
     "POST /settings/account/tokens/{}/revoke",
-    "POST /sequences/first-steps/dismiss",
+    "POST /first-steps/dismiss",
 }
 
 

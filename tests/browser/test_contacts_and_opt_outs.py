@@ -37,7 +37,7 @@ async def test_file_is_matched_fixed_and_imported(visit: Visit, tmp_path: Path) 
 
     await page.get_by_role("button", name="Import 2 contacts").click()
     await expect(page.get_by_text("2 contacts added")).to_be_visible()
-    await page.get_by_role("link", name="See the group").click()
+    await page.get_by_role("link", name="View group").click()
     await expect(page.get_by_role("heading", name=f"Group {name}")).to_be_visible()
     await expect(page.get_by_role("link", name=f"{name} Byron")).to_be_visible()
     await accessible(page)

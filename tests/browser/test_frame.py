@@ -214,7 +214,7 @@ async def test_missing_page_is_friendly(visit: Visit, path: str) -> None:
 
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     await accessible(page)
-    await page.get_by_role("link", name="Go to the start page").click()
+    await page.get_by_role("link", name="Go to the home page").click()
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 

@@ -62,7 +62,7 @@ document.addEventListener("keydown", (event) => {
   const key = event.key?.length === 1 ? event.key.toLowerCase() : "";
   if (Date.now() < goesUntil && key) {
     goesUntil = 0;
-    document.querySelector(`#sidebar [data-key="${CSS.escape(key)}"]`)?.click();
+    document.querySelector(`#keys [data-key="${CSS.escape(key)}"]`)?.click();
     return;
   }
   ACTS[key]?.(event);

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from api.dependencies import OwnAccount, Sends
+from api.dependencies import Sends
 from api.pages.addresses import PlaceQuery, listed
 from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.page import InForm, Page, PageDep, own_path
@@ -55,21 +55,17 @@ async def show_sequences(page: PageDep, query: InQuery[ListQuery]) -> Response:
         "sequences/index.html",
         part="sequences/_sequences.html",
         query=query,
+        first_steps=None
+        if page.wants_part
+        else await page.services.onboarding.first_steps(page.user.id),
         filtered=bool(query.search or query.state),
         sequences=sequences,
         bars={one.id: status_bar(one.counts.items()) for one in sequences},
         states=list(SequenceState),
         state_tones=STATE_TONES,
         address=address,
-        **({} if page.wants_part else await _first_visit(page)),
+        **({} if page.wants_part else await _new_form(page)),
     )
-
-
-@router.post("/sequences/first-steps/dismiss", dependencies=[OwnAccount])
-async def dismiss_first_steps(page: PageDep) -> Response:
-    """Show the first steps of a new workspace no more to this user."""
-    await page.services.onboarding.dismiss(page.user.id)
-    return page.redirect_to("show_sequences")
 
 
 @router.post("/sequences")
@@ -150,12 +146,6 @@ def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
         tomorrow = (page.now + timedelta(days=1)).astimezone(zone)
         first = StepDraft(_FIRST_TEXT, send_at=f"{tomorrow:%Y-%m-%d}T10:00")
     return SequenceDraft(form.name, sender_id, kind, [first])
-
-
-async def _first_visit(page: Page) -> dict[str, Any]:
-    """Return what only the whole page has: the first steps, and whether there is a sender."""
-    first_steps = await page.services.onboarding.first_steps(page.user.id)
-    return {"first_steps": first_steps, **await _new_form(page)}
 
 
 async def _new_form(page: Page, form: NewSequenceFields | None = None) -> dict[str, Any]:

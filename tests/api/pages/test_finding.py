@@ -65,7 +65,7 @@ async def test_checklist_ticks_itself_and_is_gone_when_done(world: World, browse
     assert done(ready) == ["Add a sender", "Import contacts", "Write a sequence"]
     assert f"/sequences/{sequence.id}/enrol" in ready
     assert "Welcome" not in (await admin.get("/sequences", headers=HTMX)).text
-    dismissed = await viewer.post("/sequences/first-steps/dismiss")
+    dismissed = await viewer.post("/first-steps/dismiss")
     assert dismissed.headers["location"] == "/sequences"
     assert "Welcome to Segue" not in (await viewer.get("/sequences")).text
     assert "Welcome to Segue" in (await admin.get("/sequences")).text
@@ -97,7 +97,7 @@ async def test_errors_are_shown_in_the_frame_to_whoever_is_signed_in(browse: Bro
         answer = await member.get(path)
         assert answer.status_code == status, path
         assert 'aria-label="Main"' in answer.text, path
-        assert "Go to the start page" in answer.text, path
+        assert "Go to the home page" in answer.text, path
     there = await nobody.get("/nowhere")
     assert there.status_code == 404
     assert 'aria-label="Main"' not in there.text

@@ -239,7 +239,7 @@ class TestErrors:
         answer = await (await browse()).get("/try/broken")
 
         assert answer.status_code == 500
-        assert "Something went wrong on our side." in answer.text
+        assert "Something went wrong on our end." in answer.text
         assert "secret" not in answer.text
         assert "content-security-policy" in answer.headers
 

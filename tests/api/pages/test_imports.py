@@ -94,7 +94,7 @@ async def test_file_is_matched_fixed_and_imported_into_a_new_group(
     await services.jobs.run_chunk(UUID(path.rpartition("/")[2]))
     done = (await member.get(path, headers=HTMX)).text
     assert "3 contacts added" in words(done)
-    assert "See the group" in done
+    assert "View group" in done
     [group] = (await member.get("/api/groups")).json()["items"]
     assert (group["name"], group["member_count"]) == ("Nurses", 3)
     assert (await member.post(f"{path}/check", data=COLUMNS, headers=HTMX)).status_code == 404
