@@ -195,7 +195,7 @@ async def test_viewer_sees_no_action_and_is_refused(visit: Visit, life: Life, de
     )
     assert status == 403
     await page.goto(act)
-    await expect(page.get_by_role("heading", level=1)).to_have_text("This is not for you")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You don't have access to this")
     assert desk.counts(life.sequence_id) == before
 
 
