@@ -113,13 +113,13 @@ class RowFields(FormFields):
 @router.get(CONTACTS_PATH)
 async def show_import(page: PageDep) -> Response:
     """Show the form of a file of contacts."""
-    return _upload_form(page, JobKind.IMPORT_CONTACTS)
+    return await _upload_form(page, JobKind.IMPORT_CONTACTS)
 
 
 @router.get(OPT_OUTS_PATH)
 async def show_opt_out_import(page: PageDep) -> Response:
     """Show the form of a file of opted-out numbers."""
-    return _upload_form(page, JobKind.IMPORT_SUPPRESSIONS)
+    return await _upload_form(page, JobKind.IMPORT_SUPPRESSIONS)
 
 
 @router.post(CONTACTS_PATH)
@@ -200,6 +200,14 @@ async def correct_import_row(
     return page.part("imports/_corrected.html", row=row, line=line, **await _found(page, file))
 
 
+@router.post("/imports/{job_id}/discard")
+async def discard_import_file(page: PageDep, job_id: UUID) -> Response:
+    """Delete a file that is not imported."""
+    kind = _kind_of(await page.services.jobs.get(job_id))
+    await page.services.import_review.discard(job_id, page.user.id)
+    return page.redirect_to(kind.upload, "The file was discarded.")
+
+
 @router.post("/imports/{job_id}")
 async def confirm_import(page: PageDep, job_id: UUID, form: InForm[ChoiceFields]) -> Response:
     """Import a file in the background, and redirect to its progress."""
@@ -211,9 +219,12 @@ async def confirm_import(page: PageDep, job_id: UUID, form: InForm[ChoiceFields]
     return await _show_file(page, file, form)
 
 
-def _upload_form(page: Page, kind: JobKind) -> Response:
+async def _upload_form(page: Page, kind: JobKind) -> Response:
     return page.render(
-        f"{_KINDS[kind].folder}/import.html", part="imports/_upload.html", kind=_KINDS[kind]
+        f"{_KINDS[kind].folder}/import.html",
+        part="imports/_upload.html",
+        kind=_KINDS[kind],
+        waiting=await page.services.import_review.waiting(kind, page.user.id),
     )
 
 
@@ -222,7 +233,7 @@ async def _receive(page: Page, kind: JobKind) -> Response:
         with page.refusing(body="file"):
             job_id = await page.services.import_review.receive(kind, _pieces(sent), page.user.id)
             return page.redirect_to("show_import_file", job_id=job_id)
-    return _upload_form(page, kind)
+    return await _upload_form(page, kind)
 
 
 async def _show_file(page: Page, file: FileInHand, form: ChoiceFields | None = None) -> Response:

@@ -37,12 +37,15 @@ from storage.access import preferences
 from storage.contacts import fields as stored_fields
 from storage.jobs import import_review as rows
 from storage.jobs import jobs
-from storage.jobs.import_review import BadRow
+from storage.jobs.import_review import BadRow, WaitingFile
 from storage.jobs.jobs import IGNORED_COLUMNS, MATCHING, JobDetails, OpenRow
 from storage.platform.database import Database, Transaction
 
 SAMPLE_MOST = 3
 """Number of a file's rows whose values are shown beside the columns."""
+
+WAITING_MOST = 5
+"""Most files of a user that wait which are listed."""
 
 _COLUMNS, _CHECK = "columns", "check_id"
 
@@ -100,6 +103,21 @@ class ImportReview:
     async def receive(self, kind: JobKind, data: AsyncIterable[bytes], user_id: UUID) -> UUID:
         """Store a file, and give its id; see ``CsvUpload.receive_whole``."""
         return await self._uploads[kind].receive_whole(data, user_id)
+
+    async def waiting(self, kind: JobKind, user_id: UUID) -> list[WaitingFile]:
+        """List a user's files that wait to be imported, the newest first."""
+        async with self._database.transaction() as tx:
+            return await rows.waiting(tx, kind, user_id, WAITING_MOST)
+
+    async def discard(self, job_id: UUID, user_id: UUID) -> None:
+        """Delete a user's file.
+
+        Raises:
+            NotFoundError: As ``get``.
+        """
+        async with self._database.transaction() as tx:
+            await _file(tx, job_id, user_id, lock=True)
+            await jobs.discard_upload(tx, job_id)
 
     async def get(self, job_id: UUID, user_id: UUID) -> FileInHand:
         """Read a user's file: its columns as matched so far, as remembered, or as guessed.

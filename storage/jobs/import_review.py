@@ -1,9 +1,11 @@
 """Queries of files that a person looks through before they are imported."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from domain.statuses.jobs import JobKind
 from storage.platform.database import Transaction
 
 
@@ -13,6 +15,25 @@ class BadRow(NamedTuple):
     line: int
     cells: Mapping[str, str]
     errors: tuple[Mapping[str, str], ...]
+
+
+class WaitingFile(NamedTuple):
+    """A file that waits for its user; ``total`` is the number of its rows."""
+
+    id: UUID
+    total: int
+    created_at: datetime
+
+
+async def waiting(tx: Transaction, kind: JobKind, user_id: UUID, limit: int) -> list[WaitingFile]:
+    """List a user's files that are not imported yet, the newest first."""
+    sql = """
+        SELECT id, total, created_at FROM jobs
+        WHERE user_id = :user_id AND kind = :kind AND state = 'receiving'
+        AND jsonb_exists(params, 'matching')
+        ORDER BY created_at DESC LIMIT :limit
+    """
+    return await tx.rows(WaitingFile, sql, user_id=user_id, kind=kind.value, limit=limit)
 
 
 async def sample(tx: Transaction, upload_id: UUID, limit: int) -> list[Mapping[str, str]]:

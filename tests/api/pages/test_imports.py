@@ -168,6 +168,23 @@ async def test_hostile_values_are_shown_as_text(
         assert "{{7*7}}" in html
 
 
+async def test_file_can_be_continued_or_discarded_later(
+    member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    path = await uploaded(member)
+    other = await uploaded(member, "phone\n1\n", "/settings/opt-outs/import")
+    start = (await member.get("/contacts/import")).text
+    assert f'href="{path}"' in start
+    assert "3 rows, uploaded" in words(start)
+    assert other not in start
+    assert path not in (await admin.get("/contacts/import")).text
+    assert (await admin.post(f"{path}/discard")).status_code == 404
+    discarded = await member.post(f"{path}/discard")
+    assert discarded.headers["location"] == "/contacts/import"
+    assert path not in (await member.get("/contacts/import")).text
+    assert (await member.get(path)).status_code == 404
+
+
 async def test_another_users_file_is_not_there(
     member: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
