@@ -1,6 +1,7 @@
 """Error pages, or messages on the page that is already shown."""
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
@@ -97,7 +98,7 @@ def _flash_of(problem: Problem) -> Flash:
 async def _error_page(request: Request, problem: Problem) -> Response:
     """Show an error in the frame of the pages to those who are signed in, else on a bare page."""
     status = problem.status
-    context = {
+    context: dict[str, Any] = {
         "status": status,
         "title": _TITLES.get(status, "That didn't work"),
         "words": _OF_PAGES.get(status) or sentence(problem.detail),
