@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from email.message import Message
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -17,6 +17,7 @@ from api.paging import InQuery
 from api.problems import Problem
 from api.schemas.base import Schema
 from api.schemas.jobs import Job
+from domain.platform.errors import InvalidFieldError
 from services.jobs.csv_upload import CsvUpload
 from services.suppression.suppressions import REASON_LENGTH
 
@@ -27,12 +28,18 @@ router = APIRouter()
 
 _CSV = "text/csv"
 _FILE = "application/octet-stream"
-_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "utf-16", "windows-1252", "iso-8859-1"})
+"""What a client may call the encoding; which one it is, the file itself tells."""
+
+_COLUMNS_MOST = 100
 
 _CSV_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The file as it is, in UTF-8; `Content-Type: text/csv` is taken as well.",
+        "description": (
+            "The file as it is, in UTF-8, UTF-16 or Windows-1252, separated by commas, semicolons"
+            " or tabs; `Content-Type: text/csv` is accepted as well."
+        ),
         # Generators send the bytes of a file, and know no other type for it.
         "content": {_FILE: {"schema": {"type": "string", "format": "binary"}}},
     }
@@ -54,6 +61,23 @@ class ContactsImportQuery(ImportQuery):
     """A group to add everyone in the file to."""
     update_existing: bool = False
     """Change contacts who exist; otherwise their data stays."""
+    column: list[Annotated[str, Field(max_length=200, pattern="^[^=]+=.+$")]] = Field(
+        default_factory=list, max_length=_COLUMNS_MOST, examples=[["phone=Cell", "full_name=Who"]]
+    )
+    """What to read from which column, `FIELD=NAME`; without any, the names decide."""
+
+    def columns(self) -> dict[str, str] | None:
+        """Return the name of each field's column; None if none is given.
+
+        Raises:
+            InvalidFieldError: ``duplicate_column``.
+        """
+        pairs = [one.partition("=")[::2] for one in self.column]
+        if len(dict(pairs)) < len(pairs):
+            raise InvalidFieldError(
+                "column", "names a field twice; name each once", code="duplicate_column"
+            )
+        return dict(pairs) or None
 
 
 class SuppressionsImportQuery(ImportQuery):
@@ -73,11 +97,14 @@ async def import_contacts(
     user: CurrentUser,
     once: StreamedOnceDep,
 ) -> Response:
-    """Import contacts from a CSV file in UTF-8, in the background.
+    """Import contacts from a CSV file, in the background.
 
-    The first line names the columns: `phone`, `first_name` or `last_name` or both, and optionally
-    `time_zone`, `line_type`, `external_id`, `owner` (a user's email address) and the workspace's
-    fields by key or label; others are ignored and named in `about.ignored_columns`. The answer is
+    The first line names the columns: `phone`, `first_name` or `last_name` or both, or `full_name`,
+    and optionally `time_zone`, `line_type`, `external_id`, `owner` (a user's email address) and the
+    workspace's fields by key or label; others are ignored and named in `about.ignored_columns`. If
+    they are called otherwise, `column` says what to read from which: `column=phone=Cell`,
+    `column=fields.shift=Shift`, and `column=groups=Teams` for names of groups, separated by
+    semicolons, which are created if there are none. The answer is
     the job, `Location` its address; the `position` of a result is its line in the file. A row is
     matched by `external_id`, else by `phone`, as in `POST /api/contacts/upsert`; blank cells count
     as left out.
@@ -85,10 +112,11 @@ async def import_contacts(
     Results: `created`; `unchanged`: the contact exists with the same data; `exists`: it exists
     with other data, which stays (`detail.contact_id`); with `update_existing`, `changed` instead;
     `duplicate_in_file`; `invalid`
-    (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`,
-    `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_region`, `unknown_group`. 413
-    `body_too_large`, 409 `upload_canceled`.
+    (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`, `not_csv`
+    (an Excel workbook), `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_column`,
+    `unknown_region`, `unknown_group`. 413 `body_too_large`, 409 `upload_canceled`.
     """
+    columns = query.columns()
 
     async def receive(data: AsyncIterator[bytes]) -> UUID:
         return await services.importing.receive(
@@ -98,6 +126,7 @@ async def import_contacts(
             update_existing=query.update_existing,
             group_id=query.group_id,
             region=query.region,
+            columns=columns,
         )
 
     return await _take(request, once, services.importing, receive, user.id)
@@ -117,7 +146,7 @@ async def import_suppressions(
     user: CurrentUser,
     once: StreamedOnceDep,
 ) -> Response:
-    """Opt out the numbers of a CSV file in UTF-8 by hand, in the background.
+    """Opt out the numbers of a CSV file by hand, in the background.
 
     The first line names the columns: `phone`, and optionally `reason` and `lifted_at`, so that an
     export can be imported; others are ignored and named in `about.ignored_columns`. The answer is
@@ -126,8 +155,8 @@ async def import_suppressions(
     Results: `suppressed`, as with `POST /api/suppressions`; `already_suppressed`: it stays, with
     its evidence; `lifted`: the row has a `lifted_at`, so the number is left alone; `invalid`
     (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`,
-    `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_region`. 413 `body_too_large`,
-    409 `upload_canceled`.
+    `not_csv`, `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_region`. 413
+    `body_too_large`, 409 `upload_canceled`.
     """
 
     async def receive(data: AsyncIterator[bytes]) -> UUID:
@@ -150,7 +179,7 @@ async def _take(
         return Problem(
             415,
             "unsupported_media_type",
-            f"send the file as it is, in UTF-8, with Content-Type: {_CSV} or {_FILE}",
+            f"send the file as it is, with Content-Type: {_CSV} or {_FILE}",
         ).response()
     digest = hashlib.sha256()
 
@@ -169,9 +198,9 @@ async def _take(
 
 
 def _is_csv(content_type: str) -> bool:
-    """Whether a type is CSV, in the one encoding that is read, or says nothing of a file."""
+    """Whether a type is CSV, in an encoding that is read, or says nothing of a file."""
     header = Message()
     header["Content-Type"] = content_type
     if header.get_content_type() == _FILE:
         return True
-    return header.get_content_type() == _CSV and header.get_content_charset("utf-8") in _UTF8
+    return header.get_content_type() == _CSV and header.get_content_charset("utf-8") in _CHARSETS

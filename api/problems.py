@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -135,11 +135,11 @@ def unavailable(code: str, detail: str, **members: object) -> Problem:
 BUSY = unavailable("busy", "too much is being done at once; try again soon")
 """Too many requests are under way."""
 
-Show = Callable[[Request, Exception, Problem], Response | None]
+Show = Callable[[Request, Exception, Problem], Awaitable[Response | None]]
 """Renders an error for people; None if a program asked."""
 
 
-def _to_programs_only(*_: object) -> None:
+async def _to_programs_only(*_: object) -> None:
     """Render nothing: for an application without pages."""
 
 
@@ -152,7 +152,7 @@ async def respond(request: Request, error: Exception) -> Response:
             "answered %d %s", problem.status, problem.code, extra={"method": request.method}
         )
     show: Show = request.app.state.show_error
-    return show(request, error, problem) or problem.response()
+    return await show(request, error, problem) or problem.response()
 
 
 def install(app: FastAPI, show: Show = _to_programs_only) -> None:

@@ -14,6 +14,7 @@ from domain.statuses.jobs import JobKind
 from domain.suppression.second_reading import SecondReaderRules
 from services.access.own_password import OwnPassword
 from services.access.passwords import Passwords
+from services.access.preferences import Preferences
 from services.access.refusals import Refusals
 from services.access.sessions import Sessions
 from services.access.set_up_links import SetUpLinks
@@ -26,6 +27,7 @@ from services.enrollments.archiving import Archiving
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail
 from services.enrollments.enrollment_list import EnrollmentList
+from services.enrollments.finding import Finding
 from services.enrollments.finishing import Finishing
 from services.enrollments.overview import SequenceOverview
 from services.enrollments.pausing import Pausing
@@ -43,9 +45,11 @@ from services.jobs.contact_import import Importing
 from services.jobs.enroll_preview import EnrollPreviews
 from services.jobs.exports import Exporting
 from services.jobs.handlers import EnrollmentHandlers
+from services.jobs.import_review import ImportReview
 from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
 from services.maintenance.health import Availability, Health
+from services.maintenance.onboarding import Onboarding
 from services.maintenance.pruning import Pruning
 from services.maintenance.sweep import Sweep
 from services.maintenance.workspace import WorkspaceSettings
@@ -203,6 +207,7 @@ class Services:
 
         passwords = Passwords(access.workspace_words)
         self.own_password = OwnPassword(database, access, passwords)
+        self.preferences = Preferences(database)
         self.refusals = Refusals(database)
         self.sessions = Sessions(database, access, passwords, self.refusals)
         self.set_up_links = SetUpLinks(database, access, passwords)
@@ -241,6 +246,7 @@ class Services:
         self.reports = Reports(database, workspace_zone=zone)
         self.pausing = Pausing(database, rules)
         self.variables = Variables(database, self.contacts)
+        self.finding = Finding(database)
         self.pickers = Pickers(database)
         self.previews = Previews(database, public_base_url=config.public_base_url)
 
@@ -274,6 +280,7 @@ class Services:
             default_region=region,
         )
         self.opt_out_import = OptOutImport(database, self.suppressions, default_region=region)
+        self.import_review = ImportReview(database, [self.importing, self.opt_out_import])
         handlers = EnrollmentHandlers(
             self.bulk_actions, self.finishing, self.enrolling, self.holds, self.pausing
         )
@@ -288,6 +295,7 @@ class Services:
             most_per_hour=most_per_hour,
         )
 
+        self.onboarding = Onboarding(database)
         self.availability = Availability(temporal)
         self.health = Health(database, temporal)
         self.sweep = Sweep(

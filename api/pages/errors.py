@@ -1,14 +1,18 @@
 """Error pages, or messages on the page that is already shown."""
 
+from http import HTTPStatus
+from typing import Any
+
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
+from api.dependencies import authenticate, services_of, settings_of
 from api.pages import flash as flashes
 from api.pages.addresses import address as address_of
 from api.pages.flash import Flash
 from api.pages.forms import sentence
-from api.pages.page import HTMX, Pages, own_path
-from api.problems import Problem
+from api.pages.page import HTMX, Page, Pages, clock_of, own_path
+from api.problems import EXPECTED, Problem
 from services.access.users import NotSignedInError
 
 _MACHINES = ("/api", "/webhooks/", "/healthz", "/readyz", "/metrics", "/static/")
@@ -24,6 +28,7 @@ _TITLES = {
     404: "Page not found",
     405: "This page can't be opened directly",
     409: "That's not possible right now",
+    500: "Something went wrong",
     503: "Temporarily unavailable",
 }
 _WRONG = "Something went wrong on our end. It was logged; please try again."
@@ -36,7 +41,7 @@ _OF_PAGES = {
 _OF_ACTIONS = {404: "It no longer exists. Reload the page.", 500: _WRONG}
 
 
-def answer(request: Request, error: Exception, problem: Problem) -> Response | None:
+async def answer(request: Request, error: Exception, problem: Problem) -> Response | None:
     """Answer an error as a page; return None if a program asked, which gets ``problem``."""
     if not _is_for_people(request):
         return None
@@ -51,7 +56,7 @@ def answer(request: Request, error: Exception, problem: Problem) -> Response | N
         response = RedirectResponse(own_path(request.headers.get("referer")), status_code=303)
         flashes.put(response, _flash_of(problem), request.app.state.settings)
         return response
-    return _error_page(request, problem)
+    return await _error_page(request, problem)
 
 
 def _is_for_people(request: Request) -> bool:
@@ -90,17 +95,36 @@ def _flash_of(problem: Problem) -> Flash:
     return Flash(_OF_ACTIONS.get(problem.status) or sentence(problem.detail), "danger")
 
 
-def _error_page(request: Request, problem: Problem) -> Response:
+async def _error_page(request: Request, problem: Problem) -> Response:
+    """Show an error in the frame of the pages to those who are signed in, else on a bare page."""
     status = problem.status
-    text = _render(
-        request,
-        "errors/error.html",
-        status=status,
-        title=_TITLES.get(status, "That didn't work"),
-        words=_OF_PAGES.get(status) or sentence(problem.detail),
-    )
-    headers = {name: value for name, value in problem.headers.items() if name in _OF_ERROR_PAGES}
-    return HTMLResponse(text, status, headers)
+    context: dict[str, Any] = {
+        "status": status,
+        "title": _TITLES.get(status, "That didn't work"),
+        "words": _OF_PAGES.get(status) or sentence(problem.detail),
+    }
+    page = await _page_of(request) if status != HTTPStatus.SERVICE_UNAVAILABLE else None
+    if page is None:
+        text = _render(request, "errors/error.html", **context)
+        response: Response = HTMLResponse(text, status)
+    else:
+        response = page.render("errors/inside.html", **context)
+        response.status_code = status
+    for name, value in problem.headers.items():
+        if name in _OF_ERROR_PAGES:
+            response.headers[name] = value
+    return response
+
+
+async def _page_of(request: Request) -> Page | None:
+    """Make the page of whoever is signed in; None for others, or if that cannot be found out."""
+    services = services_of(request)
+    try:
+        caller = await authenticate(request)
+        clock = await clock_of(services)
+    except EXPECTED:
+        return None
+    return Page(request, services, settings_of(request), caller, clock)
 
 
 def _render(request: Request, template: str, **context: object) -> str:

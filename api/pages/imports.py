@@ -1,19 +1,28 @@
-"""Importing contacts or opted-out numbers from a CSV file: a check first, then the import."""
+"""Importing contacts or opted-out numbers from a CSV file, step by step.
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+A file is uploaded, its columns are matched, bad rows corrected, and then it is imported.
+"""
+
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from api.pages.forms import chosen_id
-from api.pages.page import Page, PageDep
+from api.pages.countries import COUNTRIES
+from api.pages.forms import FormFields, chosen_id
+from api.pages.labels import LABELS
+from api.pages.page import InForm, Page, PageDep
+from api.paging import FilterQuery, InQuery
 from domain.jobs.csv_rows import PIECE
-from domain.platform.errors import InvalidFieldError, NotFoundError, SegueError
+from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.jobs import JobKind
-from services.jobs.csv_upload import INVALID
+from services.jobs.csv_upload import COLUMNS_MOST, INVALID
+from services.jobs.import_review import Choices, FileInHand
 from storage.jobs.jobs import JobDetails
 
 CONTACTS_PATH = "/contacts/import"
@@ -21,148 +30,264 @@ OPT_OUTS_PATH = "/settings/opt-outs/import"
 
 router = APIRouter()
 
-_FIELDS_MOST = 10
+_PARTS_MOST = 10
 _BAD_ROWS = 20
+_VALUES_MOST = 100
+_NAMES = ("first_name", "last_name", "full_name")
+_ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252"}
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
-class _Import:
-    """What an import is of.
+class _Kind:
+    """What an import is of: the folder of its templates, the page of its upload, its words."""
 
-    Attributes:
-        folder: Of its templates.
-        fields: Texts of the form besides the file; each may be empty.
-        start: Stores the file and starts the job.
-    """
-
-    kind: JobKind
     folder: str
-    fields: tuple[str, ...]
-    start: Callable[[Page, FormData, Mapping[str, str]], Awaitable[JobDetails]]
+    upload: str
+    title: str
 
 
-async def _start_contacts(page: Page, sent: FormData, form: Mapping[str, str]) -> JobDetails:
-    services = page.services
-    group_id = None
-    if form["group_id"]:
-        wrong = "is no group; choose one of the list"
-        group_id = chosen_id(form["group_id"], field="group_id", reason=wrong)
-    is_check = _is_check(sent)
-    job_id = await services.importing.receive(
-        _pieces(sent),
-        page.user.id,
-        dry_run=is_check,
-        update_existing=bool(form["update_existing"]),
-        group_id=group_id,
-        region=form["region"] or None,
-    )
-    if is_check or not form["new_group"]:
-        return await services.importing.start(job_id, page.user.id)
-    # Not before the file is here: a group without its file would block another try.
-    try:
-        group = await services.groups.create(form["new_group"])
-    except SegueError:
-        await services.importing.discard(job_id)
-        raise
-    return await services.importing.start(job_id, page.user.id, group_id=group.id)
+_KINDS: Mapping[JobKind, _Kind] = {
+    JobKind.IMPORT_CONTACTS: _Kind("contacts", "show_import", "Import contacts"),
+    JobKind.IMPORT_SUPPRESSIONS: _Kind("opt_outs", "show_opt_out_import", "Import opt-outs"),
+}
 
 
-async def _start_opt_outs(page: Page, sent: FormData, form: Mapping[str, str]) -> JobDetails:
-    uploads = page.services.opt_out_import
-    job_id = await uploads.receive(
-        _pieces(sent),
-        page.user.id,
-        reason=form["reason"],
-        dry_run=_is_check(sent),
-        region=form["region"] or None,
-    )
-    return await uploads.start(job_id, page.user.id)
+class ChoiceFields(FormFields):
+    """What the columns of a file hold, in their order, and what is done with its rows."""
+
+    column: Annotated[list[str], Field(max_length=COLUMNS_MOST)] = Field(default_factory=list)
+    region: str = ""
+    update_existing: bool = False
+    group_id: str = ""
+    new_group: str = ""
+    reason: str = ""
+
+    def columns(self, words: Mapping[str, str]) -> Mapping[str, int]:
+        """Return the position of each field; ``words`` are their labels.
+
+        Raises:
+            InvalidFieldError: Two columns hold the same, or one that is needed is missing.
+        """
+        at: dict[str, int] = {}
+        for index, name in enumerate(self.column):
+            if name in at:
+                called = words.get(name, name)
+                raise InvalidFieldError(
+                    "columns", f"Two columns hold “{called}”. Ignore one of them"
+                )
+            if name:
+                at[name] = index
+        if "phone" not in at:
+            raise InvalidFieldError("columns", "Choose which column holds the phone numbers")
+        return at
+
+    def choices(self, page: Page) -> Choices:
+        """Return the choices as the service takes them."""
+        group_id = None
+        if self.group_id:
+            wrong = "is not a group; choose one from the list"
+            group_id = chosen_id(self.group_id, field="group_id", reason=wrong)
+        return Choices(
+            region=self.region or page.services.config.default_region,
+            update_existing=self.update_existing,
+            group_id=group_id,
+            new_group=self.new_group,
+            reason=self.reason,
+        )
 
 
-_CONTACTS = _Import(
-    JobKind.IMPORT_CONTACTS,
-    "contacts",
-    ("group_id", "new_group", "region", "update_existing"),
-    _start_contacts,
-)
-_OPT_OUTS = _Import(JobKind.IMPORT_SUPPRESSIONS, "opt_outs", ("reason", "region"), _start_opt_outs)
+class FoundQuery(FilterQuery):
+    """The bad rows after a line."""
+
+    after: Annotated[int, Field(ge=-1, le=2**31 - 1)] = -1
+
+
+class RowFields(FormFields):
+    """Values of a row: the names of the fields, and as many values."""
+
+    field: Annotated[list[str], Field(max_length=_VALUES_MOST)] = Field(default_factory=list)
+    value: Annotated[list[str], Field(max_length=_VALUES_MOST)] = Field(default_factory=list)
 
 
 @router.get(CONTACTS_PATH)
 async def show_import(page: PageDep) -> Response:
-    """Show the form of an import of contacts."""
-    return await _render(page, _CONTACTS)
+    """Show the form of a file of contacts."""
+    return await _upload_form(page, JobKind.IMPORT_CONTACTS)
 
 
 @router.get(OPT_OUTS_PATH)
 async def show_opt_out_import(page: PageDep) -> Response:
-    """Show the form of an import of opted-out numbers."""
-    return await _render(page, _OPT_OUTS)
+    """Show the form of a file of opted-out numbers."""
+    return await _upload_form(page, JobKind.IMPORT_SUPPRESSIONS)
 
 
 @router.post(CONTACTS_PATH)
 async def import_contacts(page: PageDep) -> Response:
-    """Receive a file, then check or import it in the background."""
-    return await _receive(page, _CONTACTS)
+    """Receive a file of contacts and redirect to its columns."""
+    return await _receive(page, JobKind.IMPORT_CONTACTS)
 
 
 @router.post(OPT_OUTS_PATH)
 async def import_opt_outs(page: PageDep) -> Response:
-    """Receive a file, then check or import it in the background."""
-    return await _receive(page, _OPT_OUTS)
+    """Receive a file of opted-out numbers and redirect to its columns."""
+    return await _receive(page, JobKind.IMPORT_SUPPRESSIONS)
 
 
-@router.get("/contacts/import/{job_id}")
-async def show_import_result(page: PageDep, job_id: UUID) -> Response:
-    """Show the counts of a checked or imported file, and its first invalid rows."""
-    return await _result(page, _CONTACTS, job_id)
-
-
-@router.get("/settings/opt-outs/import/{job_id}")
-async def show_opt_out_import_result(page: PageDep, job_id: UUID) -> Response:
-    """Show the counts of a checked or imported file, and its first invalid rows."""
-    return await _result(page, _OPT_OUTS, job_id)
-
-
-async def _receive(page: Page, what: _Import) -> Response:
-    async with page.request.form(max_files=1, max_fields=_FIELDS_MOST) as sent:
-        form = {name: _typed(sent, name) for name in what.fields}
-        with page.refusing(body="file", name="new_group"):
-            job = await what.start(page, sent, form)
-            if not page.wants_part:
-                return page.redirect_to("show_job", job_id=job.id)
-            return await _render(page, what, form, job)
-    return await _render(page, what, form)
-
-
-async def _render(
-    page: Page, what: _Import, form: Mapping[str, str] | None = None, job: JobDetails | None = None
-) -> Response:
+@router.get("/imports/{job_id}")
+async def show_import_file(page: PageDep, job_id: UUID) -> Response:
+    """Show a file's columns to match; once its import has begun, its progress and result."""
+    job = await page.services.jobs.get(job_id)
+    kind = _kind_of(job)
+    if job.awaits_confirmation:
+        file = await page.services.import_review.get(job_id, page.user.id)
+        return await _show_file(page, file)
+    bad, more = await page.services.jobs.results(job_id, codes=[INVALID], limit=_BAD_ROWS)
     return page.render(
-        f"{what.folder}/import.html",
-        part=f"{what.folder}/_import_form.html",
-        form=form or dict.fromkeys(what.fields, ""),
+        "imports/job.html",
+        part="imports/_result.html",
         job=job,
-        group_options=await page.group_options() if what is _CONTACTS else [],
-        usual_region=page.services.config.default_region,
+        kind=kind,
+        bad=bad,
+        more=more,
     )
 
 
-async def _result(page: Page, what: _Import, job_id: UUID) -> Response:
-    job = await page.services.jobs.get(job_id)
-    if job.kind is not what.kind:
-        raise NotFoundError("job", job_id)
-    bad, more = await page.services.jobs.results(job_id, codes=[INVALID], limit=_BAD_ROWS)
-    return page.part(f"{what.folder}/_import_found.html", job=job, bad=bad, more=more)
+@router.post("/imports/{job_id}/check")
+async def check_import_file(page: PageDep, job_id: UUID, form: InForm[ChoiceFields]) -> Response:
+    """Check the rows of a file in the background; nothing is imported."""
+    file = await page.services.import_review.get(job_id, page.user.id)
+    with page.refusing():
+        columns = form.columns(_words(file))
+        if file.job.kind is JobKind.IMPORT_CONTACTS and not columns.keys() & set(_NAMES):
+            raise InvalidFieldError(
+                "columns", "Choose which column holds the names: first, last or full name"
+            )
+        check = await page.services.import_review.check(
+            job_id, page.user.id, columns, form.choices(page)
+        )
+        ignored = [
+            one.text for one, name in zip(file.headings, form.column, strict=False) if not name
+        ]
+        return page.part(
+            "imports/_checking.html",
+            file=file,
+            check=check,
+            ignored=[one for one in ignored if one],
+        )
+    return page.part("imports/_wrong.html")
 
 
-def _is_check(sent: FormData) -> bool:
-    return _typed(sent, "mode") != "import"
+@router.get("/imports/{job_id}/found")
+async def show_import_found(page: PageDep, job_id: UUID, query: InQuery[FoundQuery]) -> Response:
+    """Show what the check of a file found, and the rows to correct."""
+    file = await page.services.import_review.get(job_id, page.user.id)
+    bad, more = await page.services.import_review.bad_rows(
+        job_id, page.user.id, after=query.after, limit=_BAD_ROWS
+    )
+    template = "imports/_found.html" if query.after < 0 else "imports/_bad_rows.html"
+    return page.part(template, bad=bad, more=more, **await _found(page, file))
 
 
-def _typed(sent: FormData, name: str) -> str:
-    value = sent.get(name)
-    return value.strip() if isinstance(value, str) else ""
+@router.post("/imports/{job_id}/rows/{line}")
+async def correct_import_row(
+    page: PageDep, job_id: UUID, line: int, form: InForm[RowFields]
+) -> Response:
+    """Change values of a row that cannot be imported, and check it again."""
+    values = dict(zip(form.field, form.value, strict=False))
+    row = await page.services.import_review.correct(job_id, page.user.id, line, values)
+    file = await page.services.import_review.get(job_id, page.user.id)
+    return page.part("imports/_corrected.html", row=row, line=line, **await _found(page, file))
+
+
+@router.post("/imports/{job_id}/discard")
+async def discard_import_file(page: PageDep, job_id: UUID) -> Response:
+    """Delete a file that is not imported."""
+    kind = _kind_of(await page.services.jobs.get(job_id))
+    await page.services.import_review.discard(job_id, page.user.id)
+    return page.redirect_to(kind.upload, "The file was discarded.")
+
+
+@router.post("/imports/{job_id}")
+async def confirm_import(page: PageDep, job_id: UUID, form: InForm[ChoiceFields]) -> Response:
+    """Import a file in the background, and redirect to its progress."""
+    file = await page.services.import_review.get(job_id, page.user.id)
+    with page.refusing():
+        columns = form.columns(_words(file))
+        await page.services.import_review.confirm(job_id, page.user.id, columns, form.choices(page))
+        return page.redirect_to("show_import_file", job_id=job_id)
+    return await _show_file(page, file, form)
+
+
+async def _upload_form(page: Page, kind: JobKind) -> Response:
+    return page.render(
+        f"{_KINDS[kind].folder}/import.html",
+        part="imports/_upload.html",
+        kind=_KINDS[kind],
+        waiting=await page.services.import_review.waiting(kind, page.user.id),
+    )
+
+
+async def _receive(page: Page, kind: JobKind) -> Response:
+    async with page.request.form(max_files=1, max_fields=_PARTS_MOST) as sent:
+        with page.refusing(body="file"):
+            job_id = await page.services.import_review.receive(kind, _pieces(sent), page.user.id)
+            return page.redirect_to("show_import_file", job_id=job_id)
+    return await _upload_form(page, kind)
+
+
+async def _show_file(page: Page, file: FileInHand, form: ChoiceFields | None = None) -> Response:
+    usual = page.services.config.default_region
+    words = _words(file)
+    held = [one.field or "" for one in file.headings]
+    return page.render(
+        "imports/file.html",
+        file=file,
+        kind=_KINDS[file.job.kind],
+        form=form or ChoiceFields(region=usual),
+        held=form.column if form and len(form.column) == len(held) else held,
+        column_options=[("", "Ignore"), *words.items()],
+        read_as=_read_as(file),
+        group_options=await page.group_options(),
+        countries=COUNTRIES,
+    )
+
+
+async def _found(page: Page, file: FileInHand) -> dict[str, Any]:
+    """Return what the templates of a check's result need besides the rows."""
+    if file.check_id is None:
+        raise NotFoundError("check of the file", file.job.id)
+    return {
+        "file": file,
+        "job": await page.services.jobs.get(file.check_id),
+        "kind": _KINDS[file.job.kind],
+        "column_words": _words(file),
+        "input_of": _input_of,
+    }
+
+
+def _input_of(field: str, values: Mapping[str, str]) -> str:
+    """Return the column in which a wrong field can be corrected; empty if there is none."""
+    if field in values or field not in _NAMES:
+        return field if field in values else ""
+    return next((name for name in reversed(_NAMES) if name in values), "")
+
+
+def _words(file: FileInHand) -> dict[str, str]:
+    """Return the labels of what a column may hold."""
+    return {name: label or LABELS.columns[name] for name, label in file.offered.items()}
+
+
+def _read_as(file: FileInHand) -> str:
+    """Say how a file was read, so that strange letters can be explained."""
+    encoding = _ENCODINGS.get(file.encoding or "utf-8", "UTF-16")
+    return f"{encoding}, separated by {_DELIMITERS[file.delimiter]}"
+
+
+def _kind_of(job: JobDetails) -> _Kind:
+    if job.kind not in _KINDS:
+        raise NotFoundError("import", job.id)
+    return _KINDS[job.kind]
 
 
 async def _pieces(sent: FormData) -> AsyncIterator[bytes]:

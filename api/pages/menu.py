@@ -12,6 +12,7 @@ class Entry:
     Attributes:
         role: The weakest role that sees it.
         count: The page function that counts what waits there; empty if there is none.
+        key: What leads there after G on the keyboard; empty for nothing.
     """
 
     label: str
@@ -19,6 +20,7 @@ class Entry:
     icon: str
     role: Role = Role.VIEWER
     count: str = ""
+    key: str = ""
 
     def is_current(self, path: str) -> bool:
         """Whether a page is this entry's or below it."""
@@ -26,13 +28,13 @@ class Entry:
 
 
 SIDEBAR = (
-    Entry("Sequences", "/sequences", icon="route"),
-    Entry("Contacts", "/contacts", icon="users"),
-    Entry("Groups", "/groups", icon="users-group"),
-    Entry("Conversations", "/conversations", icon="messages", count="count_conversations"),
-    Entry("Review", "/reviews", icon="message-question", count="count_reviews"),
-    Entry("Reports", "/reports", icon="chart-bar"),
-    Entry("Settings", "/settings", icon="settings"),
+    Entry("Sequences", "/sequences", icon="route", key="s"),
+    Entry("Contacts", "/contacts", icon="users", key="c"),
+    Entry("Groups", "/groups", icon="users-group", key="g"),
+    Entry("Conversations", "/conversations", icon="messages", count="count_conversations", key="i"),
+    Entry("Review", "/reviews", icon="message-question", count="count_reviews", key="r"),
+    Entry("Reports", "/reports", icon="chart-bar", key="p"),
+    Entry("Settings", "/settings", icon="settings", key=","),
 )
 """The sidebar; its first page is the one shown after signing in."""
 

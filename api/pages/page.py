@@ -177,9 +177,22 @@ class _Refusing:
         return True
 
 
-async def _clock(services: ServicesDep) -> Clock:
+SINGLE_KEYS = "single_keys"
+"""The preference of users who do not want single keys to do anything: ``{"on": false}``."""
+
+
+async def clock_of(services: ServicesDep) -> Clock:
+    """Read the workspace's clock."""
     workspace = await services.workspace.get()
     return Clock(workspace.effective_time_zone, workspace.hour_cycle)
+
+
+async def _single_keys(request: Request, services: ServicesDep, caller: CurrentCaller) -> bool:
+    """Tell whether single keys do something; parts of pages do not say."""
+    if HTMX in request.headers:
+        return True
+    found = await services.preferences.get(caller.user.id, SINGLE_KEYS)
+    return bool(found.get("on", True))
 
 
 class Page(PublicPage):
@@ -191,16 +204,22 @@ class Page(PublicPage):
         services: ServicesDep,
         settings: SettingsDep,
         caller: CurrentCaller,
-        clock: Annotated[Clock, Depends(_clock)],
+        clock: Annotated[Clock, Depends(clock_of)],
+        single_keys: Annotated[bool, Depends(_single_keys)] = True,  # noqa: FBT002
     ) -> None:
         super().__init__(request, services, settings)
         self.caller = caller
         self.user = caller.user
         self.clock = clock
+        self.single_keys = single_keys
 
     def sees(self, entry: Entry) -> bool:
         """Whether the user sees an entry of a menu."""
         return reaches(self.user.role, entry.role)
+
+    def may(self, name: str) -> bool:
+        """Whether the user may use a page's route."""
+        return self._pages.routes.may(self.user.role, name)
 
     async def group_options(self) -> list[tuple[str, str]]:
         """Return all groups, id and name; a long dropdown gets a search box in the browser."""
@@ -223,7 +242,8 @@ class Page(PublicPage):
             "clock": self.clock,
             "relative_time": tags.relative_time,
             "coming": tags.coming,
-            "can": lambda name: self._pages.routes.may(self.user.role, name),
+            "can": self.may,
+            "single_keys": self.single_keys,
             "away": self.services.availability.away(),
         }
 

@@ -9,9 +9,11 @@ from api.pages import (
     contacts,
     conversations,
     enrollments,
+    finding,
     groups,
     imports,
     jobs,
+    onboarding,
     reports,
     reviews,
     set_up,
@@ -40,6 +42,8 @@ home = APIRouter()
 
 PRIVATE = (
     home,
+    finding.router,
+    onboarding.router,
     composing.router,
     jobs.router,
     index.router,

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
+from domain.jobs import csv_encodings
 from domain.platform.errors import InvalidFieldError
 
 _FORMULA = r"(?=['\"]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
@@ -23,6 +24,9 @@ _GUARDED = re.compile(f"{_CELL}'{_FORMULA}")
 
 PIECE = 65_536
 """Bytes collected before they are parsed; an incomplete record is parsed again each time."""
+
+DELIMITERS = (",", ";", "\t")
+"""What may separate values; the first of those that are there equally often."""
 
 RECORD_MOST = 131_072
 """Most characters of one record, twice the size of a piece."""
@@ -48,14 +52,22 @@ def unguarded(value: str) -> str:
 class CsvReader:
     """Reads CSV as in RFC 4180 and as common programs write it.
 
-    UTF-8 with or without a byte order mark; commas, or semicolons if the first line has more of
-    them; any line ends, also in quoted values. Blank records are skipped.
+    UTF-8, UTF-16 or Windows-1252, see ``csv_encodings``; commas, semicolons or tabs, whichever the
+    first line has most of; any line ends, also in quoted values. Blank records are skipped.
+
+    Attributes:
+        encoding: As found out so far; None while there are only ASCII characters.
+        delimiter: None until the first line is here.
     """
 
     def __init__(self) -> None:
-        utf8 = codecs.getincrementaldecoder("utf-8-sig")()
-        self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+        self.encoding: str | None = None
+        self.delimiter: str | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
         self._gathered = bytearray()
+        self._has_begun = False
+        self._decoded_lines = 0
         self._tail = ""
         self._lines = _Lines()
         self._line = 1
@@ -65,7 +77,7 @@ class CsvReader:
         """Add bytes, and give the records that are complete.
 
         Raises:
-            InvalidFieldError: ``invalid_encoding`` or ``invalid_csv``; final.
+            InvalidFieldError: ``invalid_encoding``, ``not_csv`` or ``invalid_csv``; final.
         """
         self._gathered += data
         return self._read(final=False) if len(self._gathered) >= PIECE else []
@@ -79,14 +91,7 @@ class CsvReader:
         return self._read(final=True)
 
     def _read(self, *, final: bool) -> list[Record]:
-        try:
-            text = self._decoder.decode(bytes(self._gathered), final)
-        except UnicodeDecodeError:
-            raise InvalidFieldError(
-                "body", "is not UTF-8; save the file as CSV in UTF-8", code="invalid_encoding"
-            ) from None
-        self._gathered.clear()
-        *lines, self._tail = (self._tail + text).split("\n")
+        *lines, self._tail = (self._tail + self._decoded(final=final)).split("\n")
         self._lines.waiting.extend(f"{line}\n" for line in lines)
         if final:
             self._lines.waiting.append(self._tail)
@@ -96,10 +101,40 @@ class CsvReader:
         if self._records is None:
             if not self._lines.waiting:
                 return []
-            first = self._lines.waiting[0]
-            delimiter = ";" if first.count(";") > first.count(",") else ","
-            self._records = csv.reader(self._lines, delimiter=delimiter)
+            self.delimiter = _delimiter_of(self._lines.waiting[0])
+            self._records = csv.reader(self._lines, delimiter=self.delimiter)
         return self._complete(self._records)
+
+    def _decoded(self, *, final: bool) -> str:
+        """Decode what is gathered, each line end as a line feed.
+
+        ASCII is the same in UTF-8 and Windows-1252: which it is, the first other character tells.
+        """
+        data = bytes(self._gathered)
+        self._gathered.clear()
+        if not self._has_begun:
+            self._has_begun = True
+            self.encoding, data = csv_encodings.begins(data)
+        if self._decoder is None:
+            known = self.encoding or csv_encodings.of_letters(data, final=final)
+            if known is None:  # perhaps with the first byte of a character at its end
+                ascii_only = data.decode("ascii", "ignore")
+                self._gathered += data[len(ascii_only) :]
+                return self._translated(ascii_only, final=final)
+            self.encoding = known
+            self._decoder = codecs.getincrementaldecoder(known)()
+        try:
+            text = self._decoder.decode(data, final)
+        except UnicodeDecodeError as error:
+            readable = error.object[: error.start].decode(error.encoding, "replace")
+            line = self._decoded_lines + len(re.findall(r"\r\n?|\n", readable)) + 1
+            raise csv_encodings.unreadable(line) from None
+        return self._translated(text, final=final)
+
+    def _translated(self, text: str, *, final: bool) -> str:
+        translated: str = self._line_ends.decode(text, final)
+        self._decoded_lines += translated.count("\n")
+        return translated
 
     def _complete(self, records: Iterator[list[str]]) -> list[Record]:
         found = []
@@ -127,6 +162,12 @@ class CsvReader:
             " written twice",
             code="invalid_csv",
         )
+
+
+def _delimiter_of(first_line: str) -> str:
+    """Tell what separates the names in the first line: what is there most outside of quotes."""
+    bare = re.sub(r'"[^"]*"?', "", first_line)
+    return max(DELIMITERS, key=bare.count)
 
 
 class _Lines:

@@ -1,6 +1,6 @@
 """Groups: named sets of contacts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -217,6 +217,26 @@ async def _name_taken(tx: Transaction, name: str) -> ConflictError:
 
 async def _details(tx: Transaction, group_id: UUID) -> GroupDetails:
     return required(await groups.get(tx, group_id), "group", group_id)
+
+
+async def named_groups(tx: Transaction, called: Collection[str]) -> dict[str, UUID]:
+    """Find groups by name, in any case, create those there are none of, and keep them.
+
+    Call it before numbers or contacts are locked.
+    """
+    ids: dict[str, UUID] = {}
+    created: list[UUID] = []
+    for name in sorted(set(called), key=str.lower):  # in one order, so that two do not deadlock
+        found = await groups.add(tx, name)
+        if found is not None:
+            created.append(found)
+        else:
+            found = await groups.id_of_name(tx, name)
+        if found is not None and await groups.exists(tx, found):
+            ids[name] = found
+    if created:
+        await audit.record(tx, "group.create", "group", created)
+    return ids
 
 
 async def require_group(tx: Transaction, group_id: UUID) -> None:

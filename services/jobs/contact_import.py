@@ -5,24 +5,30 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from domain.contacts.fields import FieldSpec
+from domain.contacts.names import split_name
+from domain.platform import names
 from domain.platform.errors import InvalidFieldError, InvalidRequestError, Problems
 from domain.platform.phones import check_region
 from domain.statuses.contacts import LineType
 from domain.statuses.jobs import JobKind
-from services.contacts.groups import require_group
+from services.contacts.groups import NAME_LENGTH as GROUP_NAME_LENGTH
+from services.contacts.groups import named_groups, require_group
 from services.contacts.merging import Merged, Merging, Outcome
 from services.contacts.values import Known, cleaned, known
 from services.enrollments.enrolling import open_sequence
 from services.jobs.csv_upload import (
     Columns,
     CsvUpload,
+    Heading,
+    as_given,
     by_name,
     invalid,
     letters,
+    matched,
     trimmed,
     unreadable,
 )
@@ -53,11 +59,30 @@ _FIELDS = {
     "owner": ("owner", "owneremail"),
 }
 _FIELD_OF = {heading: name for name, headings in _FIELDS.items() for heading in headings}
+_GUESSES = {
+    **dict.fromkeys(("fullname", "name", "contactname", "displayname", "candidate"), "full_name"),
+    **dict.fromkeys(("groups", "group", "groupname"), "groups"),
+    **dict.fromkeys(("phoneno", "mobileno", "cellno", "cellnumber", "tel", "number"), "phone"),
+    "fname": "first_name",
+    "lname": "last_name",
+    "recruiter": "owner",
+    **_FIELD_OF,
+}
+"""What names of columns suggest to a person, who sees it before it counts."""
+_OFFERED = (
+    *("phone", "full_name", "first_name", "last_name", "groups", "owner", "time_zone"),
+    *("line_type", "external_id"),
+)
 _LINE_TYPES = {one.value.lower(): one for one in LineType}
 _OWN = "fields."
 """Begins the name of a column that is a field of the workspace, which its key ends."""
 
 _KEPT_BLANK = frozenset({"phone", "first_name", "last_name"})
+_NAMES = ("first_name", "last_name")
+_GROUPS_MOST = 20
+"""Most groups in a cell; semicolons separate them, as a name may hold a comma."""
+
+_SAME_WORDS = {"mail": "email", "emailaddress": "email", "mailaddress": "email", "emailid": "email"}
 
 _RESULTS = {
     Outcome.CREATED: "created",
@@ -67,22 +92,21 @@ _RESULTS = {
 }
 
 
-class Heading(NamedTuple):
-    """A column of a file; ``field`` is the field that its name suggests, if any."""
-
-    text: str
-    field: str | None
-
-
 class CheckedRows(NamedTuple):
-    """The rows of one chunk: the values of those that are valid by position, and the others."""
+    """The rows of one chunk: the values of those that are valid by position, and the others.
+
+    ``groups`` are the names of the groups that valid rows ask for, by position.
+    """
 
     valid: Mapping[int, Mapping[str, Any]]
     invalid: list[RowResult]
+    groups: Mapping[int, Many[str]]
 
 
 class Importing(CsvUpload):
     """Imports contacts, merging them into those that are known."""
+
+    kind: ClassVar[JobKind] = JobKind.IMPORT_CONTACTS
 
     def __init__(self, database: Database, merging: Merging, *, default_region: str) -> None:
         super().__init__(database, default_region=default_region)
@@ -91,6 +115,18 @@ class Importing(CsvUpload):
     def handler(self) -> Handler:
         """Give the handler of its jobs."""
         return Handler(_ROWS_AT_ONCE, self._import)
+
+    def offered(self, own: Many[FieldSpec]) -> Mapping[str, str]:
+        """See ``CsvUpload``."""
+        return columns_on_offer(own)
+
+    def guessed(self, header: Many[str], own: Many[FieldSpec]) -> list[Heading]:
+        """See ``CsvUpload``."""
+        return headings(header, own)
+
+    def missing(self, columns: Mapping[str, int]) -> InvalidFieldError | None:
+        """See ``CsvUpload``."""
+        return next((_missing(name) for name in lacking(columns)), None)
 
     async def receive(
         self,
@@ -101,17 +137,18 @@ class Importing(CsvUpload):
         update_existing: bool = False,
         group_id: UUID | None = None,
         region: str | None = None,
-        columns: Mapping[str, int] | None = None,
+        columns: Mapping[str, int | str] | None = None,
     ) -> UUID:
         """Store a file's rows as those of a job, and give its id, for ``start`` or ``discard``.
 
         ``dry_run`` only checks the rows. ``update_existing`` changes contacts who are known, who
-        otherwise keep their data. ``columns`` is the index of each field's column, ``fields.KEY``
-        for the workspace's; without it, the names in the first line decide.
+        otherwise keep their data. ``columns`` is the index, or the name, of each field's column,
+        ``fields.KEY`` for the workspace's; without it, the names in the first line decide.
 
         Raises:
-            InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,
-                ``duplicate_column``, ``unknown_column``, ``unknown_region`` or ``unknown_group``.
+            InvalidFieldError: ``invalid_encoding``, ``not_csv``, ``invalid_csv``,
+                ``missing_column``, ``duplicate_column``, ``unknown_column``, ``unknown_region`` or
+                ``unknown_group``.
             ConflictError: ``upload_canceled``.
         """
         params: dict[str, Any] = {
@@ -128,7 +165,6 @@ class Importing(CsvUpload):
                 params["group_id"] = str(group_id)
             own = await stored_fields.find(tx)
         return await self._upload(
-            JobKind.IMPORT_CONTACTS,
             data,
             user_id,
             params,
@@ -170,7 +206,8 @@ class Importing(CsvUpload):
         group_id = UUID(job.params["group_id"]) if "group_id" in job.params else None
         if group_id is not None:
             await require_group(tx, group_id)
-        checked = await check(tx, rows, job.params["region"])
+        checked = await check(tx, matched(rows, job), job.params["region"])
+        named = {} if dry_run else await _groups_of(tx, checked)
         merged = await self._merging.merge(
             tx,
             checked.valid,
@@ -182,6 +219,9 @@ class Importing(CsvUpload):
         before = await contact_import.named_before(tx, job.id, list(subjects.values()))
         if group_id is not None and not dry_run:
             await groups.add_members(tx, group_id, list(set(subjects.values())), job.user_id)
+        for one_id, positions in named.items():
+            members = {subjects[position] for position in positions if position in subjects}
+            await groups.add_members(tx, one_id, list(members), job.user_id)
         results = checked.invalid
         for position, one in merged.items():
             if one.outcome is Outcome.ERROR:
@@ -202,6 +242,17 @@ def _of_column(error: InvalidFieldError) -> InvalidFieldError:
     if error.field != "owner_id":
         return error
     return InvalidFieldError("owner", error.reason, code=error.field_code)
+
+
+async def _groups_of(tx: Transaction, checked: CheckedRows) -> dict[UUID, list[int]]:
+    """Find or create the groups that rows ask for; give the positions of each one's rows."""
+    ids = await named_groups(tx, {name for some in checked.groups.values() for name in some})
+    found: dict[UUID, list[int]] = {}
+    for position, some in checked.groups.items():
+        for name in some:
+            if name in ids:
+                found.setdefault(ids[name], []).append(position)
+    return dict(sorted(found.items()))
 
 
 def _subjects(
@@ -231,41 +282,56 @@ async def check(tx: Transaction, rows: Many[OpenRow], region: str) -> CheckedRow
     against = await known(tx, region, with_fields=own)
     valid: dict[int, Mapping[str, Any]] = {}
     refused: list[RowResult] = []
+    asked: dict[int, Many[str]] = {}
     for index, row in enumerate(rows):
         if index % _CHECKED_AT_ONCE == 0:
             await asyncio.sleep(0)
         try:
-            valid[row.position] = _checked(row.detail, against, owner_ids)
+            values = _checked(row.detail, against, owner_ids)
         except InvalidRequestError as error:
             refused.append(invalid(row.position, error.errors))
-    return CheckedRows(valid, refused)
+            continue
+        if some := values.pop("groups", None):
+            asked[row.position] = some
+        valid[row.position] = values
+    return CheckedRows(valid, refused, asked)
 
 
 def columns_on_offer(own: Many[FieldSpec]) -> dict[str, str]:
     """Give what a column may be, by name: the label of a field of the workspace, else nothing."""
-    return {**dict.fromkeys(_FIELDS, ""), **{f"{_OWN}{one.key}": one.label for one in own}}
+    return {**dict.fromkeys(_OFFERED, ""), **{f"{_OWN}{one.key}": one.label for one in own}}
 
 
 def headings(header: Many[str], own: Many[FieldSpec]) -> list[Heading]:
     """Guess the field of each column from its name; each field once, the first column wins."""
+    named = [_field_named(text, own, _GUESSES) for text in header]
+    if "first_name" in named and "last_name" not in named:
+        named = ["last_name" if name == "full_name" else name for name in named]
+    elif "last_name" in named:
+        named = [None if name == "full_name" else name for name in named]
     guessed: set[str] = set()
     found: list[Heading] = []
-    for text in header:
-        name = _field_named(text, own)
-        if name in guessed:
-            name = None
-        if name is not None:
-            guessed.add(name)
-        found.append(Heading(trimmed(text), name))
+    for text, name in zip(header, named, strict=True):
+        is_first = name is not None and name not in guessed
+        found.append(Heading(trimmed(text), name if is_first else None))
+        guessed |= {name} if name is not None else set()
     return found
 
 
-def _field_named(heading: str, own: Many[FieldSpec]) -> str | None:
+def lacking(columns: Mapping[str, int]) -> tuple[str, ...]:
+    """List the required fields without a column; any kind of name is enough."""
+    is_named = {"first_name", "last_name", "full_name"} & columns.keys()
+    return (*(() if "phone" in columns else ("phone",)), *(() if is_named else ("first_name",)))
+
+
+def _field_named(
+    heading: str, own: Many[FieldSpec], ours: Mapping[str, str] = _FIELD_OF
+) -> str | None:
     """Find the field that a column's name suggests: its key, a name of ours, or its label."""
     for one in own:
         if heading.strip() == one.key:
             return f"{_OWN}{one.key}"
-    if (name := _FIELD_OF.get(letters(heading))) is not None:
+    if (name := ours.get(letters(heading))) is not None:
         return name
     called = _plain(heading)
     for one in own:
@@ -275,37 +341,31 @@ def _field_named(heading: str, own: Many[FieldSpec]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Reduce a name to its letters and digits, in lower case."""
-    return "".join(char for char in text.casefold() if char.isalnum())
+    """Reduce a name to its letters and digits, in lower case; ways to write "email" are one."""
+    plain = "".join(char for char in text.casefold() if char.isalnum())
+    return _SAME_WORDS.get(plain, plain)
 
 
-def _columns(header: Many[str], given: Mapping[str, int] | None, own: Many[FieldSpec]) -> Columns:
+def _columns(
+    header: Many[str], given: Mapping[str, int | str] | None, own: Many[FieldSpec]
+) -> Columns:
     at = (
-        by_name(header, lambda heading: _field_named(heading, own))
+        _by_default(header, own)
         if given is None
-        else _as_given(header, given, own)
+        else as_given(header, given, columns_on_offer(own))
     )
-    if "phone" not in at:
-        raise _missing("phone")
-    if not {"first_name", "last_name"} & at.keys():
-        raise _missing("first_name")
+    for name in lacking(at):
+        raise _missing(name)
     return Columns.of(header, at)
 
 
-def _as_given(header: Many[str], given: Mapping[str, int], own: Many[FieldSpec]) -> dict[str, int]:
-    names = columns_on_offer(own)
-    for name, index in given.items():
-        if name not in names or not 0 <= index < len(header):
-            raise InvalidFieldError(
-                f"columns.{name}",
-                f"must be one of {', '.join(names)}, in a column the file has",
-                code="unknown_column",
-            )
-    if len(set(given.values())) < len(given):
-        raise InvalidFieldError(
-            "columns", "give one column to two fields; choose another", code="duplicate_column"
-        )
-    return dict(given)
+def _by_default(header: Many[str], own: Many[FieldSpec]) -> dict[str, int]:
+    """Find the columns of a file that a program sends; a whole name if there is no other."""
+    at = by_name(header, lambda heading: _field_named(heading, own))
+    if not at.keys() & set(_NAMES):
+        whole = [_field_named(heading, own, _GUESSES) for heading in header]
+        at |= {"full_name": whole.index("full_name")} if "full_name" in whole else {}
+    return at
 
 
 def _checked(
@@ -320,6 +380,7 @@ def _checked(
         raise InvalidRequestError([unreadable(given["wrong"])])
     values = _written(given, against)
     owner, line_type = values.pop("owner", None), values.pop("line_type", None)
+    written_groups = values.pop("groups", None)
     problems = Problems()
     with problems.collect():
         values = cleaned(values, against)
@@ -339,6 +400,8 @@ def _checked(
                 f"is not one of {', '.join(LineType)}; use one of them or leave it blank",
                 code="unknown_line_type",
             )
+    if written_groups is not None:
+        values["groups"] = problems.of(lambda: _group_names(written_groups))
     problems.raise_any()
     return values
 
@@ -355,7 +418,24 @@ def _written(given: Mapping[str, str], against: Known) -> dict[str, Any]:
         elif text.strip():
             values[name] = text.strip()
     values["fields"] = {key: text for key, text in own.items() if key in against.fields}
+    whole = values.pop("full_name", "")
+    if whole and not any(values.get(name, "").strip() for name in _NAMES):
+        values["first_name"], values["last_name"] = split_name(whole)
     return values
+
+
+def _group_names(written: str) -> list[str]:
+    """Read the groups of a cell.
+
+    Raises:
+        InvalidFieldError: A name is invalid, or they are too many.
+    """
+    found = [part for part in written.split(";") if part.strip()]
+    if len(found) > _GROUPS_MOST:
+        raise InvalidFieldError(
+            "groups", f"are more than {_GROUPS_MOST}; name fewer", code="too_many_groups"
+        )
+    return [names.clean(name, field="groups", most=GROUP_NAME_LENGTH) for name in found]
 
 
 def _stand_in(phone: str, salt: bytes) -> UUID:
@@ -366,7 +446,8 @@ def _stand_in(phone: str, salt: bytes) -> UUID:
 def _missing(name: str) -> InvalidFieldError:
     return InvalidFieldError(
         "body",
-        f"has no column {name}; name the columns in the first line: first_name, last_name, phone,"
-        " and if you like time_zone, line_type, external_id, owner and fields by key or label",
+        f"has no column {name}; name the columns in the first line: phone, first_name, last_name or"
+        " full_name, and optionally time_zone, line_type, external_id, owner and fields by key or"
+        " label",
         code="missing_column",
     )

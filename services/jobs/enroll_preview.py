@@ -19,7 +19,8 @@ from services.contacts.groups import require_group
 from services.contacts.merging import Merging, Outcome
 from services.contacts.values import NAME_LENGTH
 from services.enrollments.enrolling import Enrolling, SkipCode, distinct, open_sequence
-from services.jobs.contact_import import CheckedRows, Heading, Importing, check, headings
+from services.jobs.contact_import import CheckedRows, Importing, check, headings, lacking
+from services.jobs.csv_upload import Heading
 from storage.contacts import contacts, fields
 from storage.enrollments import enrolling
 from storage.enrollments.enrolling import Candidate
@@ -303,7 +304,7 @@ class EnrollPreviews:
         guessed = {one.field: index for index, one in enumerate(heads) if one.field is not None}
         taken = guessed if columns is None else dict(columns)
         sample = [record.cells for record in records[1 : SAMPLE_MOST + 1]]
-        missing = _missing(taken)
+        missing = lacking(taken)
         if missing:
             return FilePreview(heads, taken, sample, missing, None, None)
         job_id = await self._importing.receive(
@@ -462,9 +463,3 @@ def _first_records(start: bytes, *, whole: bool) -> list[Record]:
     reader = CsvReader()
     records = reader.feed(start)
     return [*records, *reader.finish()] if whole else records
-
-
-def _missing(taken: Mapping[str, int]) -> tuple[str, ...]:
-    """List the required fields without a column; one of the two names is enough."""
-    named = {"first_name", "last_name"} & taken.keys()
-    return (*(() if "phone" in taken else ("phone",)), *(() if named else ("first_name",)))

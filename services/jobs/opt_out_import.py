@@ -2,15 +2,26 @@
 
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
+from domain.contacts.fields import FieldSpec
 from domain.platform import names, phones
 from domain.platform.errors import InvalidFieldError
 from domain.platform.phones import check_region
 from domain.statuses.jobs import JobKind
 from services.jobs.contact_import import PHONE_HEADINGS
-from services.jobs.csv_upload import Columns, CsvUpload, by_name, invalid, letters, unreadable
+from services.jobs.csv_upload import (
+    Columns,
+    CsvUpload,
+    Heading,
+    by_name,
+    invalid,
+    letters,
+    matched,
+    trimmed,
+    unreadable,
+)
 from services.jobs.jobs import Handler
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts
@@ -31,6 +42,8 @@ _FIELD_OF = {
 class OptOutImport(CsvUpload):
     """Imports opted-out numbers."""
 
+    kind: ClassVar[JobKind] = JobKind.IMPORT_SUPPRESSIONS
+
     def __init__(
         self, database: Database, suppressions_: Suppressions, *, default_region: str
     ) -> None:
@@ -40,6 +53,22 @@ class OptOutImport(CsvUpload):
     def handler(self) -> Handler:
         """Give the handler of its jobs."""
         return Handler(_ROWS_AT_ONCE, self._import)
+
+    def offered(self, _own: Many[FieldSpec]) -> Mapping[str, str]:
+        """See ``CsvUpload``."""
+        return dict.fromkeys(_FIELD_OF.values(), "")
+
+    def guessed(self, header: Many[str], _own: Many[FieldSpec]) -> list[Heading]:
+        """See ``CsvUpload``."""
+        named = [_FIELD_OF.get(letters(text)) for text in header]
+        return [
+            Heading(trimmed(text), None if name in named[:index] else name)
+            for index, (text, name) in enumerate(zip(header, named, strict=True))
+        ]
+
+    def missing(self, columns: Mapping[str, int]) -> InvalidFieldError | None:
+        """See ``CsvUpload``."""
+        return None if "phone" in columns else _missing()
 
     async def receive(
         self,
@@ -56,8 +85,9 @@ class OptOutImport(CsvUpload):
         only checks the rows.
 
         Raises:
-            InvalidFieldError: ``invalid_encoding``, ``invalid_csv``, ``missing_column``,
-                ``duplicate_column``, ``unknown_region``, or the reason is invalid.
+            InvalidFieldError: ``invalid_encoding``, ``not_csv``, ``invalid_csv``,
+                ``missing_column``, ``duplicate_column``, ``unknown_region``, or the reason is
+                invalid.
             ConflictError: ``upload_canceled``.
         """
         params = {
@@ -65,9 +95,7 @@ class OptOutImport(CsvUpload):
             "region": check_region(region or self._default_region),
             "reason": names.clean(reason, field="reason", most=REASON_LENGTH, blank=True),
         }
-        return await self._upload(
-            JobKind.IMPORT_SUPPRESSIONS, data, user_id, params, _columns, missing=_missing()
-        )
+        return await self._upload(data, user_id, params, _columns, missing=_missing())
 
     async def _import(
         self, tx: Transaction, job: JobDetails, rows: Many[OpenRow]
@@ -76,7 +104,7 @@ class OptOutImport(CsvUpload):
         results: list[RowResult] = []
         numbers: dict[int, str] = {}
         reasons: dict[str, str] = {}
-        for row in rows:
+        for row in matched(rows, job):
             if row.detail.get("lifted_at", "").strip():
                 results.append(RowResult(row.position, "lifted"))
                 continue
@@ -124,6 +152,6 @@ def _checked(given: Mapping[str, str], params: Mapping[str, Any]) -> tuple[str, 
 def _missing() -> InvalidFieldError:
     return InvalidFieldError(
         "body",
-        "has no column phone; name the columns in the first line: phone, and if you like reason",
+        "has no column phone; name the columns in the first line: phone, and optionally reason",
         code="missing_column",
     )

@@ -38,6 +38,9 @@ OVERDUE = timedelta(minutes=10)
 UPLOAD_ABANDONED = timedelta(minutes=15)
 """An upload that got no row for this long was interrupted."""
 
+FILES_KEPT = timedelta(days=1)
+"""How long a file whose columns a person matches waits for that person."""
+
 CLAIMED = timedelta(hours=1)
 """Age of a text that may have come while its number was being imported; a sweep may be late."""
 
@@ -173,7 +176,7 @@ class Sweep:
             # Starting an open one changes nothing, so Temporal need not be asked.
             lost = await jobs.lost(tx, OVERDUE, RESTARTS)
             await outbox.add_job_starts(tx, lost)
-            await jobs.discard_abandoned(tx, UPLOAD_ABANDONED)
+            await jobs.discard_abandoned(tx, UPLOAD_ABANDONED, waiting=FILES_KEPT)
         return len(lost)
 
     async def _reconcile(self) -> int:

@@ -27,6 +27,14 @@ _IMPORTED = ("created", "exists", "unchanged")
 IGNORED_COLUMNS = "ignored_columns"
 """The parameter that an upload gets once it is complete: the columns that are left out."""
 
+MATCHING = "matching"
+"""The parameter of a file whose columns a person matches: what is known of them until its end."""
+
+_HIDDEN = ("salt", MATCHING)
+"""Parameters that are never shown, and dropped once the job has ended."""
+
+_WITHOUT_HIDDEN = " - ".join(("params", *(f"'{one}'" for one in _HIDDEN)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetails:
@@ -62,8 +70,8 @@ class JobDetails:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """The parameters to show: without the secret of a dry run."""
-        return {name: value for name, value in self.params.items() if name != "salt"}
+        """The parameters to show: without what only the work itself needs."""
+        return {name: value for name, value in self.params.items() if name not in _HIDDEN}
 
     @property
     def awaits_confirmation(self) -> bool:
@@ -316,12 +324,12 @@ async def awaiting_last_text(tx: Transaction, job_id: UUID, limit: int) -> list[
 
 async def set_state(tx: Transaction, job_id: UUID, state: JobState) -> None:
     """Set the state of a job whose row is locked."""
-    sql = """
+    sql = f"""
         UPDATE jobs SET state = :state,
-            params = CASE WHEN :final THEN params - 'salt' ELSE params END,
+            params = CASE WHEN :final THEN {_WITHOUT_HIDDEN} ELSE params END,
             ended_at = CASE WHEN :final THEN now() ELSE ended_at END
         WHERE id = :id
-    """
+    """  # noqa: S608 - built from constants
     await tx.run(sql, id=job_id, state=state, final=state.is_final)
     if state.is_final:
         await events.job_finished(tx, job_id)
@@ -345,13 +353,13 @@ async def give_up_open(tx: Transaction, job_id: UUID, code: str, *, waiting: boo
 
 
 async def close(tx: Transaction, job_id: UUID) -> bool:
-    """End a job if all of its rows have their results, and drop the secret of a dry run.
+    """End a job if all of its rows have their results, and drop the parameters never shown.
 
     Returns:
         Whether it ended now, and was not canceled.
     """
     sql = f"""
-        UPDATE jobs SET ended_at = now(), params = params - 'salt',
+        UPDATE jobs SET ended_at = now(), params = {_WITHOUT_HIDDEN},
             state = CASE WHEN state = 'canceling' THEN 'canceled' ELSE 'done' END
         WHERE id = :id AND state IN ('queued', 'running', 'canceling') AND done >= total
         AND NOT EXISTS (
@@ -431,10 +439,16 @@ async def forget(tx: Transaction, age: timedelta, limit: int) -> int:
     return await tx.count(sql, age=age, limit=limit)
 
 
-async def discard_abandoned(tx: Transaction, age: timedelta) -> int:
-    """Delete uploads that got no row for this long, and count them."""
+async def discard_abandoned(tx: Transaction, age: timedelta, *, waiting: timedelta) -> int:
+    """Delete uploads that got no row for this long, and count them.
+
+    A complete file that waits for a person may stay for ``waiting``.
+    """
     sql = """
         DELETE FROM jobs WHERE state = 'receiving'
-        AND coalesce(started_at, created_at) < now() - CAST(:age AS interval)
+        AND coalesce(started_at, created_at) < now() - CASE
+            WHEN jsonb_exists(params, 'matching') THEN CAST(:waiting AS interval)
+            ELSE CAST(:age AS interval)
+        END
     """
-    return await tx.count(sql, age=age)
+    return await tx.count(sql, age=age, waiting=waiting)

@@ -81,8 +81,10 @@ OWN = {
     "POST /settings/account/password",
     "POST /settings/account/sessions/end-others",
     "POST /settings/account/sessions/{}/end",
+    "POST /settings/account/keyboard",
     "POST /settings/account/tokens",
     "POST /settings/account/tokens/{}/revoke",
+    "POST /first-steps/dismiss",
 }
 
 

@@ -34,6 +34,37 @@ async def test_import_names_invalid_rows(member: httpx.AsyncClient, services: Se
     assert "nonsense" not in str(bad)
 
 
+async def test_import_reads_the_columns_that_a_client_names(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    file = "Who;Cell;Crew;Name\nZoë Peña;+12125550101;Nurses;Z.\n".encode("cp1252")
+    columns = {"column": ["full_name=Who", "phone=Cell", "groups=Crew"]}
+    answer = await member.post(ADDRESS, content=file, headers=CSV, params=columns)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["about"]["ignored_columns"] == ["Name"]
+    while (await services.jobs.run_chunk(UUID(answer.json()["id"]))).more:
+        pass
+    [contact] = (await member.get("/api/contacts")).json()["items"]
+    assert (contact["first_name"], contact["last_name"]) == ("Zoë", "Peña")
+    [group] = (await member.get("/api/groups")).json()["items"]
+    assert (group["name"], group["member_count"]) == ("Nurses", 1)
+
+
+async def test_import_reads_a_whole_name_where_there_is_no_other(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    for file, name in (
+        (b"Full name,phone,group\nAnn Lee,+12125550101,Nurses\n", "Ann Lee"),
+        (b"first_name,name,phone\nBo,Bo Ray,+12125550102\n", "Bo"),
+    ):
+        answer = await member.post(ADDRESS, content=file, headers=CSV)
+        while (await services.jobs.run_chunk(UUID(answer.json()["id"]))).more:
+            pass
+        names = [one["name"] for one in (await member.get("/api/contacts")).json()["items"]]
+        assert name in names
+    assert (await member.get("/api/groups")).json()["items"] == []
+
+
 async def test_repeated_upload_with_its_key_is_one_import(member: httpx.AsyncClient) -> None:
     headers = {**CSV, "Idempotency-Key": "k1"}
     first = await member.post(ADDRESS, content=FILE, headers=headers)
@@ -51,7 +82,12 @@ _INVALID: Sequence[tuple[str, bytes, dict[str, str], int, str]] = [
     ("", FILE, {"Content-Type": "text/csv; charset=latin-1"}, 415, "unsupported_media_type"),
     ("", FILE, {"Content-Type": 'text/csv; charset="'}, 415, "unsupported_media_type"),
     ("", b"Ann,Lee,+12125550101\n", CSV, 422, "missing_column"),
-    ("", FILE + b"\xff", CSV, 422, "invalid_encoding"),
+    ("", FILE + b"\x81", CSV, 422, "invalid_encoding"),
+    ("", b"PK\x03\x04", CSV, 422, "not_csv"),
+    ("?column=phone=Cell", FILE, CSV, 422, "unknown_column"),
+    ("?column=phone=phone&column=phone=first_name", FILE, CSV, 422, "duplicate_column"),
+    ("?column=phone=phone", FILE, CSV, 422, "missing_column"),
+    ("?column=phone", FILE, CSV, 422, "invalid_request"),
     ("?region=zz", FILE, CSV, 422, "unknown_region"),
     ("?group_id=00000000-0000-4000-8000-000000000000", FILE, CSV, 422, "unknown_group"),
     ("?dryrun=true", FILE, CSV, 422, "invalid_request"),

@@ -1,6 +1,5 @@
-"""Importing opted-out numbers over the API and from the page."""
+"""Importing opted-out numbers over the API."""
 
-import re
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -13,7 +12,6 @@ from tests.worlds import World
 
 ADDRESS = "/api/suppressions/import"
 CSV = {"Content-Type": "text/csv"}
-HTMX = {"HX-Request": "true"}
 FILE = (
     b"phone,reason,lifted_at,sender_id\n"
     b"(212) 500-0000,Wrote a letter,,\n"
@@ -155,26 +153,3 @@ async def test_unreadable_suppression_file_is_refused(member: httpx.AsyncClient)
         answer = await member.post(ADDRESS + query, content=content, headers=CSV)
         assert (answer.status_code, answer.json()["code"]) == (422, code), (query, content)
         assert (await member.get("/api/jobs")).json()["items"] == [], (query, content)
-
-
-async def test_page_previews_the_file_first(
-    world: World, member: httpx.AsyncClient, services: Services
-) -> None:
-    path = "/settings/opt-outs/import"
-    file = {"file": ("numbers.csv", FILE, "text/csv")}
-    for mode, words in (("check", "2 will be opted out"), ("import", "2 were opted out")):
-        fields = {"mode": mode, "reason": "Old list"}
-        sent = await member.post(path, files=file, data=fields, headers=HTMX)
-        assert sent.status_code == 200, sent.text
-        [job_id] = set(re.findall(rf"{path}/([0-9a-f-]+)", sent.text))
-        await run_job(services, UUID(job_id))
-        found = (await member.get(f"{path}/{job_id}", headers=HTMX)).text
-        shown = " ".join(re.sub(r"<[^>]+>", " ", found).split())
-        assert words in shown
-        assert "1 cannot be taken" in shown
-        assert "too short" in shown
-        assert len(await suppressions(world)) == (2 if mode == "import" else 0)
-    without = await member.post(path, data={"reason": "Old list"}, headers=HTMX)
-    assert without.status_code == 422
-    assert 'id="error-file"' in without.text
-    assert 'value="Old list"' in without.text

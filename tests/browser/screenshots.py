@@ -126,6 +126,29 @@ async def upload(page: Page) -> None:
     await expect(page.get_by_role("button", name="Enroll 2 people")).to_be_visible()
 
 
+async def match_columns(page: Page) -> None:
+    """Upload a file with a bad row, and wait for what the check finds."""
+    content = "Name;Cell;Team\nWanda Ortiz;+13125550150;Nurses\nToo Short;12;\n"
+    await page.get_by_label("CSV file").set_input_files(
+        {"name": "people.csv", "mimeType": "text/csv", "buffer": content.encode()}
+    )
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_text("Row 3")).to_be_visible()
+
+
+async def find_keiko(page: Page) -> None:
+    """Search in the command palette."""
+    await page.keyboard.press("Control+k")
+    await page.get_by_role("combobox").fill("ke")
+    await expect(page.get_by_role("option", name="Keiko").first).to_be_visible()
+
+
+async def open_keys(page: Page) -> None:
+    """Open the sheet of keys."""
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+
 _SEQUENCE = "/sequences/{sequence_id}"
 
 SHOTS = [
@@ -153,6 +176,9 @@ SHOTS = [
     Shot("contacts", "/contacts"),
     Shot("contacts-new", "/contacts/new"),
     Shot("contacts-import", "/contacts/import"),
+    Shot("contacts-import-file", "/contacts/import", match_columns),
+    Shot("palette", "/groups", find_keiko),
+    Shot("keys", "/groups", open_keys),
     Shot("contact", "/contacts/{contact_id}"),
     Shot("contacts-groups", "/contacts", narrow_groups),
     Shot("groups", "/groups"),

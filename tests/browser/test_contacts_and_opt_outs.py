@@ -12,31 +12,39 @@ from tests.browser.conftest import Visit
 from tests.e2e.people import Desk
 
 
-async def test_file_is_checked_then_imported(visit: Visit, tmp_path: Path) -> None:
+async def test_file_is_matched_fixed_and_imported(visit: Visit, tmp_path: Path) -> None:
     name = f"Ada{uuid4().hex[:8]}"
     number = f"+1917{uuid4().int % 10_000_000:07}"
+    other = f"+1917{uuid4().int % 10_000_000:07}"
     file = tmp_path / "people.csv"
-    file.write_text(f"first_name,last_name,phone\n{name},Byron,{number}\nBo,Ray,12\n")
+    text = f"first_name;last_name;Nummer\n{name};Byron;{number}\nBo{name};Pe\xf1a;12\n"
+    file.write_text(text, encoding="cp1252")
     page = await visit(Role.MEMBER, path="/contacts")
     await page.get_by_role("link", name="Import").first.click()
     await page.get_by_label("CSV file").set_input_files(file)
-    await page.get_by_label("or a new group").fill(f"Group {name}")
-    await page.get_by_role("button", name="Check the file").click()
-    await expect(page.get_by_text("1 will be added")).to_be_visible()
-    await expect(page.get_by_text("phone is too short")).to_be_visible()
+    await page.get_by_role("button", name="Continue").click()
+    column = page.get_by_label("Import “Nummer” as")
+    await expect(page.get_by_role("alert")).to_contain_text("the phone numbers")
+    await column.select_option("Phone")
+    await page.get_by_label("Or to a new group").fill(f"Group {name}")
+    await expect(page.get_by_role("button", name="Import 1 contact")).to_be_visible()
+    await expect(page.get_by_text("Phone is too short")).to_be_visible()
+    await accessible(page)
+    await page.get_by_role("listitem").get_by_label("Phone").fill(other)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Row 3 will be imported.")).to_be_visible()
     await accessible(page)
 
-    # The file is still chosen.
-    await page.get_by_role("button", name="Import 1 contact").click()
-    await expect(page.get_by_text("1 were added")).to_be_visible()
-    await page.get_by_role("link", name="See the group").click()
+    await page.get_by_role("button", name="Import 2 contacts").click()
+    await expect(page.get_by_text("2 contacts added")).to_be_visible()
+    await page.get_by_role("link", name="View group").click()
     await expect(page.get_by_role("heading", name=f"Group {name}")).to_be_visible()
     await expect(page.get_by_role("link", name=f"{name} Byron")).to_be_visible()
     await accessible(page)
 
     await page.goto("/contacts")
     await page.get_by_label("Name or phone digits").press_sequentially(name.lower())
-    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.locator("tbody tr")).to_have_count(2)
     await expect(page).to_have_url(re.compile(rf"search={name.lower()}"))
     await page.get_by_role("link", name=f"{name} Byron").click()
     await accessible(page)

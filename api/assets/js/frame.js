@@ -1,4 +1,4 @@
-// The frame: the menu at phone width, keys, forms that must not be sent twice.
+// The frame: the menu at phone width, forms that must not be sent twice.
 
 const menu = document.getElementById("sidebar");
 const button = document.getElementById("sidebar-button");
@@ -17,15 +17,6 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && menu?.classList.contains("is-open")) {
     open(false);
     button.focus();
-  }
-  // "/" goes to the page's search, as in most tools.
-  if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    const search = document.querySelector("[data-search]");
-    if (typing || !search || document.querySelector("dialog[open]")) return;
-    event.preventDefault();
-    search.focus();
-    search.select();
   }
 });
 

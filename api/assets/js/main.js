@@ -6,6 +6,8 @@ import "./dialogs.js";
 import "./flashes.js";
 import "./times.js";
 import "./frame.js";
+import "./palette.js";
+import "./keys.js";
 import "./filters.js";
 import "./choices.js";
 import "./people.js";

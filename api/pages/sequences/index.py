@@ -55,6 +55,9 @@ async def show_sequences(page: PageDep, query: InQuery[ListQuery]) -> Response:
         "sequences/index.html",
         part="sequences/_sequences.html",
         query=query,
+        first_steps=None
+        if page.wants_part
+        else await page.services.onboarding.first_steps(page.user.id),
         filtered=bool(query.search or query.state),
         sequences=sequences,
         bars={one.id: status_bar(one.counts.items()) for one in sequences},

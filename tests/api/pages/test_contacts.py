@@ -6,13 +6,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.statuses.jobs import JobKind
-from services.factory import Services
 from storage.platform.database import Database
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}
-FILE = "first_name,phone,favourite\nAda,+14155550123,tea\nBo,12,\nCy,+14155550124,\n"
 
 
 @pytest.fixture
@@ -28,15 +25,6 @@ def listed(html: str) -> list[UUID]:
 
 def words(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
-
-
-async def work_off(services: Services, kind: JobKind) -> UUID:
-    """Run the latest job."""
-    job = (await services.jobs.find()).items[0]
-    assert job.kind is kind
-    while (await services.jobs.run_chunk(job.id)).more:
-        pass
-    return job.id
 
 
 async def test_contacts_are_found_by_name_digits_and_group(
@@ -204,80 +192,6 @@ async def test_erasing_says_what_stays_and_needs_an_admin(
     assert (await member.post(f"/contacts/{one}/erase")).status_code == 403
     assert (await admin.post(f"/contacts/{one}/erase")).headers["location"] == "/contacts"
     assert (await admin.get(f"/contacts/{one}")).status_code == 404
-
-
-async def test_file_is_checked_then_imported_into_a_group(
-    member: httpx.AsyncClient, services: Services
-) -> None:
-    file = {"file": ("people.csv", FILE, "text/csv")}
-    checked = await member.post("/contacts/import", files=file, headers=HTMX)
-    assert checked.status_code == 200, checked.text
-    job_id = await work_off(services, JobKind.IMPORT_CONTACTS)
-    assert f"/contacts/import/{job_id}" in checked.text
-    found = await member.get(f"/contacts/import/{job_id}", headers=HTMX)
-    assert "2 will be added" in words(found.text)
-    assert "1 cannot be taken" in words(found.text)
-    assert "favourite" in found.text
-    assert 'value="import"' in found.text
-    assert (await member.get("/api/contacts")).json()["items"] == []
-    bad = await member.get(f"/jobs/{job_id}/bad-rows")
-    [_, row] = bad.text.splitlines()
-    assert row.startswith('3,"phone is too short')
-    plain = await member.post("/contacts/import", files=file)
-    assert plain.headers["location"].startswith("/jobs/")
-    fields = {"mode": "import", "new_group": "Nurses"}
-    await member.post("/contacts/import", files=file, data=fields, headers=HTMX)
-    job_id = await work_off(services, JobKind.IMPORT_CONTACTS)
-    done = await member.get(f"/contacts/import/{job_id}", headers=HTMX)
-    assert "2 were added" in words(done.text)
-    [group] = (await member.get("/api/groups")).json()["items"]
-    assert (group["name"], group["member_count"]) == ("Nurses", 2)
-
-
-async def test_new_group_is_created_only_for_a_received_file(member: httpx.AsyncClient) -> None:
-    fields = {"mode": "import", "new_group": "Nurses"}
-    refused = await member.post("/contacts/import", data=fields, headers=HTMX)
-    assert refused.status_code == 422
-    assert (await member.get("/api/groups")).json()["items"] == []
-    await member.post("/api/groups", json={"name": "Nurses"})
-    file = {"file": ("people.csv", "phone\n+14155550123\n", "text/csv")}
-    taken = await member.post("/contacts/import", files=file, data=fields, headers=HTMX)
-    assert "Nurses" in taken.text
-    assert taken.status_code == 422
-    assert (await member.get("/api/jobs")).json()["items"] == []
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [("name\nAda\n", "has no column phone"), ("phone\n\xff", "is not UTF-8"), (None, "is missing")],
-)
-async def test_unreadable_file_shows_its_error_beside_the_field(
-    member: httpx.AsyncClient, content: str | None, reason: str
-) -> None:
-    sent = {"file": ("people.csv", content.encode("latin-1"), "text/csv")} if content else None
-    answer = await member.post("/contacts/import", files=sent, data={"region": "GB"}, headers=HTMX)
-    assert answer.status_code == 422
-    assert f"CSV file {reason}" in words(answer.text)
-    assert 'value="GB"' in answer.text
-    assert (await member.get("/api/jobs")).json()["items"] == []
-
-
-async def test_unknown_group_shows_its_error_beside_the_field(member: httpx.AsyncClient) -> None:
-    sent = {"file": ("people.csv", FILE, "text/csv")}
-    answer = await member.post("/contacts/import", files=sent, data={"group_id": "x"})
-    assert answer.status_code == 422
-    assert "Put everyone into the group is no group" in words(answer.text)
-
-
-async def test_result_of_another_job_is_not_an_import(
-    world: World, member: httpx.AsyncClient
-) -> None:
-    sequence = await world.active()
-    contact = [str(one) for one in await world.contacts(1)]
-    path, prefer = f"/api/sequences/{sequence.id}/enrollments", {"Prefer": "respond-async"}
-    job = (await member.post(path, json={"contact_ids": contact}, headers=prefer)).json()
-    for imports in ("/contacts/import", "/settings/opt-outs/import"):
-        assert (await member.get(f"{imports}/{job['id']}")).status_code == 404
 
 
 async def test_viewer_sees_no_actions(world: World, viewer: httpx.AsyncClient) -> None:

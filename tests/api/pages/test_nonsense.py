@@ -15,10 +15,10 @@ from api.pages.routes import PRIVATE, PUBLIC
 from domain.statuses.access import Role
 from tests.api.pages.conftest import HTMX, Browse
 
-PARAMETERS: Mapping[str, str] = {"act": "mark-finished", "number": "1", **IDS}
+PARAMETERS: Mapping[str, str] = {"act": "mark-finished", "line": "2", "number": "1", **IDS}
 """Existing ids, by the name of a path's parameter, and an action."""
 
-UNNAMED = ("body", "file", "group_id", "mode", "new_group", "reason", "region")
+UNNAMED = ("body", "file", "group_id")
 """The fields of forms that routes read without a parameter."""
 
 READ_WITHOUT_A_PARAMETER = frozenset(

@@ -27,6 +27,8 @@ def read(data: bytes, size: int = 7) -> list[Record]:
         "name,phone\nAnn,1\nBo,2\n",
         "\ufeffname,phone\r\nAnn,1\r\n\r\nBo,2",
         "name;phone\nAnn;1\n;\n Bo ;2\n",
+        "name\tphone\nAnn\t1\nBo\t2\n",
+        '"name","phone"\n"Ann",1\nBo,2\n',
         "name,phone\rAnn,1\rBo,2\r",
     ],
 )
@@ -94,13 +96,80 @@ def test_chunk_boundaries_do_not_change_records(rows: list[list[str]], piece: in
     assert [record.cells for record in found] == wanted
 
 
-@pytest.mark.parametrize(
-    "data", [b"name,phone\nAnn\xff,1\n", "name,phone\n".encode("utf-16"), b"name,phone\nAnn\xc3"]
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
+
+
+@given(
+    rows=st.lists(
+        st.lists(
+            st.text(st.characters(codec="utf-8", exclude_characters="\r\0\ufeff"), max_size=8),
+            min_size=2,
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    encoding=st.sampled_from(ENCODINGS),
+    delimiter=st.sampled_from(csv_rows.DELIMITERS),
+    line_end=st.sampled_from(["\n", "\r\n"]),
 )
-def test_encoding_other_than_utf8_is_refused(data: bytes) -> None:
-    with pytest.raises(InvalidFieldError) as raised:
-        read(data)
-    assert raised.value.field_code == "invalid_encoding"
+def test_any_table_reads_back_the_same(
+    rows: list[list[str]], encoding: str, delimiter: str, line_end: str
+) -> None:
+    rows = [["First name", "Phone", "Notes"], *rows]
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator=line_end).writerows(rows)
+    wanted = [row for row in rows if any(cell.strip() for cell in row)]
+    assert [record.cells for record in read(written.getvalue().encode(encoding))] == wanted
+
+
+WESTERN = ("Ann", "Bo Ray", "José", "Zoë", "Müller", "O\u2019Neil", "Søren", "Peña; Núñez", "")
+
+
+@given(
+    rows=st.lists(
+        st.lists(st.sampled_from(WESTERN), min_size=2, max_size=4), min_size=1, max_size=5
+    ),
+    delimiter=st.sampled_from(csv_rows.DELIMITERS),
+    before=st.sampled_from([0, csv_rows.PIECE]),
+)
+def test_windows_1252_is_recognized_wherever_its_first_letter_stands(
+    rows: list[list[str]], delimiter: str, before: int
+) -> None:
+    plain = ["Ann", "Lee", "+12125550101"]
+    rows = [["First name", "Phone", "Notes"], *[plain] * (before // 20), *rows]
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="\r\n").writerows(rows)
+    wanted = [row for row in rows if any(cell.strip() for cell in row)]
+    found = read(written.getvalue().encode("cp1252"), size=50_000)
+    assert [record.cells for record in found] == wanted
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (
+            b"name,phone\n\xc8\xe2\xe0\xed,1\n\xce\xeb\xfc\xe3\xe0,2\n",
+            "invalid_encoding",
+            "CSV UTF-8",
+        ),
+        ("name,phone\nJosé,1\n".encode() + b"\nBo\xff,2\n", "invalid_encoding", "at line 4"),
+        (b"name,phone\nAnn\x81,1\n", "invalid_encoding", "CSV UTF-8"),
+        ("name,phone\n".encode("utf-16") + b"\x00", "invalid_encoding", "at line 2"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "not_csv", "Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "not_csv", "CSV UTF-8"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_remedy(data: bytes, code: str, words: str) -> None:
+    before = csv_rows.PIECE
+    csv_rows.PIECE = 18  # the second line alone decides
+    try:
+        with pytest.raises(InvalidFieldError) as raised:
+            read(data)
+    finally:
+        csv_rows.PIECE = before
+    assert raised.value.field_code == code
+    assert words in raised.value.reason
 
 
 @pytest.mark.parametrize("line", [b"x" * 1000, b"x" * 1000 + b"\n", b"\n"])

@@ -1,0 +1,69 @@
+// Single keys: they do nothing while one types, in dialogs, or if one has turned them off.
+
+const GO_MS = 1500;
+
+let goesUntil = 0; // "g" was pressed: the next key says where to
+let last = null; // the id of the row that was at hand
+
+/** The rows of the page's lists that can be opened. */
+function rows() {
+  const all = document.querySelectorAll("main tbody tr, main .talks-rows > li");
+  return [...all].filter((row) => row.offsetParent && row.querySelector("a[href]"));
+}
+
+/** The row with focus, else the open one, else the one that was at hand. */
+function current(all) {
+  return (
+    all.find((row) => row.contains(document.activeElement)) ??
+    all.find((row) => row.querySelector('[aria-current="true"]')) ??
+    all.find((row) => row.id === last)
+  );
+}
+
+function move(step) {
+  const all = rows();
+  const at = all.indexOf(current(all));
+  const row = all[at < 0 ? 0 : Math.max(0, Math.min(at + step, all.length - 1))];
+  if (!row) return;
+  last = row.id || null;
+  row.querySelector("a[href]").focus();
+}
+
+function select() {
+  const all = rows();
+  const row = all.find((one) => one.contains(document.activeElement)) ?? all.find((one) => one.id === last);
+  row?.querySelector('input[type="checkbox"]')?.click();
+}
+
+function find(event) {
+  const search = document.querySelector("main [data-search]");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+}
+
+const ACTS = {
+  j: () => move(1),
+  k: () => move(-1),
+  x: select,
+  "/": find,
+  "?": () => document.getElementById("keys")?.showModal(),
+  g: () => {
+    goesUntil = Date.now() + GO_MS;
+  },
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("[data-no-keys], dialog[open]")) return;
+  const typing = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
+  if (event.target.closest?.(typing)) return;
+  const key = event.key?.length === 1 ? event.key.toLowerCase() : "";
+  if (Date.now() < goesUntil && key) {
+    goesUntil = 0;
+    document.querySelector(`#keys [data-key="${CSS.escape(key)}"]`)?.click();
+    return;
+  }
+  ACTS[key]?.(event);
+});

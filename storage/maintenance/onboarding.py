@@ -1,0 +1,36 @@
+"""The query behind the checklist of a new workspace."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.platform.database import Transaction
+
+
+@dataclass(frozen=True)
+class FirstSteps:
+    """What there is in a workspace already; ``sequence_id`` is the latest sequence's."""
+
+    has_sender: bool
+    has_contact: bool
+    has_enrollment: bool
+    sequence_id: UUID | None
+
+    @property
+    def are_done(self) -> bool:
+        """Whether nothing is left to do."""
+        has_sequence = self.sequence_id is not None
+        return self.has_sender and self.has_contact and has_sequence and self.has_enrollment
+
+
+async def first_steps(tx: Transaction, user_id: UUID, dismissed: str) -> FirstSteps | None:
+    """Read what there is; None for a user who has the preference ``dismissed``."""
+    sql = """
+        SELECT EXISTS (SELECT FROM senders) AS has_sender,
+            EXISTS (SELECT FROM contacts) AS has_contact,
+            EXISTS (SELECT FROM enrollments) AS has_enrollment,
+            (SELECT id FROM sequences ORDER BY created_at DESC, id LIMIT 1) AS sequence_id
+        WHERE NOT EXISTS (
+            SELECT FROM preferences WHERE user_id = :user_id AND name = :dismissed
+        )
+    """
+    return await tx.one(FirstSteps, sql, user_id=user_id, dismissed=dismissed)

@@ -1,0 +1,231 @@
+"""Importing a file on the pages: upload, columns, rows to fix, confirmation, result."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import phonenumbers
+import pytest
+
+from api.pages.countries import COUNTRIES
+from services.factory import Services
+from storage.platform.database import Database
+from tests.api.conftest import Connect
+from tests.worlds import World
+
+HTMX = {"HX-Request": "true"}
+FILE = "Full name,Cell,favorite\nAda Byron,+14155550123,tea\nBo Ray,12,\nCy Doe,+14155550124,\n"
+COLUMNS = {"column": ["full_name", "phone", ""], "region": "US"}
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.found()
+    return world
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+async def uploaded(
+    client: httpx.AsyncClient, content: bytes | str = FILE, path: str = "/contacts/import"
+) -> str:
+    """Upload a file; return the path of its columns."""
+    file = {"file": ("people.csv", content, "text/csv")}
+    answer = await client.post(path, files=file)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+async def checked(
+    client: httpx.AsyncClient, services: Services, path: str, data: Mapping[str, Any]
+) -> str:
+    """Check a file; return what was found."""
+    answer = await client.post(f"{path}/check", data=data, headers=HTMX)
+    assert answer.status_code == 200, answer.text
+    await run_latest(services)
+    return (await client.get(f"{path}/found", headers=HTMX)).text
+
+
+async def run_latest(services: Services) -> None:
+    job = (await services.jobs.find()).items[0]
+    while (await services.jobs.run_chunk(job.id)).more:
+        pass
+
+
+async def test_file_is_matched_fixed_and_imported_into_a_new_group(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    path = await uploaded(member)
+    form = (await member.get(path)).text
+    assert re.findall(r'<option value="([^"]*)" selected>', form)[:3] == ["full_name", "phone", ""]
+    assert "Ada Byron" in form
+    assert "Read as UTF-8, separated by commas" in form
+    assert '<option value="US" selected>United States</option>' in form
+    assert "Nothing is imported until you confirm." in (await member.get("/contacts/import")).text
+
+    found = await checked(member, services, path, COLUMNS)
+    assert "2 new contacts" in words(found)
+    assert "1 row has an error" in words(found)
+    assert "Ignored columns: favorite" in words(found)
+    assert "Row 3 Bo Ray Phone" in words(found)
+    assert 'value="12"' in found
+    assert "Phone is too short for its country" in words(found)
+    assert "Import 2 contacts" in words(found)
+    assert (await member.get("/api/contacts")).json()["items"] == []
+
+    fixing = f"{path}/rows/3"
+    wrong = await member.post(fixing, data={"field": "phone", "value": "<12>"}, headers=HTMX)
+    assert 'value="&lt;12&gt;"' in wrong.text
+    fixed = await member.post(
+        fixing, data={"field": "phone", "value": "(415) 555-0125"}, headers=HTMX
+    )
+    assert "Row 3 will be imported." in words(fixed.text)
+    assert "Import 3 contacts" in words(fixed.text)
+    assert "Rows with errors" not in (await member.get(f"{path}/found", headers=HTMX)).text
+
+    begun = await member.post(path, data={**COLUMNS, "new_group": "Nurses"})
+    assert begun.headers["location"] == path
+    assert "Match columns" not in (await member.get(path)).text
+    await services.jobs.run_chunk(UUID(path.rpartition("/")[2]))
+    done = (await member.get(path, headers=HTMX)).text
+    assert "3 contacts added" in words(done)
+    assert "View group" in done
+    [group] = (await member.get("/api/groups")).json()["items"]
+    assert (group["name"], group["member_count"]) == ("Nurses", 3)
+    assert (await member.post(f"{path}/check", data=COLUMNS, headers=HTMX)).status_code == 404
+
+
+async def test_wrong_choice_says_what_to_do_and_keeps_the_form(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    path = await uploaded(member)
+    for change, sentence in (
+        ({"column": ["full_name", "", ""]}, "Choose which column holds the phone numbers."),
+        ({"column": ["", "phone", ""]}, "Choose which column holds the names"),
+        ({"column": ["phone", "phone", ""]}, "Two columns hold “Phone”. Ignore one of them."),
+        ({"region": "zz"}, "Country is"),
+        ({"group_id": "x"}, "Group is not a group"),
+    ):
+        sent = {**COLUMNS, **change}
+        refused = await member.post(f"{path}/check", data=sent, headers=HTMX)
+        assert refused.status_code == 422, change
+        assert sentence in words(refused.text), change
+        again = await member.post(path, data={**sent, "new_group": "Kept <b>"})
+        assert again.status_code == 422, change
+        assert 'value="Kept &lt;b&gt;"' in again.text, change
+    assert (await member.get("/api/jobs")).json()["items"][0]["state"] == "receiving"
+    assert (await member.get("/api/groups")).json()["items"] == []
+    assert (await services.jobs.find()).items[0].total == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04", "CSV file is an Excel workbook"),
+        (b"phone\n\x81", "neither UTF-8, UTF-16 nor Windows-1252"),
+        (b"", "CSV file is empty"),
+        (None, "CSV file is missing; choose one"),
+    ],
+)
+async def test_unreadable_file_shows_its_error_beside_the_field(
+    member: httpx.AsyncClient, content: bytes | None, sentence: str
+) -> None:
+    sent = {"file": ("people.csv", content, "text/csv")} if content is not None else None
+    for path in ("/contacts/import", "/settings/opt-outs/import"):
+        answer = await member.post(path, files=sent, headers=HTMX)
+        assert answer.status_code == 422
+        assert sentence in words(answer.text)
+    assert (await member.get("/api/jobs")).json()["items"] == []
+
+
+async def test_many_bad_rows_come_page_by_page(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    rows = "".join(f"Ann{one},1\n" for one in range(45))
+    path = await uploaded(member, f"name,phone\n{rows}")
+    found = await checked(member, services, path, {"column": ["full_name", "phone"]})
+    seen = re.findall(r'<li id="row-(\d+)"', found)
+    while more := re.search(r'hx-get="([^"]*after=\d+)"', found):
+        found = (await member.get(more[1], headers=HTMX)).text
+        seen += re.findall(r'<li id="row-(\d+)"', found)
+    assert seen == [str(line) for line in range(2, 47)]
+
+
+async def test_hostile_values_are_shown_as_text(
+    member: httpx.AsyncClient, services: Services
+) -> None:
+    evil = "\"'><script>alert(1)</script>{{7*7}}"
+    quoted = '"' + evil.replace('"', '""') + '"'
+    path = await uploaded(member, f"{quoted},phone\n{quoted},{quoted}\n")
+    found = await checked(member, services, path, {"column": ["full_name", "phone"]})
+    for html in ((await member.get(path)).text, found):
+        assert "<script>alert" not in html
+        assert "{{7*7}}" in html
+
+
+async def test_file_can_be_continued_or_discarded_later(
+    member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    path = await uploaded(member)
+    other = await uploaded(member, "phone\n1\n", "/settings/opt-outs/import")
+    start = (await member.get("/contacts/import")).text
+    assert f'href="{path}"' in start
+    assert "3 rows, uploaded" in words(start)
+    assert other not in start
+    assert path not in (await admin.get("/contacts/import")).text
+    assert (await admin.post(f"{path}/discard")).status_code == 404
+    discarded = await member.post(f"{path}/discard")
+    assert discarded.headers["location"] == "/contacts/import"
+    assert path not in (await member.get("/contacts/import")).text
+    assert (await member.get(path)).status_code == 404
+
+
+async def test_another_users_file_is_not_there(
+    member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    path = await uploaded(member)
+    assert (await admin.get(path)).status_code == 404
+    assert (await admin.post(path, data=COLUMNS)).status_code == 404
+    assert (await admin.post(f"{path}/rows/3", data={}, headers=HTMX)).status_code == 404
+
+
+async def test_job_of_another_kind_is_not_an_import(
+    world: World, member: httpx.AsyncClient, connect: Connect
+) -> None:
+    sequence = await world.active()
+    contact = [str(one) for one in await world.contacts(1)]
+    path, prefer = f"/api/sequences/{sequence.id}/enrollments", {"Prefer": "respond-async"}
+    job = (await member.post(path, json={"contact_ids": contact}, headers=prefer)).json()
+    assert (await member.get(f"/imports/{job['id']}")).status_code == 404
+    assert (await member.get(f"/imports/{uuid4()}")).status_code == 404
+
+
+async def test_opt_outs_are_matched_and_imported(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    await world.contacts(1)
+    file = "Mobile;Why\n+12125000000;Wrote a letter\n12;\n"
+    path = await uploaded(member, file, "/settings/opt-outs/import")
+    form = (await member.get(path)).text
+    assert "separated by semicolons" in form
+    assert "Update contacts" not in form
+    chosen = {"column": ["phone", "reason"], "region": "US", "reason": "Old list"}
+    found = await checked(member, services, path, chosen)
+    assert "1 number will be opted out" in words(found)
+    assert "Opt out 1 number" in words(found)
+    assert await world.rows("SELECT id FROM suppressions") == []
+    await member.post(path, data=chosen)
+    await services.jobs.run_chunk(UUID(path.rpartition("/")[2]))
+    assert "1 number opted out" in words((await member.get(path, headers=HTMX)).text)
+    [one] = await world.rows("SELECT phone, reason FROM suppressions")
+    assert tuple(one) == ("+12125000000", "Wrote a letter")
+
+
+def test_every_country_of_phone_numbers_has_a_name() -> None:
+    assert {code for code, _ in COUNTRIES} == set(phonenumbers.SUPPORTED_REGIONS)
+    assert all(name.strip() for _, name in COUNTRIES)

@@ -1,0 +1,258 @@
+"""Files that a person looks through before they are imported."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from domain.contacts.fields import FieldSpec
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
+from domain.statuses.contacts import FieldType
+from domain.statuses.jobs import JobKind, JobState
+from services.jobs.contact_import import headings
+from services.jobs.import_review import Choices
+from tests.kits.contact_import import chunks
+from tests.kits.sending import SendingKit
+
+US = Choices(region="US")
+FILE = (
+    "Full Name;Cell;Team;Notes\n"
+    "Ann Lee;(212) 555-0101;Nurses;tea\n"
+    '"Ray, Bo";12;"Nurses; Drivers";\n'
+    ";212 555 0103;;\n"
+    "Cy Doe;212 555 0104;;;too many\n"
+)
+COLUMNS = {"full_name": 0, "phone": 1, "groups": 2}
+
+
+async def stored(
+    kit: SendingKit, text: str = FILE, kind: JobKind = JobKind.IMPORT_CONTACTS
+) -> UUID:
+    return await kit.services.import_review.receive(kind, chunks(text), kit.world.user_id)
+
+
+async def run(kit: SendingKit, job_id: UUID) -> Mapping[str, int]:
+    while (await kit.services.jobs.run_chunk(job_id)).more:
+        pass
+    return (await kit.services.jobs.get(job_id)).counts
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        ("Full Name,Mobile,E-mail", ["full_name", "phone", "fields.email"]),
+        ("NAME,Cell phone,Job Title", ["full_name", "phone", "fields.job_title"]),
+        ("First name,Name,Tel.", ["first_name", "last_name", "phone"]),
+        ("First,Last,Full name,Phone 1,Phone 2", ["first_name", "last_name", None, "phone", None]),
+        (
+            "external_id,Owner email,Time zone,Groups",
+            ["external_id", "owner", "time_zone", "groups"],
+        ),
+        (
+            "Email Address,job_title,Position,Company",
+            ["fields.email", "fields.job_title", None, None],
+        ),
+    ],
+)
+def test_columns_are_guessed_by_their_names(header: str, fields: list[str | None]) -> None:
+    own = [
+        FieldSpec("email", "Email", FieldType.TEXT),
+        FieldSpec("job_title", "Position", FieldType.TEXT),
+    ]
+    assert [one.field for one in headings(header.split(","), own)] == fields
+
+
+async def test_file_is_matched_checked_corrected_and_imported(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    file = await review.get(job_id, user_id)
+    assert [(one.text, one.field) for one in file.headings] == [
+        ("Full Name", "full_name"),
+        ("Cell", "phone"),
+        ("Team", None),
+        ("Notes", None),
+    ]
+    assert file.samples[0] == ["Ann Lee", "Ray, Bo", ""]
+    assert (file.delimiter, file.job.total) == (";", 4)
+
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    with pytest.raises(ConflictError) as early:
+        await review.correct(job_id, user_id, 3, {"phone": "+12125550102"})
+    assert early.value.conflict == "not_checked"
+    assert await run(kit, check.id) == {"created": 1, "invalid": 3}
+    bad, more = await review.bad_rows(job_id, user_id)
+    assert not more
+    assert [(row.line, row.cells["full_name"], row.errors[0]["field"]) for row in bad] == [
+        (3, "Ray, Bo", "phone"),
+        (4, "", "first_name"),
+        (5, "Cy Doe", "row"),
+    ]
+    still = await review.correct(job_id, user_id, 3, {"phone": "34"})
+    assert still is not None
+    assert (still.cells["phone"], still.errors[0]["field"]) == ("34", "phone")
+    assert await review.correct(job_id, user_id, 3, {"phone": "212 555 0102"}) is None
+    assert await review.correct(job_id, user_id, 4, {"full_name": "Di Fox"}) is None
+    assert (await kit.services.jobs.get(check.id)).counts == {"created": 3, "invalid": 1}
+    assert await kit.world.rows("SELECT id FROM contacts") == []
+    assert await kit.world.rows("SELECT id FROM groups") == []
+
+    job = await review.confirm(job_id, user_id, COLUMNS, Choices("US", new_group="Everyone"))
+    assert job.about["ignored_columns"] == ["Notes"]
+    assert await run(kit, job_id) == {"created": 3, "invalid": 1}
+    people = await kit.world.rows(
+        "SELECT first_name, last_name, phone FROM contacts ORDER BY phone"
+    )
+    assert [tuple(one) for one in people] == [
+        ("Ann", "Lee", "+12125550101"),
+        ("Bo", "Ray", "+12125550102"),
+        ("Di", "Fox", "+12125550103"),
+    ]
+    members = await kit.world.rows(
+        "SELECT g.name, string_agg(c.first_name, ',' ORDER BY c.first_name) AS who FROM groups g"
+        " JOIN group_members m ON m.group_id = g.id JOIN contacts c ON c.id = m.contact_id"
+        " GROUP BY g.name ORDER BY g.name"
+    )
+    assert {one.name: one.who for one in members} == {
+        "Drivers": "Bo",
+        "Everyone": "Ann,Bo,Di",
+        "Nurses": "Ann,Bo",
+    }
+    kept = await kit.world.rows(
+        "SELECT CAST(job_rows AS text) AS row FROM job_rows UNION ALL"
+        " SELECT CAST(jobs AS text) FROM jobs"
+    )
+    for personal in ("Ann", "2125550101", "555 0102", "Cy Doe", "tea"):
+        assert personal not in " ".join(one.row for one in kept)
+
+
+async def test_another_check_takes_the_place_of_the_one_before(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit, "Who,Cell,Old\nAnn,020 7946 0018,+12125550109\n")
+    first = await review.check(job_id, user_id, {"full_name": 0, "phone": 1}, US)
+    second = await review.check(job_id, user_id, {"full_name": 0, "phone": 1}, Choices(region="gb"))
+    assert not (await kit.services.jobs.run_chunk(first.id)).more
+    assert await run(kit, second.id) == {"created": 1}
+    third = await review.check(job_id, user_id, {"full_name": 0, "phone": 2}, US)
+    assert await run(kit, third.id) == {"created": 1}
+    assert len(await kit.world.rows("SELECT id FROM jobs")) == 2
+
+
+async def test_columns_are_remembered_for_this_user_and_first_line(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    text = "Wer,Nummer,Bo\nAnn,+12125550101,x\n"
+    job_id = await stored(kit, text)
+    assert [one.field for one in (await review.get(job_id, user_id)).headings] == [None] * 3
+    await review.confirm(job_id, user_id, {"first_name": 0, "phone": 1}, US)
+
+    again = await review.get(await stored(kit, text.replace("Ann", "Cy")), user_id)
+    assert [one.field for one in again.headings] == ["first_name", "phone", None]
+    other = await review.get(await stored(kit, text.replace("Wer", "Who")), user_id)
+    assert [one.field for one in other.headings] == [None] * 3
+    colleague = await kit.world.user("Bo")
+    theirs = await review.receive(JobKind.IMPORT_CONTACTS, chunks(text), colleague)
+    assert [one.field for one in (await review.get(theirs, colleague)).headings] == [None] * 3
+
+
+async def test_file_is_its_users_alone_until_it_is_imported(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    colleague = await kit.world.user("Bo")
+    with pytest.raises(NotFoundError):
+        await review.get(job_id, colleague)
+    with pytest.raises(NotFoundError):
+        await review.confirm(job_id, colleague, COLUMNS, US)
+    with pytest.raises(NotFoundError):
+        await review.bad_rows(job_id, user_id)  # not checked yet
+    await review.check(job_id, user_id, COLUMNS, US)
+    with pytest.raises(NotFoundError):
+        await review.correct(job_id, colleague, 3, {"phone": "+12125550102"})
+    await review.confirm(job_id, user_id, COLUMNS, US)
+    with pytest.raises(NotFoundError):
+        await review.check(job_id, user_id, COLUMNS, US)
+
+
+@pytest.mark.parametrize(
+    ("columns", "choices", "code"),
+    [
+        ({"full_name": 0}, US, "missing_column"),
+        ({"phone": 1}, US, "missing_column"),
+        ({"full_name": 0, "phone": 9}, US, "unknown_column"),
+        ({"full_name": 1, "phone": 1}, US, "duplicate_column"),
+        ({**COLUMNS, "fields.shoe": 3}, US, "unknown_column"),
+        (COLUMNS, Choices(region="zz"), "unknown_region"),
+        (COLUMNS, Choices("US", group_id=UUID(int=1)), "unknown_group"),
+        (COLUMNS, Choices("US", new_group="x" * 101), "too_long"),
+    ],
+)
+async def test_invalid_choice_imports_nothing(
+    kit: SendingKit, columns: Mapping[str, int], choices: Choices, code: str
+) -> None:
+    job_id = await stored(kit)
+    with pytest.raises(InvalidFieldError) as raised:
+        await kit.services.import_review.confirm(job_id, kit.world.user_id, columns, choices)
+    assert raised.value.field_code == code
+    assert (await kit.services.jobs.get(job_id)).state is JobState.RECEIVING
+    assert await kit.world.rows("SELECT id FROM groups") == []
+
+
+async def test_values_that_fit_no_field_are_errors_only_where_they_are_imported(
+    kit: SendingKit,
+) -> None:
+    text = (
+        "Name,Phone,Notes,Groups\n"
+        f"Ann,+12125550101,{'x' * 3000},\n"
+        f"Bo\x00,+12125550102,\x00,\n"
+        f"Cy,+12125550103,,{';'.join(map(str, range(21)))}\n"
+    )
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit, text)
+    columns = {"full_name": 0, "phone": 1, "groups": 3}
+    await run(kit, (await review.check(job_id, user_id, columns, US)).id)
+    bad, _ = await review.bad_rows(job_id, user_id)
+    assert [(row.line, row.errors[0]["code"]) for row in bad] == [
+        (3, "invalid_text"),
+        (4, "too_many_groups"),
+    ]
+
+
+async def test_opt_outs_go_through_the_same_steps(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    text = "Mobile,Why\n+12125550101,Wrote a letter\n12,\n"
+    job_id = await stored(kit, text, JobKind.IMPORT_SUPPRESSIONS)
+    columns = {"phone": 0, "reason": 1}
+    check = await review.check(job_id, user_id, columns, Choices("US", reason="Old list"))
+    assert await run(kit, check.id) == {"invalid": 1, "suppressed": 1}
+    assert await review.correct(job_id, user_id, 3, {"phone": "+12125550102"}) is None
+    assert await kit.world.rows("SELECT phone FROM suppressions") == []
+    await review.confirm(job_id, user_id, columns, Choices("US", reason="Old list"))
+    assert await run(kit, job_id) == {"suppressed": 2}
+    found = await kit.world.rows("SELECT phone, reason FROM suppressions ORDER BY phone")
+    assert [tuple(one) for one in found] == [
+        ("+12125550101", "Wrote a letter"),
+        ("+12125550102", "Old list"),
+    ]
+
+
+async def test_file_waits_a_day_for_its_user(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    await kit.pass_time(timedelta(hours=23))
+    await kit.services.sweep.sweep()
+    await review.check(job_id, user_id, COLUMNS, US)  # begins the day anew
+    await kit.pass_time(timedelta(hours=23))
+    await kit.services.sweep.sweep()
+    assert (await review.get(job_id, user_id)).job.total == 4
+    await kit.pass_time(timedelta(hours=2))
+    await kit.services.sweep.sweep()
+    with pytest.raises(NotFoundError):
+        await review.get(job_id, user_id)
+
+
+async def test_too_many_columns_are_refused(kit: SendingKit) -> None:
+    with pytest.raises(InvalidFieldError) as raised:
+        await stored(kit, ",".join(f"c{one}" for one in range(201)) + "\n")
+    assert raised.value.field_code == "too_many_columns"
+    with pytest.raises(InvalidFieldError):
+        await stored(kit, "")
+    assert await kit.world.rows("SELECT id FROM jobs") == []
