@@ -64,6 +64,7 @@ from services.messaging.unknown_numbers import UnknownNumbers
 from services.platform.audit import Audit
 from services.platform.idempotency import Idempotency
 from services.platform.outbox import Outbox
+from services.sequences.drafts import Drafts
 from services.sequences.duplicating import Duplicating
 from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
@@ -214,6 +215,7 @@ class Services:
         self.event_log = EventLog(database)
         self.event_endpoints = EventEndpoints(database, config.events)
 
+        self.drafts = Drafts(database)
         self.duplicating = Duplicating(database)
         self.pictures = Pictures(database, public_base_url=config.public_base_url)
         self.sequences = Sequences(
