@@ -20,7 +20,7 @@ from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import acts, enroll, index, overview, steps
+from api.pages.sequences import activating, acts, enroll, index, overview, steps
 from api.pages.sequences import contacts as enrolled
 from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import (
@@ -44,6 +44,7 @@ PRIVATE = (
     index.router,
     overview.router,
     sequence_settings.router,
+    activating.router,
     acts.router,
     enrolled.router,
     steps.router,

@@ -109,9 +109,11 @@ async def forget(tx: Transaction, age: timedelta, most: int) -> int:
                     )
                 )
             ) OR EXISTS (
-                SELECT 1 FROM sequence_drafts d WHERE strpos(CAST(d.content AS text), due.url) > 0
+                SELECT 1 FROM sequence_drafts d
+                WHERE strpos(CAST(d.content AS text), due.url) > 0
             ) OR EXISTS (
-                SELECT 1 FROM sequence_templates t WHERE strpos(CAST(t.content AS text), due.url) > 0
+                SELECT 1 FROM sequence_templates t
+                WHERE strpos(CAST(t.content AS text), due.url) > 0
             )
         ), kept AS (
             UPDATE media SET checked_at = now() FROM used WHERE media.id = used.id
