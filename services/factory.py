@@ -60,6 +60,7 @@ from services.messaging.senders import Senders
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
 from services.messaging.text_kinds import TextKinds
+from services.messaging.trial_texts import TrialTexts
 from services.messaging.unknown_numbers import UnknownNumbers
 from services.platform.audit import Audit
 from services.platform.idempotency import Idempotency
@@ -254,6 +255,14 @@ class Services:
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)
         self.attachments = Attachments(database, gateway)
         self.conversations = Conversations(database, public_base_url=config.public_base_url)
+        self.trial_texts = TrialTexts(
+            database,
+            self.contacts,
+            self.conversations,
+            self.previews,
+            self.preferences,
+            default_region=region,
+        )
         self.holds = Holds(database, rules, self.finishing)
         second_reader = config.second_reader
         self.inbound = Inbound(pools.webhooks, has_second_reader=second_reader is not None)

@@ -20,7 +20,7 @@ from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import activating, acts, enroll, index, overview, steps
+from api.pages.sequences import activating, acts, enroll, index, overview, steps, trial_texts
 from api.pages.sequences import contacts as enrolled
 from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import (
@@ -48,6 +48,7 @@ PRIVATE = (
     acts.router,
     enrolled.router,
     steps.router,
+    trial_texts.router,
     enroll.router,
     enrollments.router,
     conversations.router,

@@ -4,6 +4,9 @@
 const FIELD = /(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})/g;
 const frames = new WeakMap();
 
+/** What decides where each letter of a text area stands. */
+const LIKE = ["fontFamily", "fontSize", "fontWeight", "letterSpacing", "lineHeight", "padding", "tabSize"];
+
 /** The merge fields of a text: where they are, their name, format and fallback. */
 export function fieldsIn(text) {
   return [...text.matchAll(FIELD)].map((match) => {
@@ -47,6 +50,10 @@ function draw(area) {
   const { layer, words, called, edit } = frames.get(area);
   const fields = fieldsIn(area.value);
   const label = (field) => (field.fallback ? `${called(field.name)} · ${field.fallback}` : called(field.name));
+  const style = getComputedStyle(area);
+  for (const name of LIKE) layer.style[name] = style[name];
+  layer.style.left = `${area.offsetLeft + area.clientLeft}px`;
+  layer.style.top = `${area.offsetTop + area.clientTop}px`;
   layer.style.width = `${area.clientWidth}px`;
   layer.style.height = `${area.clientHeight}px`;
   let at = 0;
