@@ -69,6 +69,7 @@ from services.sequences.drafts import Drafts
 from services.sequences.duplicating import Duplicating
 from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
+from services.sequences.templates import Templates
 from services.suppression.erasure import Erasure
 from services.suppression.reviews import Reviews
 from services.suppression.second_reader import SecondReader
@@ -222,6 +223,7 @@ class Services:
         self.sequences = Sequences(
             database, workspace_zone=zone, public_base_url=config.public_base_url
         )
+        self.templates = Templates(database)
         self.sequence_list = SequenceList(database, self.sequences)
 
         self.contacts = Contacts(

@@ -14,6 +14,7 @@ from pydantic import Field
 from api.pages.forms import FormErrors, FormFields
 from api.pages.times import Clock
 from api.schemas.sequences import as_written
+from domain.sequences.templates import TemplateStep
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
 from domain.statuses.sequences import SequenceKind
 from services.enrollments.step_plan import span
@@ -58,6 +59,19 @@ class WrittenStep:
             unit=unit,
             at_time=f"{step.at_time:%H:%M}" if step.at_time else "",
             send_at=as_written(step.send_at) if step.send_at else "",
+            media="\n".join(step.media_urls),
+        )
+
+    @classmethod
+    def of_template(cls, step: TemplateStep) -> "WrittenStep":
+        """Fill the form from a step of a template."""
+        delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
+        return cls(
+            body=step.body,
+            delay=str(delay),
+            unit=unit,
+            at_time=step.at_time or "",
+            send_at=step.send_at or "",
             media="\n".join(step.media_urls),
         )
 
