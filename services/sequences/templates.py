@@ -13,6 +13,7 @@ from domain.sequences.templates import SHIPPED, ShippedTemplate, TemplateContent
 from services.platform import audit
 from services.sequences.sequences import MAX_NAME, SequenceDraft, StepDraft, find
 from storage.platform.database import Database, Transaction
+from storage.sequences import media
 from storage.sequences import templates as rows
 from storage.sequences.sequences import SequenceRecord, StepRecord
 from storage.sequences.templates import TemplateRecord
@@ -114,6 +115,7 @@ class Templates:
         template_id = uuid4()
         async with self._database.transaction() as tx:
             sequence = await find(tx, sequence_id, counted=False)
+            await media.keep(tx, {url for step in sequence.steps for url in step.media_urls})
             if len(await rows.find(tx, limit=MAX_TEMPLATES)) >= MAX_TEMPLATES:
                 raise ConflictError(
                     "too_many_templates",

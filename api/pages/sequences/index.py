@@ -71,14 +71,14 @@ async def activate_sequence(page: PageDep, sequence_id: UUID) -> Response:
 @router.post("/sequences/{sequence_id}/pause")
 async def pause_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Send nothing until the sequence is resumed."""
-    words = "is paused: nothing is sent, nobody is lost"
+    words = "is paused. Nothing is sent until you resume it"
     return await _moved(page, sequence_id, page.services.sequences.pause, words)
 
 
 @router.post("/sequences/{sequence_id}/resume", dependencies=[Sends])
 async def resume_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Send again."""
-    words = "goes on; what is overdue goes out one at a time"
+    words = "is active again. Overdue texts go out one at a time"
     return await _moved(page, sequence_id, page.services.sequences.resume, words)
 
 

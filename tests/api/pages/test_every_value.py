@@ -74,7 +74,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "contact_fields.type": (("/settings/fields",), LABELS.field_types),
     "sequences.kind": (
         SEQUENCE[1:],
-        {SequenceKind.ONGOING: "By days and time", SequenceKind.SCHEDULED: "By date"},
+        {SequenceKind.ONGOING: "Relative delays", SequenceKind.SCHEDULED: "Fixed dates"},
     ),
     "sequences.on_reply": (
         ("/sequences/{sequence}/settings",),
