@@ -62,8 +62,7 @@ class Drafts:
                 raise ConflictError(
                     "sequence_archived", "the sequence is archived; write a new one instead"
                 )
-            begun = max(1, min(version, record.version))
-            return await drafts.put(tx, sequence_id, user_id, begun, {"steps": kept})
+            return await drafts.put(tx, sequence_id, user_id, version, {"steps": kept})
 
     async def get(self, sequence_id: UUID, user_id: UUID) -> Draft | None:
         """Read a user's draft, if they have one."""

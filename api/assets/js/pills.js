@@ -27,6 +27,7 @@ export function showPills(area, { called, edit }) {
   const words = document.createElement("p");
   frame.className = "pill-frame";
   layer.className = "pill-layer";
+  layer.ariaHidden = "true"; // the words below tell the same
   words.className = "visually-hidden";
   words.id = `${area.id}-fields`;
   area.replaceWith(frame);

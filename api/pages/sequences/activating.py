@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.pages.forms import sentence
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
-from api.pages.sequences.steps import SeenStep, seen_steps
+from api.pages.sequences.steps import SeenStep, seen_steps, unsaved
 from api.pages.sequences.written import StepFields, WrittenStep, is_same
 from api.pages.times import Clock
 from domain.sequences.placeholders import unwritten
@@ -29,7 +29,9 @@ _MIDNIGHT = "24:00"
 async def ask_activation(page: PageDep, sequence_id: UUID) -> Response:
     """Show the dialog that asks before a sequence is activated as it is saved."""
     sequence = await page.services.sequences.get(sequence_id)
-    return await _ask(page, sequence, [WrittenStep.of(step) for step in sequence.steps])
+    steps = [WrittenStep.of(step) for step in sequence.steps]
+    draft = await unsaved(page, sequence)
+    return await _ask(page, sequence, steps, leaves_out=draft is not None)
 
 
 @router.post("/sequences/{sequence_id}/steps/review")
@@ -40,7 +42,12 @@ async def review_activation(page: PageDep, sequence_id: UUID, form: InForm[StepF
 
 
 async def _ask(
-    page: Page, sequence: SequenceRecord, steps: Many[WrittenStep], *, in_editor: bool = False
+    page: Page,
+    sequence: SequenceRecord,
+    steps: Many[WrittenStep],
+    *,
+    in_editor: bool = False,
+    leaves_out: bool = False,
 ) -> Response:
     seen = await seen_steps(page, sequence, steps)
     window = SendWindow.parse(sequence.send_window) if sequence.send_window else None
@@ -51,6 +58,7 @@ async def _ask(
         "sequences/_activate.html",
         sequence=sequence,
         in_editor=in_editor,
+        leaves_out=leaves_out,
         is_saved=is_same(steps, sequence.steps, sequence.kind),
         seen=seen,
         lacking=_lacking(steps, seen),

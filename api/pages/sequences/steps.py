@@ -91,7 +91,7 @@ class ReadQuery(FormFields):
 async def show_steps(page: PageDep, sequence_id: UUID, query: InQuery[ReadQuery]) -> Response:
     """Show the steps; members edit them, going on from what they have not saved yet."""
     sequence = await page.services.sequences.get(sequence_id)
-    draft = await _draft(page, sequence)
+    draft = await unsaved(page, sequence)
     if draft is not None:
         steps = [WrittenStep.from_draft(one) for one in draft.steps]
     else:
@@ -116,9 +116,15 @@ async def save_and_activate_steps(
 @router.post("/sequences/{sequence_id}/steps/draft")
 async def save_draft(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
     """Keep what is not saved yet; the page sends it whenever one stops typing."""
-    steps = [asdict(step) for step in form.steps()]
-    version = max(1, min(form.version, 2**31 - 1))
-    saved_at = await page.services.drafts.save(sequence_id, page.user.id, version, steps)
+    sequence = await page.services.sequences.get(sequence_id, counted=False)
+    steps = form.steps()
+    if is_same(steps, sequence.steps, sequence.kind):
+        await page.services.drafts.discard(sequence_id, page.user.id)
+        return page.part("sequences/_draft_saved.html", saved="")
+    version = max(1, min(form.version, sequence.version))
+    saved_at = await page.services.drafts.save(
+        sequence_id, page.user.id, version, [asdict(step) for step in steps]
+    )
     return page.part("sequences/_draft_saved.html", saved=_saved_words(page, saved_at))
 
 
@@ -169,7 +175,7 @@ async def _save(
     return page.redirect_to("show_steps", message, sequence_id=sequence_id)
 
 
-async def _draft(page: Page, sequence: SequenceRecord) -> Draft | None:
+async def unsaved(page: Page, sequence: SequenceRecord) -> Draft | None:
     """Read what the user has not saved yet, if that differs from what is saved."""
     if sequence.state is SequenceState.ARCHIVED:
         return None

@@ -136,6 +136,18 @@ class TestActivating:
         assert (after.state.value, after.version) == ("active", 2)
         assert "is active. Enroll contacts" in (await member.get(path(sequence))).text
 
+    async def test_changes_that_are_not_saved_are_not_forgotten_elsewhere(
+        self, world: World, member: httpx.AsyncClient
+    ) -> None:
+        sequence = await world.draft(steps=[ongoing("Hi", 0)])
+        asked = f"/sequences/{sequence.id}/activate"
+        await member.post(path(sequence, "/draft"), data=written("Better"))
+        assert "You have unsaved changes" in (await member.get(asked, headers=HTMX)).text
+        same = {**written("Hi"), "delay": ["0"], "unit": ["minutes"]}
+        back = await member.post(path(sequence, "/draft"), data=same)
+        assert "Draft saved" not in back.text
+        assert "You have unsaved changes" not in (await member.get(asked, headers=HTMX)).text
+
     async def test_neither_is_done_if_a_text_is_unwritten(
         self, world: World, member: httpx.AsyncClient
     ) -> None:
