@@ -45,7 +45,8 @@ async def put(
         RETURNING saved_at
     """
     given = {"sequence_id": sequence_id, "user_id": user_id, "version": version}
-    return (await tx.run(sql, **given, content=content)).scalar_one()
+    saved_at: datetime = (await tx.run(sql, **given, content=content)).scalar_one()
+    return saved_at
 
 
 async def get(tx: Transaction, sequence_id: UUID, user_id: UUID) -> DraftRecord | None:

@@ -20,8 +20,11 @@ export function asText({ name, format, fallback }) {
   return `{{${name}${format ? `:${format}` : ""}${fallback ? `|${fallback}` : ""}}}`;
 }
 
-/** Show the merge fields of a text area as pills; `called` names one, `edit` is asked to change it. */
-export function showPills(area, { called, edit }) {
+/**
+ * Show the merge fields of a text area as pills; `called` names one, `edit` is asked to change it.
+ * `blanks` are words that still have to be written; they stand out.
+ */
+export function showPills(area, { called, edit, blanks = [] }) {
   const frame = document.createElement("div");
   const layer = document.createElement("div");
   const words = document.createElement("p");
@@ -33,7 +36,7 @@ export function showPills(area, { called, edit }) {
   area.replaceWith(frame);
   frame.append(area, layer, words);
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby") ?? ""} ${words.id}`.trim());
-  frames.set(area, { layer, words, called, edit });
+  frames.set(area, { layer, words, called, edit, blanks });
   area.addEventListener("scroll", () => (layer.scrollTop = area.scrollTop));
   area.addEventListener("input", () => draw(area));
   area.addEventListener("beforeinput", (event) => deleteWhole(area, event));
@@ -48,7 +51,7 @@ export function showPills(area, { called, edit }) {
 }
 
 function draw(area) {
-  const { layer, words, called, edit } = frames.get(area);
+  const { layer, words, called, edit, blanks } = frames.get(area);
   const fields = fieldsIn(area.value);
   const label = (field) => (field.fallback ? `${called(field.name)} · ${field.fallback}` : called(field.name));
   const style = getComputedStyle(area);
@@ -62,12 +65,12 @@ function draw(area) {
   const places = fields.map((field) => {
     const place = document.createElement("span");
     place.textContent = area.value.slice(field.from, field.to);
-    parts.push(area.value.slice(at, field.from), place);
+    parts.push(...marked(area.value.slice(at, field.from), blanks), place);
     at = field.to;
     return place;
   });
   // A line break at the end counts only if something follows it.
-  layer.replaceChildren(...parts, `${area.value.slice(at)}\u200b`);
+  layer.replaceChildren(...parts, ...marked(area.value.slice(at), blanks), "\u200b");
   const { left, top } = layer.getBoundingClientRect();
   const pills = fields.flatMap((field, index) => {
     const boxes = [...places[index].getClientRects()].filter((box) => box.width > 0);
@@ -98,6 +101,16 @@ function draw(area) {
   const said = fields.map((field) => (field.fallback ? `${called(field.name)}, or “${field.fallback}” if blank` : called(field.name)));
   words.textContent = fields.length ? `Fields in this text: ${said.join("; ")}. Press Enter on a field to change it.` : "";
   mark(area);
+}
+
+/** Cut a text into pieces, those that are blanks as marks. */
+function marked(text, blanks) {
+  const from = Math.min(...blanks.map((blank) => text.indexOf(blank)).filter((at) => at >= 0));
+  if (!Number.isFinite(from)) return [text];
+  const mark = document.createElement("mark");
+  mark.textContent = blanks.find((blank) => text.startsWith(blank, from));
+  const to = from + mark.textContent.length;
+  return [text.slice(0, from), mark, ...marked(text.slice(to), blanks)];
 }
 
 function choose(area, field) {

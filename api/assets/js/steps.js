@@ -92,7 +92,8 @@ function append(key, values = {}) {
 function prepare(card) {
   const unit = card.querySelector("[data-unit]");
   if (unit) card.querySelector("[data-at]").hidden = unit.value !== "days";
-  showPills(card.querySelector("[data-body]"), { called, edit: askField });
+  const blanks = JSON.parse(form.dataset.blanks);
+  showPills(card.querySelector("[data-body]"), { called, edit: askField, blanks });
 }
 
 function add() {

@@ -18,6 +18,7 @@ from api.pages.times import Clock
 from api.paging import InQuery
 from domain.contacts.fields import MAX_FIELDS
 from domain.platform.errors import InvalidFieldError, SegueError
+from domain.sequences.placeholders import BLANKS
 from domain.sequences.segments import Segments
 from domain.sequences.texts import keys_in, pieces
 from domain.statuses.contacts import FieldType
@@ -217,6 +218,7 @@ async def _render(
         pieces=pieces,
         variables=variables,
         plain=PLAIN,
+        blanks=BLANKS,
         most=MAX_STEPS,
     )
 
