@@ -33,8 +33,10 @@ export function showPills(area, { called, edit, blanks = [] }) {
   layer.ariaHidden = "true"; // the words below tell the same
   words.className = "visually-hidden";
   words.id = `${area.id}-fields`;
+  const hadFocus = document.activeElement === area;
   area.replaceWith(frame);
   frame.append(area, layer, words);
+  if (hadFocus) area.focus();
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby") ?? ""} ${words.id}`.trim());
   frames.set(area, { layer, words, called, edit, blanks });
   area.addEventListener("scroll", () => (layer.scrollTop = area.scrollTop));
