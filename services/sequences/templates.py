@@ -41,13 +41,26 @@ class TemplateDetails(TemplateContent):
     @classmethod
     def of(cls, row: TemplateRecord) -> "TemplateDetails":
         """Read a stored template."""
-        content = TemplateContent.read(row.kind, row.content)
-        return filled(cls, row, **vars(content), is_shipped=False)
+        return cls(
+            **vars(TemplateContent.read(row.kind, row.content)),
+            id=row.id,
+            name=row.name,
+            description=row.description,
+            is_shipped=False,
+            created_at=row.created_at,
+            created_by_name=row.created_by_name,
+        )
 
     @classmethod
     def shipped(cls, one: ShippedTemplate) -> "TemplateDetails":
         """Show a template that ships."""
-        return filled(cls, one, **vars(one.content), is_shipped=True)
+        return cls(
+            **vars(one.content),
+            id=one.id,
+            name=one.name,
+            description=one.description,
+            is_shipped=True,
+        )
 
     def draft(self, name: str, sender_id: UUID, *, first_day: date) -> SequenceDraft:
         """Begin a sequence with it; the first of fixed dates moves to ``first_day``."""

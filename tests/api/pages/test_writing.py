@@ -117,8 +117,9 @@ class TestActivating:
         assert f'action="/sequences/{sequence.id}/activate"' in asked.text
 
     async def test_unsaved_edits_are_saved_and_go_live_together(
-        self, world: World, member: httpx.AsyncClient
+        self, world: World, browse: Browse
     ) -> None:
+        member = await browse()
         sequence = await world.draft(steps=[ongoing(FIRST_TEXT, 0)])
         stored = await member.get(f"/sequences/{sequence.id}/activate", headers=HTMX)
         assert "The text of step 1 still has only the greeting" in words(stored.text)
