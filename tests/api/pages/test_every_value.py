@@ -76,6 +76,13 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
         SEQUENCE[1:],
         {SequenceKind.ONGOING: "Relative delays", SequenceKind.SCHEDULED: "Fixed dates"},
     ),
+    "sequence_templates.kind": (
+        ("/sequences/new",),
+        {
+            SequenceKind.ONGOING: "2 texts, relative delays",
+            SequenceKind.SCHEDULED: "2 texts, fixed dates",
+        },
+    ),
     "sequences.on_reply": (
         ("/sequences/{sequence}/settings",),
         {policy: f'value="{policy.value}" checked' for policy in ReplyPolicy},
