@@ -29,6 +29,7 @@ IDS = {
     "sequence_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006",
     "session_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000e",
     "suppression_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b",
+    "template_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00d1",
     "token_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000a",
     "user_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0009",
 }
@@ -138,6 +139,14 @@ EXAMPLES: Mapping[str, Example] = {
         body={"contact_id": CONTACT, "steps": [{"body": "Hi {{first_name|there}}!"}]}
     ),
     "sequences.archive_sequence": Example(body={"finish_active": True}),
+    "sequences.list_templates": Example(query={"limit": 20}),
+    "sequences.create_template": Example(
+        body={
+            "sequence_id": IDS["sequence_id"],
+            "name": "Warehouse role: first contact",
+            "description": "Say hello, then check in after two days.",
+        }
+    ),
     # Enrollments
     "enrollments.enrol": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "enrollments.change_enrollment": Example(body={"variables": {"job_title": None}}),

@@ -69,7 +69,8 @@ async def change_sequence(
     """Change only the given fields.
 
     Changed steps become the next version, for contacts enrolled from now on; everything else
-    applies to all enrollments at once. 409 `sequence_archived`.
+    applies to all enrollments at once. 409 `sequence_archived`. 422 `unwritten_text` of a step
+    that could not be activated with, unless the sequence is a draft.
     """
     changed = await services.sequences.change(
         sequence_id, body.change(), user.id, only_if=if_match.on(SequenceEdition)
@@ -79,7 +80,11 @@ async def change_sequence(
 
 @router.post("/{sequence_id}/activate", response_model=Sequence, dependencies=[Sends])
 async def activate_sequence(sequence_id: UUID, services: ServicesDep, once: OnceDep) -> Response:
-    """Open a draft for enrolling and sending. 409 `invalid_transition` names its state."""
+    """Open a draft for enrolling and sending.
+
+    409 `invalid_transition` names its state, `step_unwritten` the `step` whose text still is the
+    greeting that new sequences begin with, or has a blank of a template, such as `[company]`.
+    """
     return await once.answer(lambda: services.sequences.activate(sequence_id), repeatable=True)
 
 

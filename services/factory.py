@@ -64,13 +64,16 @@ from services.messaging.senders import Senders
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
 from services.messaging.text_kinds import TextKinds
+from services.messaging.trial_texts import TrialTexts
 from services.messaging.unknown_numbers import UnknownNumbers
 from services.platform.audit import Audit
 from services.platform.idempotency import Idempotency
 from services.platform.outbox import Outbox
+from services.sequences.drafts import Drafts
 from services.sequences.duplicating import Duplicating
 from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
+from services.sequences.templates import Templates
 from services.suppression.erasure import Erasure
 from services.suppression.reviews import Reviews
 from services.suppression.second_reader import SecondReader
@@ -218,11 +221,13 @@ class Services:
         self.event_log = EventLog(database)
         self.event_endpoints = EventEndpoints(database, config.events)
 
+        self.drafts = Drafts(database)
         self.duplicating = Duplicating(database)
         self.pictures = Pictures(database, public_base_url=config.public_base_url)
         self.sequences = Sequences(
             database, workspace_zone=zone, public_base_url=config.public_base_url
         )
+        self.templates = Templates(database)
         self.sequence_list = SequenceList(database, self.sequences)
 
         self.contacts = Contacts(
@@ -258,6 +263,14 @@ class Services:
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)
         self.attachments = Attachments(database, gateway)
         self.conversations = Conversations(database, public_base_url=config.public_base_url)
+        self.trial_texts = TrialTexts(
+            database,
+            self.contacts,
+            self.conversations,
+            self.previews,
+            self.preferences,
+            default_region=region,
+        )
         self.holds = Holds(database, rules, self.finishing)
         second_reader = config.second_reader
         self.inbound = Inbound(pools.webhooks, has_second_reader=second_reader is not None)

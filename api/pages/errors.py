@@ -69,18 +69,16 @@ def _is_for_people(request: Request) -> bool:
 
 
 def _to_sign_in(request: Request) -> Response:
-    """Redirect to the sign-in page, which leads back to the current page."""
+    """Redirect to the sign-in page, which leads back to the current page.
+
+    A page that is open stays, and asks to sign in over it (api/assets/js/session.js).
+    """
+    if HTMX in request.headers:
+        return Response(status_code=401, headers={"HX-Trigger": "session-ended"})
     pages: Pages = request.app.state.pages
-    headers = request.headers
-    if HTMX in headers:
-        back = own_path(headers.get("hx-current-url"))
-    elif request.method in {"GET", "HEAD"}:
-        back = own_path(str(request.url))
-    else:
-        back = own_path(headers.get("referer"))
+    asked = request.method in {"GET", "HEAD"}
+    back = own_path(str(request.url) if asked else request.headers.get("referer"))
     address = address_of(pages.routes.path_to("show_sign_in"), next=back if back != "/" else None)
-    if HTMX in headers:
-        return Response(status_code=401, headers={"HX-Redirect": address})
     return RedirectResponse(address, status_code=303)
 
 

@@ -41,6 +41,7 @@ class PageEvent(StrEnum):
     PEOPLE_CHANGED = "people-changed"
     REVIEWS_CHANGED = "reviews-changed"
     SENDERS_CHANGED = "senders-changed"
+    TEMPLATES_CHANGED = "templates-changed"
     TEXTS_CHANGED = "texts-changed"
     USERS_CHANGED = "users-changed"
 

@@ -23,7 +23,16 @@ from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import acts, enroll, index, overview, steps
+from api.pages.sequences import (
+    activating,
+    acts,
+    enroll,
+    index,
+    new,
+    overview,
+    steps,
+    trial_texts,
+)
 from api.pages.sequences import contacts as enrolled
 from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import (
@@ -46,12 +55,15 @@ PRIVATE = (
     onboarding.router,
     composing.router,
     jobs.router,
+    new.router,  # before what has an id in the same place
     index.router,
     overview.router,
     sequence_settings.router,
+    activating.router,
     acts.router,
     enrolled.router,
     steps.router,
+    trial_texts.router,
     enroll.router,
     enrollments.router,
     conversations.router,

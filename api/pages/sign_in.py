@@ -17,7 +17,7 @@ _TEMPLATE = "sign_in.html"
 
 
 class SignInFields(FormFields):
-    """Fields of the sign-in form."""
+    """Fields of the sign-in form; ``next`` is the page to go to."""
 
     email: str = ""
     password: str = ""
@@ -34,16 +34,22 @@ async def show_sign_in(page: PublicPageDep, next: str = "") -> Response:  # noqa
 
 @router.post("/sign-in", dependencies=[Depends(same_site)])
 async def sign_in(page: PublicPageDep, form: InForm[SignInFields]) -> Response:
-    """Begin a session and redirect to the page the person wanted."""
+    """Begin a session and redirect to the page the person wanted.
+
+    A page that was open when the last session ended asks by htmx, and stays.
+    """
     try:
         signed_in = await begin_session(page.request, form.email, form.password)
     except SegueError as error:
         page.refuse(error)
-        refused = page.render(_TEMPLATE, form=form)
+        refused = page.render(_TEMPLATE, part="layout/_sign_in_again.html", form=form)
         if isinstance(error, TooManyRequestsError):
             refused.headers["Retry-After"] = str(error.retry_after_seconds)
         return refused
-    response = page.redirect(own_path(form.next))
+    if page.wants_part:
+        response = Response(status_code=204, headers={"HX-Trigger": "signed-in"})
+    else:
+        response = page.redirect(own_path(form.next))
     give_cookies(response, signed_in, page.settings)
     return response
 

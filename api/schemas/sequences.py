@@ -26,6 +26,7 @@ from services.sequences.sequences import (
     SequenceDraft,
     StepDraft,
 )
+from services.sequences.templates import MAX_DESCRIPTION
 from storage.sequences.sequences import StepRecord
 
 
@@ -221,6 +222,41 @@ class Sequence(SequenceSummary):
     """A sequence with the current version of its steps."""
 
     steps: list[Annotated[Step, BeforeValidator(Step.of)]]
+
+
+class NewTemplate(Schema):
+    """A sequence to save as a template."""
+
+    sequence_id: UUID
+    name: SequenceName
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] = ""
+
+
+class TemplateStep(Schema):
+    """A step of a template, as `POST /api/sequences` takes it."""
+
+    body: str
+    media_urls: list[str]
+    delay_seconds: int | None
+    at_time: str | None
+    send_at: str | None = Field(examples=["2027-12-01T09:30"])
+
+
+class SequenceTemplate(Schema):
+    """What new sequences can begin with."""
+
+    id: UUID
+    name: str
+    description: str
+    is_shipped: bool = Field(description="Every workspace has it, and it cannot be deleted.")
+    kind: SequenceKind
+    on_reply: ReplyPolicy
+    counts_as_reply: CountsAsReply
+    reply_window_seconds: int
+    send_window: dict[str, list[str]] | None
+    steps: list[TemplateStep]
+    created_at: datetime | None
+    created_by_name: str | None
 
 
 class SequenceEdition(Schema):

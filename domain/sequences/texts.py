@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from domain.platform.errors import InvalidFieldError, Problems
@@ -148,6 +149,26 @@ def merge_values(
         "full_name": f"{first_name} {last_name}".strip(),
         "phone": phone,
     }
+
+
+class Merged(NamedTuple):
+    """A merge field as a text has it; format and fallback may be empty."""
+
+    name: str
+    format: str
+    fallback: str
+
+
+def pieces(body: str) -> Iterator[str | Merged]:
+    """Take a text apart into its words and its merge fields, in order."""
+    at = 0
+    for match in _FIELD.finditer(body):
+        if match.start() > at:
+            yield body[at : match.start()]
+        yield Merged(*_parts(match))
+        at = match.end()
+    if at < len(body):
+        yield body[at:]
 
 
 def keys_in(*bodies: str) -> tuple[str, ...]:

@@ -65,14 +65,16 @@ class Contacts:
         self._workspace_zone = workspace_zone
         self.merging = Merging(hooks, workspace_zone=workspace_zone)
 
-    async def create(self, given: ContactFields) -> ContactDetails:
+    async def create(
+        self, given: ContactFields, *, within: Transaction | None = None
+    ) -> ContactDetails:
         """Add a contact.
 
         Raises:
             InvalidRequestError: Values are invalid.
             ConflictError: ``phone_taken`` or ``external_id_taken``, naming the contact who has it.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.within(within) as tx:
             values = cleaned(given, await known_for(tx, self._default_region, [given]))
             require_name(values)
             require_owner(values, await possible_owners(tx, [values]))

@@ -12,6 +12,7 @@ from domain.platform.errors import ConflictError, InvalidFieldError, Problems, r
 from domain.platform.names import clean, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.pictures import OwnPictures
+from domain.sequences.placeholders import unwritten
 from domain.sequences.segments import measure
 from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
@@ -20,6 +21,7 @@ from services.platform import audit
 from services.sequences.pictures import own_pictures
 from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
+from storage.sequences import drafts
 from storage.sequences import sequences as rows
 from storage.sequences.sequences import WINDOW_JSON, SequenceRecord, StepRecord
 
@@ -171,17 +173,22 @@ class Sequences:
         *,
         based_on: int | None = None,
         only_if: Callable[[SequenceRecord], None] = _always,
+        activate: bool = False,
+        from_draft: bool = False,
     ) -> SequenceRecord:
         """Change a sequence; different steps become its next version.
 
         Enrollments stay on their version; everything else applies to them at once. ``based_on`` is
         the version that the user saw; None overwrites any. ``only_if`` is called with the locked
-        sequence, and raises to leave it unchanged.
+        sequence, and raises to leave it unchanged. ``activate`` opens a draft as well, or changes
+        nothing. ``from_draft`` drops what the user had not saved yet of its steps.
 
         Raises:
             NotFoundError: There is no such sequence.
-            ConflictError: ``sequence_archived``, ``version_outdated``.
-            InvalidRequestError: All fields that are invalid.
+            ConflictError: ``sequence_archived``, ``version_outdated``; with ``activate`` those of
+                that.
+            InvalidRequestError: All fields that are invalid; ``unwritten_text`` of a text that is
+                not written yet, unless the sequence stays a draft.
         """
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._zone)
@@ -208,6 +215,8 @@ class Sequences:
                 steps = _check_steps(
                     change["steps"], old.kind, problems, zone, ours, dates_taken=dates
                 )
+            if activate or ("steps" in change and old.state is not SequenceState.DRAFT):
+                _check_written(steps, problems)
             problems.raise_any()
             if values:
                 await rows.update_sequence(tx, sequence_id, values)
@@ -225,6 +234,10 @@ class Sequences:
                     user_id=user_id,
                     fields=" ".join(changed),
                 )
+            if from_draft:
+                await drafts.forget(tx, sequence_id, user_id)
+            if activate:
+                await _open(tx, sequence_id, old.state)
             return await find(tx, sequence_id)
 
     async def _pictures(self, tx: Transaction, drafts: Many[StepDraft]) -> OwnPictures:
@@ -236,36 +249,85 @@ class Sequences:
 
         Raises:
             NotFoundError: There is no such sequence.
-            ConflictError: ``invalid_transition``.
+            ConflictError: ``invalid_transition``; ``step_unwritten``, with the ``step``, if a text
+                is not written yet.
         """
-        return await self._move(sequence_id, "activate", SequenceState.DRAFT, SequenceState.ACTIVE)
-
-    async def pause(self, sequence_id: UUID) -> SequenceRecord:
-        """Stop sending; due times keep advancing. Raises as ``activate``."""
-        return await self._move(sequence_id, "pause", SequenceState.ACTIVE, SequenceState.PAUSED)
-
-    async def resume(self, sequence_id: UUID) -> SequenceRecord:
-        """Send again, overdue steps one at a time. Raises as ``activate``."""
-        return await self._move(sequence_id, "resume", SequenceState.PAUSED, SequenceState.ACTIVE)
-
-    async def _move(
-        self, sequence_id: UUID, verb: str, before: SequenceState, after: SequenceState
-    ) -> SequenceRecord:
         async with self._database.transaction() as tx:
             state = await lock(tx, sequence_id)
-            if state is before:
-                await rows.update_sequence(tx, sequence_id, {"state": after})
-                await audit.record(tx, f"sequence.{verb}", "sequence", [sequence_id])
-                if before is SequenceState.PAUSED:
-                    await wakes.add_changes(tx, sequence_id, ["state"])
-            elif state is not after:
-                raise ConflictError(
-                    "invalid_transition",
-                    f"the sequence is {state.value}; only one that is {before.value}"
-                    f" can become {after.value} this way",
-                    state=state.value,
-                )
+            if state is SequenceState.DRAFT:
+                _require_written(await find(tx, sequence_id, counted=False))
+            await _open(tx, sequence_id, state)
             return await find(tx, sequence_id)
+
+    async def pause(self, sequence_id: UUID) -> SequenceRecord:
+        """Stop sending; due times keep advancing.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``invalid_transition``.
+        """
+        async with self._database.transaction() as tx:
+            state = await lock(tx, sequence_id)
+            await _move(tx, sequence_id, "pause", state, SequenceState.ACTIVE, SequenceState.PAUSED)
+            return await find(tx, sequence_id)
+
+    async def resume(self, sequence_id: UUID) -> SequenceRecord:
+        """Send again, overdue steps one at a time. Raises as ``pause``."""
+        async with self._database.transaction() as tx:
+            state = await lock(tx, sequence_id)
+            moved = await _move(
+                tx, sequence_id, "resume", state, SequenceState.PAUSED, SequenceState.ACTIVE
+            )
+            if moved:
+                await wakes.add_changes(tx, sequence_id, ["state"])
+            return await find(tx, sequence_id)
+
+
+async def _open(tx: Transaction, sequence_id: UUID, state: SequenceState) -> None:
+    await _move(tx, sequence_id, "activate", state, SequenceState.DRAFT, SequenceState.ACTIVE)
+
+
+async def _move(
+    tx: Transaction,
+    sequence_id: UUID,
+    verb: str,
+    state: SequenceState,
+    before: SequenceState,
+    after: SequenceState,
+) -> bool:
+    """Move a locked sequence to another state; False if it is in that already.
+
+    Raises:
+        ConflictError: ``invalid_transition``.
+    """
+    if state is after:
+        return False
+    if state is not before:
+        raise ConflictError(
+            "invalid_transition",
+            f"the sequence is {state.value}; only one that is {before.value}"
+            f" can become {after.value} this way",
+            state=state.value,
+        )
+    await rows.update_sequence(tx, sequence_id, {"state": after})
+    await audit.record(tx, f"sequence.{verb}", "sequence", [sequence_id])
+    return True
+
+
+def _check_written(steps: Many[StepRecord], problems: Problems) -> None:
+    for index, step in enumerate(steps):
+        reason = unwritten(step.body, has_media=bool(step.media_urls))
+        if reason is not None:
+            problems.add(f"steps.{index}.body", reason, code="unwritten_text")
+
+
+def _require_written(sequence: SequenceRecord) -> None:
+    for step in sequence.steps:
+        reason = unwritten(step.body, has_media=bool(step.media_urls))
+        if reason is not None:
+            raise ConflictError(
+                "step_unwritten", f"the text of step {step.position} {reason}", step=step.position
+            )
 
 
 def _name(name: str) -> str:

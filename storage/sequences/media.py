@@ -95,9 +95,10 @@ async def find(tx: Transaction, picture_id: UUID) -> PictureRecord | None:
 async def forget(tx: Transaction, age: timedelta, most: int) -> int:
     """Delete pictures that nothing has named for this long; of so many, those not checked longest.
 
-    A picture is in use while a message names it, or a step of a version that is its sequence's
-    present one or has enrollments. ``most`` is how many are checked; the number deleted is
-    returned. Those that somebody is putting into a text are passed over.
+    A picture is in use while a message names it, a step of a version that is its sequence's
+    present one or has enrollments, or a draft or template of steps. ``most`` is how many are
+    checked; the number deleted is returned. Those that somebody is putting into a text are passed
+    over.
     """
     sql = """
         WITH due AS (
@@ -116,6 +117,12 @@ async def forget(tx: Transaction, age: timedelta, most: int) -> int:
                         WHERE later.sequence_id = v.sequence_id AND later.number > v.number
                     )
                 )
+            ) OR EXISTS (
+                SELECT 1 FROM sequence_drafts d
+                WHERE strpos(CAST(d.content AS text), due.url) > 0
+            ) OR EXISTS (
+                SELECT 1 FROM sequence_templates t
+                WHERE strpos(CAST(t.content AS text), due.url) > 0
             )
         ), kept AS (
             UPDATE media SET checked_at = now() FROM used WHERE media.id = used.id

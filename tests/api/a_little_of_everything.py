@@ -95,6 +95,7 @@ async def found(services: Services) -> dict[str, str]:
     for one in (active, paused):
         await services.sequences.activate(one)
     await services.sequences.pause(paused)
+    template = await services.templates.create(draft, "Hello again", "", owner.id)
     enrollment = await services.enrolling.enroll(active, owner.id, contact_ids=[ann, cy])
     suppression, _ = await services.suppressions.suppress(
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
@@ -118,6 +119,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.IDS["sequence_id"]: active,
         examples.PAUSED_SEQUENCE: paused,
         examples.ENROLLMENT: enrollment.enrolled[0].id,
+        examples.IDS["template_id"]: template.id,
         examples.IDS["user_id"]: other.id,
         examples.IDS["token_id"]: token.details.id,
         examples.OWN_TOKEN: own_token.details.id,

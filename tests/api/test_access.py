@@ -44,6 +44,8 @@ SENDING = {
     "POST /api/enrollments/batch/release",
     "POST /api/enrollments/batch/resume",
     "POST /conversations/{}/reply",
+    "POST /sequences/{}/steps/activate",
+    "POST /sequences/{}/test",
 }
 ADMINISTERING = {
     "GET /api/audit",

@@ -15,5 +15,6 @@ import "./week.js";
 import "./conversations.js";
 import "./upload.js";
 import "./pictures.js";
+import "./session.js"; // after what keeps a form from being sent
 import "./steps.js";
 import "./enroll.js";

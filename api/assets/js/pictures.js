@@ -1,6 +1,8 @@
 // Pictures of a text: <div data-pictures> with a file input and a text area that holds their
 // addresses, one a line, which is what the form sends. Those in the area are shown above it.
 
+import { signInAgain } from "./session.js";
+
 const boxes = (root) => root.querySelectorAll("[data-pictures]");
 const area = (box) => box.querySelector("[data-picture-urls]");
 const lines = (box) =>
@@ -57,9 +59,10 @@ function send(file, progress) {
     request.responseType = "json";
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     request.onerror = () => fail("could not be uploaded; check the connection and try again");
-    request.onload = () => {
+    request.onload = async () => {
       const answer = request.response;
       if (request.status === 201) resolve(answer);
+      else if (request.status === 401 && (await signInAgain())) resolve(send(file, progress));
       else fail(answer?.errors?.[0]?.message ?? `was not taken: ${answer?.detail ?? "try again"}`);
     };
     const body = new FormData();
@@ -111,6 +114,34 @@ document.addEventListener("click", (event) => {
   write(box, lines(box).filter((_, index) => index !== at));
   const rest = box.querySelectorAll("[data-picture-remove]");
   (rest[Math.min(at, rest.length - 1)] ?? box.querySelector("[data-picture-file]")).focus();
+});
+
+// Pictures dropped onto a text: <... data-picture-drop> around its box.
+const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+let over = null;
+
+function showOver(place) {
+  over?.classList.remove("is-dropped-on");
+  over = place;
+  over?.classList.add("is-dropped-on");
+}
+
+document.addEventListener("dragover", (event) => {
+  if (!holdsFiles(event) || !document.querySelector("[data-picture-drop]")) return;
+  event.preventDefault(); // anywhere else the browser would leave the page for the file
+  const place = event.target.closest("[data-picture-drop]");
+  event.dataTransfer.dropEffect = place ? "copy" : "none";
+  if (place !== over) showOver(place);
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) showOver(null);
+});
+document.addEventListener("drop", (event) => {
+  if (!holdsFiles(event) || !document.querySelector("[data-picture-drop]")) return;
+  event.preventDefault();
+  showOver(null);
+  const box = event.target.closest("[data-picture-drop]")?.querySelector("[data-pictures]");
+  if (box) upload(box, [...event.dataTransfer.files]);
 });
 
 // What is still on its way would be missing from the text.

@@ -1,6 +1,8 @@
-// The Steps editor: steps are added, moved and deleted on the page and saved together.
+// The Steps editor: steps are added, moved and deleted on the page and saved together. Until then
+// what is written is kept as a draft, on the server, and on this device until the server has it.
 
 import htmx from "./htmx.js";
+import { asText, showPills } from "./pills.js";
 
 const form = document.getElementById("steps-form");
 const list = document.getElementById("steps");
@@ -8,7 +10,10 @@ const list = document.getElementById("steps");
 /** Tell the preview that something is different; it waits until one stops typing. */
 function changed() {
   document.body.dispatchEvent(new CustomEvent("steps-changed"));
-  if (form) showUnsaved();
+  if (!form) return;
+  keep();
+  document.body.dispatchEvent(new CustomEvent("steps-edited"));
+  showUnsaved();
 }
 
 // For whom the texts are filled in.
@@ -16,20 +21,20 @@ document.addEventListener("click", (event) => {
   const choice = event.target.closest("[data-see-as]");
   if (!choice) return;
   document.getElementById("see-as").value = choice.dataset.seeAs;
-  document.getElementById("see-as-name").textContent = choice.dataset.seeAs ? choice.dataset.name : "Nobody in particular";
+  document.getElementById("see-as-name").textContent = choice.dataset.seeAs ? choice.dataset.name : "Sample contact";
   document.getElementById("see-as-menu").hidePopover();
   document.body.dispatchEvent(new CustomEvent("steps-changed"));
 });
 
-const written = () =>
-  new URLSearchParams([...new FormData(form)].filter(([name]) => !["key", "version", "contact_id"].includes(name))).toString();
-const saved = form && !("dirty" in form.dataset) ? written() : null;
+const asQuery = (fields) =>
+  new URLSearchParams(fields.filter(([name]) => !["key", "version", "contact_id"].includes(name))).toString();
+const fields = () => [...new FormData(form)];
+const written = () => asQuery(fields());
+const saved = form && !("unsaved" in form.dataset) ? written() : null;
 let leaves = false;
 
-const isUnsaved = () => !leaves && written() !== saved;
-
 function showUnsaved() {
-  const unsaved = isUnsaved();
+  const unsaved = written() !== saved;
   document.getElementById("steps-unsaved").hidden = !unsaved;
   document.getElementById("steps-discard").hidden = !unsaved;
   form.querySelector("[data-saves]").disabled = !unsaved;
@@ -68,12 +73,31 @@ function move(card, up) {
   changed();
 }
 
-function add() {
-  const key = `n${Date.now().toString(36)}${list.childElementCount}`;
+/** Put a step at the end, with the values of its fields, by name. */
+function append(key, values = {}) {
   const made = document.createElement("div");
   made.innerHTML = document.getElementById("step-blank").innerHTML.replaceAll("KEY", key);
   const card = made.firstElementChild;
+  for (const [name, value] of Object.entries(values)) {
+    const field = card.querySelector(`[name="${name}"]`);
+    if (name === "unit" && value === "seconds") field.add(new Option("seconds", "seconds"));
+    if (field) field.value = value;
+  }
   list.append(card);
+  prepare(card);
+  htmx.process(card);
+  return card;
+}
+
+function prepare(card) {
+  const unit = card.querySelector("[data-unit]");
+  if (unit) card.querySelector("[data-at]").hidden = unit.value !== "days";
+  const blanks = JSON.parse(form.dataset.blanks);
+  showPills(card.querySelector("[data-body]"), { called, edit: askField, blanks });
+}
+
+function add() {
+  const card = append(`n${Date.now().toString(36)}${list.childElementCount}`);
   number();
   card.querySelector("[data-body]").focus();
   say(`Step ${cards().length} was added.`);
@@ -95,31 +119,137 @@ function remove(card) {
 function insert(area, text) {
   area.focus();
   // setRangeText would lose what was typed before from the browser's undo.
-  if (!document.execCommand("insertText", false, text)) {
+  if (!document.execCommand(text ? "insertText" : "delete", false, text)) {
     area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
     area.dispatchEvent(new Event("input", { bubbles: true }));
   }
 }
 
-// Merge fields: what to say where a contact has none is asked first.
-const dialog = document.getElementById("merge");
-let area = null;
-let field = "";
+// Merge fields: which one, and what to say where a contact has none, is asked first.
+const merge = (name) => document.getElementById(`merge-${name}`);
+const option = (name) => [...merge("name").options].find((one) => name && one.value === name);
+const called = (name) => option(name)?.label ?? name;
+let asked = null; // the text area, and the merge field in it that is changed
 
-function askFallback(button) {
-  field = button.dataset.merge;
-  area = button.closest("[data-step]").querySelector("[data-body]");
-  const known = dialog.querySelector(`data[value="${field}"]`);
-  document.getElementById("merge-words").textContent = known.dataset.words;
-  document.getElementById("merge-blank").textContent = known.dataset.blank;
-  const fallback = document.getElementById("merge-fallback");
-  fallback.value = known.dataset.fallback;
-  dialog.showModal();
-  fallback.select();
+function askField(area, field = null) {
+  asked = { area, field };
+  if (field && !option(field.name)) merge("name").lastElementChild.prepend(variable(field.name));
+  merge("title").textContent = field ? "Change the field" : "Insert a field";
+  merge("done").textContent = field ? "Change" : "Insert";
+  merge("remove").hidden = !field;
+  merge("name").value = field?.name ?? "first_name";
+  merge("key").value = "";
+  merge("format").value = field?.format === "long" ? "" : (field?.format ?? "");
+  merge("fallback").value = field ? field.fallback : (merge("name").selectedOptions[0].dataset.fallback ?? "");
+  showChoice();
+  document.getElementById("merge").showModal();
+  merge("name").focus();
+}
+
+function variable(name) {
+  const made = new Option(name, name);
+  made.dataset.dated = "";
+  return made;
+}
+
+function showChoice() {
+  const [chosen] = merge("name").selectedOptions;
+  merge("variable").hidden = Boolean(chosen.value);
+  merge("dates").hidden = !("dated" in chosen.dataset);
+  merge("blank").textContent = "own" in chosen.dataset ? merge("blank").dataset.own : merge("blank").dataset.others;
+}
+
+/** The key that somebody means by the name of a variable: "Start date" is start_date. */
+const asKey = (words) =>
+  words
+    .trim()
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^[^a-z]+|_+$/g, "");
+
+/** Write the merge field once the dialog is closed: it gives the focus back first. */
+function writeField(text) {
+  const { area, field } = asked;
+  document.getElementById("merge").addEventListener(
+    "close",
+    () => {
+      area.focus();
+      if (field) area.setSelectionRange(field.from, field.to);
+      insert(area, text);
+    },
+    { once: true },
+  );
+}
+
+// What is kept on this device: what the server has not got yet.
+const KEPT_AS = form?.dataset.keptAs;
+let known = saved ?? (form && !document.querySelector(".field-error, .alert-danger") ? written() : null);
+let sent = null;
+
+const read = (name) => JSON.parse(localStorage.getItem(name) ?? "null");
+
+function keep() {
+  if (written() === known) localStorage.removeItem(KEPT_AS);
+  else localStorage.setItem(KEPT_AS, JSON.stringify({ at: Date.now(), fields: fields() }));
+}
+
+/** Offer what an earlier visit left here, unless it is what is shown. */
+function offerKept() {
+  const before = `${KEPT_AS}:before`;
+  const left = [read(KEPT_AS), read(before)].find((one) => one && asQuery(one.fields) !== written());
+  localStorage.removeItem(KEPT_AS);
+  localStorage.removeItem(before);
+  if (!left) return;
+  localStorage.setItem(before, JSON.stringify(left)); // until one has decided
+  const offer = document.getElementById("kept-here");
+  const today = new Date(left.at).toDateString() === new Date().toDateString();
+  const time = { hour: "numeric", minute: "2-digit" };
+  const shown = today ? time : { month: "short", day: "numeric", ...time };
+  document.getElementById("kept-here-at").textContent = new Date(left.at).toLocaleString("en-US", shown);
+  offer.hidden = false;
+  const decided = () => {
+    localStorage.removeItem(before);
+    offer.hidden = true;
+    cards()[0].querySelector("[data-body]").focus();
+  };
+  document.getElementById("kept-here-drop").addEventListener("click", decided, { once: true });
+  document.getElementById("kept-here-restore").addEventListener(
+    "click",
+    () => {
+      restore(left.fields);
+      decided();
+    },
+    { once: true },
+  );
+}
+
+function restore(kept) {
+  const steps = [];
+  for (const [name, value] of kept) {
+    if (name === "key") steps.push({ key: value, values: {} });
+    else if (steps.length) steps.at(-1).values[name] = value;
+    // Steps that began with an older version must not replace a newer one unasked.
+    else if (name === "version") form.elements.version.value = Math.min(value, form.elements.version.value);
+  }
+  list.replaceChildren();
+  for (const { key, values } of steps) append(key, values);
+  for (const urls of list.querySelectorAll("[data-picture-urls]")) urls.dispatchEvent(new Event("input", { bubbles: true }));
+  number();
+  changed();
+}
+
+/** Send what the server has not got yet as the page goes away; no answer can be waited for. */
+function sendLast() {
+  if (leaves || written() === known) return;
+  navigator.sendBeacon(form.dataset.draft, new URLSearchParams(fields()));
 }
 
 if (form) {
+  for (const card of cards()) prepare(card);
   number();
+  offerKept();
+  showUnsaved();
+  if (known === null) changed();
 
   document.getElementById("add-step").addEventListener("click", add);
 
@@ -127,11 +257,11 @@ if (form) {
     const button = event.target.closest("button");
     if (!button) return;
     const card = button.closest("[data-step]");
+    const body = card.querySelector("[data-body]");
     if (button.dataset.move) move(card, button.dataset.move === "up");
     else if ("remove" in button.dataset) remove(card);
-    else if (button.dataset.merge) askFallback(button);
+    else if ("insertField" in button.dataset) askField(body);
     else if ("plain" in button.dataset) {
-      const body = card.querySelector("[data-body]");
       const plain = JSON.parse(form.dataset.plainMap);
       const text = [...body.value].map((char) => plain[char] ?? char).join("");
       body.focus();
@@ -141,6 +271,8 @@ if (form) {
   });
 
   list.addEventListener("keydown", (event) => {
+    // Enter in a field must not publish what one is still writing.
+    if (event.key === "Enter" && event.target.matches("input")) event.preventDefault();
     if (!event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
     // In a closed dropdown these keys open it.
@@ -158,24 +290,50 @@ if (form) {
     changed();
   });
 
-  document.getElementById("merge-form").addEventListener("submit", () => {
-    const fallback = document.getElementById("merge-fallback").value.replace(/[{}|]/g, "").trim();
-    const text = fallback ? `{{${field}|${fallback}}}` : `{{${field}}}`;
-    // Once the dialog is closed it gives the focus back; only then can be written.
-    dialog.addEventListener("close", () => insert(area, text), { once: true });
+  merge("name").addEventListener("change", () => {
+    merge("fallback").value = merge("name").selectedOptions[0].dataset.fallback ?? "";
+    showChoice();
+    if (!merge("name").value) merge("key").focus();
   });
+  merge("form").addEventListener("submit", (event) => {
+    const name = merge("name").value || asKey(merge("key").value);
+    if (!name) {
+      event.preventDefault();
+      merge("key").focus();
+      return;
+    }
+    if (!option(name)) merge("name").lastElementChild.prepend(variable(name));
+    const fallback = merge("fallback").value.replace(/[{}|]/g, "").trim();
+    writeField(asText({ name, fallback, format: merge("dates").hidden ? "" : merge("format").value }));
+  });
+  merge("remove").addEventListener("click", () => {
+    writeField("");
+    document.getElementById("merge").close();
+  });
+
+  const state = document.getElementById("draft-state");
+  state.addEventListener("htmx:beforeRequest", () => (sent = written()));
+  state.addEventListener("htmx:afterRequest", (event) => {
+    if (!event.detail.successful) return;
+    known = sent;
+    keep();
+  });
+  // Nothing was kept by the server while nobody was signed in.
+  document.addEventListener("signed-in", () => changed());
 
   form.addEventListener("submit", () => {
     leaves = true;
+    htmx.trigger(state, "htmx:abort");
   });
-  document.getElementById("steps-discard").addEventListener("click", () => {
+  document.getElementById("discard-form").addEventListener("submit", () => {
     leaves = true;
+    htmx.trigger(state, "htmx:abort");
+    localStorage.removeItem(KEPT_AS);
   });
   addEventListener("pageshow", () => {
     leaves = false; // back from another page
     showUnsaved();
   });
-  addEventListener("beforeunload", (event) => {
-    if (isUnsaved()) event.preventDefault();
-  });
+  addEventListener("pagehide", sendLast);
+  document.addEventListener("visibilitychange", () => document.hidden && sendLast());
 }

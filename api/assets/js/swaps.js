@@ -14,7 +14,7 @@ Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => {
 };
 
 // Errors that are meant to be shown say where; a form with what is wrong is shown in its place.
-const FORM_STATUSES = new Set([409, 422, 429]);
+const FORM_STATUSES = new Set([401, 409, 422, 429]);
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr } = event.detail;
   if (FORM_STATUSES.has(xhr.status) || (xhr.status >= 400 && xhr.getResponseHeader("HX-Retarget"))) {
@@ -44,7 +44,8 @@ function polls(element) {
   return /\bevery\b/.test(element.getAttribute?.("hx-trigger") ?? "");
 }
 
-function showTemplate(id) {
+/** Show a message that the page has ready, unless it is shown already. */
+export function showTemplate(id) {
   const template = document.getElementById(id);
   const flashes = document.getElementById("flashes");
   const shown = flashes?.querySelector(`[data-template="${id}"]`);

@@ -1,11 +1,8 @@
-"""The list of sequences: creating, duplicating, pausing and archiving them."""
+"""The list of sequences: duplicating, activating, pausing and archiving them."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -13,21 +10,20 @@ from starlette.responses import Response
 
 from api.dependencies import Sends
 from api.pages.addresses import PlaceQuery, listed
-from api.pages.forms import FormFields, chosen, chosen_id
-from api.pages.page import InForm, Page, PageDep, own_path
+from api.pages.page import Page, PageDep, own_path
 from api.pages.rendering import status_bar
 from api.pages.sequences.frame import STATE_TONES
 from api.paging import InQuery
 from api.sequences import SEQUENCE_CURSORS
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.sequences import SequenceKind, SequenceState
-from services.sequences.sequences import SequenceDraft, StepDraft
+from domain.statuses.sequences import SequenceState
 from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 
 _ROWS = 30
-_FIRST_TEXT = "Hi {{first_name|there}}, "
+_SHOWN = [state for state in SequenceState if state is not SequenceState.ARCHIVED]
+"""The states that the list shows unless others are asked for."""
 
 
 class ListQuery(PlaceQuery):
@@ -37,19 +33,12 @@ class ListQuery(PlaceQuery):
     state: list[SequenceState] = Field(default_factory=list, max_length=10)
 
 
-class NewSequenceFields(FormFields):
-    """Fields of a new sequence."""
-
-    name: str = ""
-    kind: str = SequenceKind.ONGOING
-    sender_id: str = ""
-
-
 @router.get("/sequences")
 async def show_sequences(page: PageDep, query: InQuery[ListQuery]) -> Response:
-    """Show all sequences, newest first; the page asks again every few seconds."""
+    """Show the sequences, newest first; the page asks again every few seconds."""
     path = page.path_to("show_sequences")
-    find = partial(page.services.sequence_list.page, states=query.state, search=query.search)
+    states = query.state or _SHOWN
+    find = partial(page.services.sequence_list.page, states=states, search=query.search)
     sequences, address = await listed(path, query, SEQUENCE_CURSORS, find, rows=_ROWS)
     return page.render(
         "sequences/index.html",
@@ -64,23 +53,8 @@ async def show_sequences(page: PageDep, query: InQuery[ListQuery]) -> Response:
         states=list(SequenceState),
         state_tones=STATE_TONES,
         address=address,
-        **({} if page.wants_part else await _new_form(page)),
+        **({} if page.wants_part else {"sender_options": await page.sender_options()}),
     )
-
-
-@router.post("/sequences")
-async def create_sequence(page: PageDep, form: InForm[NewSequenceFields]) -> Response:
-    """Create a draft with one text and redirect to its steps."""
-    with page.refusing():
-        made = await page.services.sequences.create(_draft(page, form), page.user.id)
-        return page.redirect_to("show_steps", sequence_id=made.id)
-    return page.part("sequences/_new.html", **await _new_form(page, form))
-
-
-@router.get("/sequences/new")
-async def show_new_sequence(page: PageDep) -> Response:
-    """Show the dialog of a new sequence."""
-    return page.part("sequences/_new.html", **await _new_form(page))
 
 
 @router.post("/sequences/{sequence_id}/duplicate")
@@ -100,14 +74,14 @@ async def activate_sequence(page: PageDep, sequence_id: UUID) -> Response:
 @router.post("/sequences/{sequence_id}/pause")
 async def pause_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Send nothing until the sequence is resumed."""
-    words = "is paused: nothing is sent, nobody is lost"
+    words = "is paused. Nothing is sent until you resume it"
     return await _moved(page, sequence_id, page.services.sequences.pause, words)
 
 
 @router.post("/sequences/{sequence_id}/resume", dependencies=[Sends])
 async def resume_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Send again."""
-    words = "goes on; what is overdue goes out one at a time"
+    words = "is active again. Overdue texts go out one at a time"
     return await _moved(page, sequence_id, page.services.sequences.resume, words)
 
 
@@ -134,21 +108,3 @@ async def _moved(
     return page.redirect(
         own_path(page.request.headers.get("referer"), otherwise=path), f"“{moved.name}” {words}."
     )
-
-
-def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
-    sender_id = chosen_id(form.sender_id, field="sender_id")
-    kind = chosen(SequenceKind, form.kind, field="kind")
-    if kind is SequenceKind.ONGOING:
-        first = StepDraft(_FIRST_TEXT, delay_seconds=0)
-    else:
-        zone = ZoneInfo(page.clock.zone)
-        tomorrow = (page.now + timedelta(days=1)).astimezone(zone)
-        first = StepDraft(_FIRST_TEXT, send_at=f"{tomorrow:%Y-%m-%d}T10:00")
-    return SequenceDraft(form.name, sender_id, kind, [first])
-
-
-async def _new_form(page: Page, form: NewSequenceFields | None = None) -> dict[str, Any]:
-    options = await page.sender_options()
-    only = options[0][0] if len(options) == 1 else ""
-    return {"new": form or NewSequenceFields(sender_id=only), "sender_options": options}

@@ -1,32 +1,33 @@
 """A sequence > Steps: its texts and their times, edited beside a preview."""
 
-import re
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import zip_longest
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
 from starlette.responses import Response
 
+from api.dependencies import Sends
 from api.pages.forms import FormErrors, FormFields
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
+from api.pages.sequences.written import UNITS, StepFields, WrittenStep, errors_beside, is_same
 from api.pages.times import Clock
 from api.paging import InQuery
-from api.schemas.sequences import as_written
+from domain.contacts.fields import MAX_FIELDS
 from domain.platform.errors import InvalidFieldError, SegueError
+from domain.sequences.placeholders import BLANKS
 from domain.sequences.segments import Segments
-from domain.sequences.texts import keys_in
+from domain.sequences.texts import keys_in, pieces
+from domain.statuses.contacts import FieldType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
-from services.enrollments.step_plan import span
-from services.sequences.sequences import MAX_STEPS, SequenceChange, StepDraft
-from storage.sequences.sequences import SequenceRecord, StepRecord
+from services.sequences.drafts import Draft
+from services.sequences.sequences import MAX_STEPS, SequenceChange
+from storage.contacts.fields import FieldDetails
+from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 
@@ -37,9 +38,6 @@ OWN_NAMES = (
     ("phone", "Phone", ""),
 )
 """A contact's own merge fields, their labels, and fallbacks for contacts without a value."""
-
-UNITS = {"minutes": 60, "hours": 3_600, "days": 86_400}
-"""Units of a delay, in seconds."""
 
 PLAIN: Mapping[str, str] = {
     "\N{LEFT SINGLE QUOTATION MARK}": "'",
@@ -60,104 +58,6 @@ PLAIN: Mapping[str, str] = {
     "\t": " ",
 }
 """Characters of word processors, and the GSM-7 characters that mean the same."""
-
-_CLOCK_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-_WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
-
-_Key = Annotated[str, Field(pattern="^[a-z0-9]{1,20}$")]
-
-
-@dataclass(frozen=True)
-class WrittenStep:
-    """A step as the form has it.
-
-    Attributes:
-        key: Names its fields on the page; it stays when steps change places.
-        unit: A key of ``UNITS``, or ``seconds`` where no other fits the stored delay.
-        media: Web addresses, one a line.
-    """
-
-    key: str = ""
-    body: str = ""
-    delay: str = "1"
-    unit: str = "days"
-    at_time: str = ""
-    send_at: str = ""
-    media: str = ""
-
-    @classmethod
-    def of(cls, step: StepRecord) -> "WrittenStep":
-        """Fill the form from a stored step."""
-        delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
-        return cls(
-            key=f"s{step.position}",
-            body=step.body,
-            delay=str(delay),
-            unit=unit,
-            at_time=f"{step.at_time:%H:%M}" if step.at_time else "",
-            send_at=as_written(step.send_at) if step.send_at else "",
-            media="\n".join(step.media_urls),
-        )
-
-    @property
-    def media_urls(self) -> tuple[str, ...]:
-        """The addresses without blank lines."""
-        return tuple(line.strip() for line in self.media.splitlines() if line.strip())
-
-    @property
-    def delay_seconds(self) -> int | None:
-        """The delay; None unless it is a whole number of a known unit."""
-        written = self.delay.strip()
-        size = 1 if self.unit == "seconds" else UNITS.get(self.unit)
-        return int(written) * size if size and _WHOLE.fullmatch(written) else None
-
-    def draft(self, kind: SequenceKind) -> StepDraft:
-        """Return the step as the service takes it; a time of day only counts with days."""
-        if kind is SequenceKind.SCHEDULED:
-            return StepDraft(self.body, self.media_urls, send_at=self.send_at.strip() or None)
-        at_time = self.at_time.strip() if self.unit == "days" else ""
-        return StepDraft(self.body, self.media_urls, self.delay_seconds, at_time or None)
-
-    def timing(self, kind: SequenceKind, clock: Clock, *, first: bool) -> str:
-        """Say when the step goes out, ``2 days later at 9:30 AM``; empty if no time is written."""
-        if kind is SequenceKind.SCHEDULED:
-            try:
-                moment = datetime.fromisoformat(self.send_at).replace(tzinfo=UTC)
-            except ValueError:
-                return ""
-            return f"{clock.date_of(moment, 'UTC')}, {clock.time_of(moment, 'UTC')}"
-        if self.delay_seconds is None:
-            return ""
-        delay = timedelta(seconds=min(self.delay_seconds, 10**9))
-        words = f"{span(delay)} later" if delay else "At once" if first else "Right after"
-        if self.unit != "days" or not _CLOCK_OF_DAY.fullmatch(self.at_time):
-            return words
-        at = clock.time_of(datetime.fromisoformat(f"2000-01-01T{self.at_time}+00:00"), "UTC")
-        return f"{words} at {at}" if delay else f"The next {at}"
-
-
-class StepFields(FormFields):
-    """The steps in order, as one list for each of their fields."""
-
-    version: int = 0
-    contact_id: UUID | None = None
-    key: list[_Key] = Field(default_factory=list, max_length=MAX_STEPS * 2)
-    body: list[str] = Field(default_factory=list)
-    delay: list[str] = Field(default_factory=list)
-    unit: list[str] = Field(default_factory=list)
-    at_time: list[str] = Field(default_factory=list)
-    send_at: list[str] = Field(default_factory=list)
-    media: list[str] = Field(default_factory=list)
-
-    def steps(self) -> list[WrittenStep]:
-        """Return the steps, with the CR LF of browsers as LF."""
-        columns = (self.body, self.delay, self.unit, self.at_time, self.send_at, self.media)
-        return [
-            WrittenStep(key, *(value.replace("\r\n", "\n") for value in values))
-            for key, *values in zip_longest(
-                self.key, *(column[: len(self.key)] for column in columns), fillvalue=""
-            )
-        ]
 
 
 @dataclass(frozen=True)
@@ -190,34 +90,59 @@ class ReadQuery(FormFields):
 
 @router.get("/sequences/{sequence_id}/steps")
 async def show_steps(page: PageDep, sequence_id: UUID, query: InQuery[ReadQuery]) -> Response:
-    """Show the steps; only members can edit them."""
+    """Show the steps; members edit them, going on from what they have not saved yet."""
     sequence = await page.services.sequences.get(sequence_id)
-    steps = [WrittenStep.of(step) for step in sequence.steps]
-    return await _render(page, sequence, steps, contact_id=query.contact_id)
+    draft = await unsaved(page, sequence)
+    if draft is not None:
+        steps = [WrittenStep.from_draft(one) for one in draft.steps]
+    else:
+        steps = [WrittenStep.of(step) for step in sequence.steps]
+    return await _render(page, sequence, steps, draft=draft, contact_id=query.contact_id)
 
 
 @router.post("/sequences/{sequence_id}/steps")
 async def save_steps(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
     """Save the steps as a new version, if anything changed."""
-    sequence = await page.services.sequences.get(sequence_id)
+    return await _save(page, sequence_id, form)
+
+
+@router.post("/sequences/{sequence_id}/steps/activate", dependencies=[Sends])
+async def save_and_activate_steps(
+    page: PageDep, sequence_id: UUID, form: InForm[StepFields]
+) -> Response:
+    """Save the steps and open the sequence, both or nothing."""
+    return await _save(page, sequence_id, form, activate=True)
+
+
+@router.post("/sequences/{sequence_id}/steps/draft")
+async def save_draft(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
+    """Keep what is not saved yet; the page sends it whenever one stops typing."""
+    sequence = await page.services.sequences.get(sequence_id, counted=False)
     steps = form.steps()
-    drafts = [step.draft(sequence.kind) for step in steps]
-    try:
-        saved = await page.services.sequences.change(
-            sequence_id, SequenceChange(steps=drafts), page.user.id, based_on=form.version
-        )
-    except SegueError as error:
-        page.errors = _beside(FormErrors.of(error), steps)
-        return await _render(page, sequence, steps)
-    return page.redirect_to("show_steps", _message(sequence, saved), sequence_id=sequence_id)
+    if is_same(steps, sequence.steps, sequence.kind):
+        await page.services.drafts.discard(sequence_id, page.user.id)
+        return page.part("sequences/_draft_saved.html", saved="")
+    version = max(1, min(form.version, sequence.version))
+    saved_at = await page.services.drafts.save(
+        sequence_id, page.user.id, version, [asdict(step) for step in steps]
+    )
+    return page.part("sequences/_draft_saved.html", saved=_saved_words(page, saved_at))
+
+
+@router.post("/sequences/{sequence_id}/steps/draft/discard")
+async def discard_draft(page: PageDep, sequence_id: UUID) -> Response:
+    """Go back to the steps as they are saved."""
+    await page.services.drafts.discard(sequence_id, page.user.id)
+    return page.redirect_to("show_steps", "Your draft is discarded.", sequence_id=sequence_id)
 
 
 @router.post("/sequences/{sequence_id}/steps/preview")
 async def preview_steps(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
     """Preview the texts as a contact would get them, with their sizes."""
     sequence = await page.services.sequences.get(sequence_id)
-    seen = await _seen(page, sequence.kind, form.steps(), form.contact_id)
-    variables = _variables(form.steps(), await page.services.pickers.contact_fields())
+    steps = form.steps()
+    seen = await seen_steps(page, sequence, steps, form.contact_id)
+    variables = _variables(steps, await page.services.pickers.contact_fields())
     return page.part("sequences/_preview.html", seen=seen, variables=variables, plain=PLAIN)
 
 
@@ -228,40 +153,83 @@ async def find_preview_people(page: PageDep, sequence_id: UUID, search: str = ""
     return page.part("sequences/_preview_people.html", people=found)
 
 
+async def _save(
+    page: Page, sequence_id: UUID, form: StepFields, *, activate: bool = False
+) -> Response:
+    sequence = await page.services.sequences.get(sequence_id)
+    steps = form.steps()
+    change = SequenceChange(steps=[step.draft(sequence.kind) for step in steps])
+    try:
+        saved = await page.services.sequences.change(
+            sequence_id,
+            change,
+            page.user.id,
+            based_on=form.version,
+            activate=activate,
+            from_draft=True,
+        )
+    except SegueError as error:
+        page.errors = errors_beside(FormErrors.of(error), steps)
+        return await _render(page, sequence, steps)
+    words = f"“{saved.name}” is active. Enroll contacts to start texting."
+    message = words if activate else _message(sequence, saved)
+    return page.redirect_to("show_steps", message, sequence_id=sequence_id)
+
+
+async def unsaved(page: Page, sequence: SequenceRecord) -> Draft | None:
+    """Read what the user has not saved yet, if that differs from what is saved."""
+    if sequence.state is SequenceState.ARCHIVED:
+        return None
+    draft = await page.services.drafts.get(sequence.id, page.user.id)
+    if draft is None:
+        return None
+    written = [WrittenStep.from_draft(one) for one in draft.steps]
+    return None if is_same(written, sequence.steps, sequence.kind) else draft
+
+
 async def _render(
     page: Page,
     sequence: SequenceRecord,
     steps: Many[WrittenStep],
     *,
+    draft: Draft | None = None,
     contact_id: UUID | None = None,
 ) -> Response:
-    fields = await page.services.pickers.contact_fields()
+    fields = (await page.services.fields.find(limit=MAX_FIELDS)).items
+    labels = {one.key: one.label for one in fields}
+    variables = _variables(steps, labels)
     return await render_tab(
         page,
         sequence,
         "sequences/steps.html",
         part="sequences/_preview.html",
         steps=steps,
-        seen=await _seen(page, sequence.kind, steps, contact_id),
+        seen=await seen_steps(page, sequence, steps, contact_id),
         blank=WrittenStep(key="KEY"),
+        draft=draft,
+        draft_saved=_saved_words(page, draft.saved_at) if draft else "",
         is_ongoing=sequence.kind is SequenceKind.ONGOING,
         is_open=sequence.state in OPEN_STATES,
         is_archived=sequence.state is SequenceState.ARCHIVED,
         active=sequence.counts.get(EnrollmentStatus.ACTIVE, 0),
         units=UNITS,
         merge_fields=_merge_fields(fields),
-        variables=_variables(steps, fields),
+        merge_labels=merge_labels(labels),
+        pieces=pieces,
+        variables=variables,
         plain=PLAIN,
+        blanks=BLANKS,
         most=MAX_STEPS,
     )
 
 
-async def _seen(
-    page: Page, kind: SequenceKind, steps: Many[WrittenStep], contact_id: UUID | None
+async def seen_steps(
+    page: Page, sequence: SequenceRecord, steps: Many[WrittenStep], contact_id: UUID | None = None
 ) -> list[SeenStep]:
+    """Show steps as a contact would get them."""
     found = []
     for index, step in enumerate(steps):
-        timing = step.timing(kind, page.clock, first=index == 0)
+        timing = step.timing(sequence.kind, page.clock, first=index == 0)
         text, segments, wrong = step.body, None, ""
         missing: tuple[str, ...] = ()
         try:
@@ -282,22 +250,41 @@ async def _seen(
 
 @dataclass(frozen=True)
 class MergeField:
-    """A merge field to insert; ``blank`` says what a text does without value and fallback."""
+    """A merge field to insert.
+
+    Attributes:
+        fallback: What to suggest for contacts without a value.
+        may_be_blank: Whether a text goes without value and fallback; else it waits.
+        may_be_date: Whether it can be written in one of several formats.
+    """
 
     name: str
-    words: str
+    label: str
     fallback: str
-    blank: str
+    may_be_blank: bool
+    may_be_date: bool
 
 
-def _merge_fields(fields: Mapping[str, str]) -> list[MergeField]:
-    """Return the merge fields to insert: a contact's own, then ``fields``, labels by key."""
-    own = "If blank, it is left out: “Hi {{first_name}}, …” becomes “Hi, …”."
-    others = "If blank, the text waits until it is filled in."
+def _merge_fields(fields: Many[FieldDetails]) -> list[MergeField]:
+    """Return the merge fields to insert: a contact's own, then the workspace's fields."""
     return [
-        *(MergeField(*one, own) for one in OWN_NAMES),
-        *(MergeField(key, label, "", others) for key, label in fields.items()),
+        *(MergeField(*one, may_be_blank=True, may_be_date=False) for one in OWN_NAMES),
+        *(
+            MergeField(
+                one.key,
+                one.label,
+                "",
+                may_be_blank=False,
+                may_be_date=one.type is FieldType.DATE,
+            )
+            for one in fields
+        ),
     ]
+
+
+def merge_labels(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return what merge fields are called, by name; variables go by their own."""
+    return {**{name: label for name, label, _ in OWN_NAMES}, **fields}
 
 
 def _variables(steps: Many[WrittenStep], fields: Mapping[str, str]) -> list[str]:
@@ -305,42 +292,20 @@ def _variables(steps: Many[WrittenStep], fields: Mapping[str, str]) -> list[str]
     return [key for key in keys_in(*(step.body for step in steps)) if key not in fields]
 
 
-def _beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
-    """Rename the errors' fields to those of the page, by the keys of the steps."""
-    fields: dict[str, str] = {}
-    general = errors.general
-    for path, reason in errors.fields.items():
-        match path.split("."):
-            case ["steps", at, "delay_seconds"]:
-                fields[f"{steps[int(at)].key}-delay"] = (
-                    "must be a whole number: 0 for at once, at most 365 days"
-                )
-            case ["steps", at, "media_urls", *which]:
-                line = f"line {int(which[0]) + 1} " if which else ""
-                fields.setdefault(f"{steps[int(at)].key}-media", f"{line}{reason}")
-            case ["steps", at, name]:
-                fields[f"{steps[int(at)].key}-{name}"] = reason
-            case _:
-                general = f"The sequence {reason}."
-    return FormErrors(fields, general, errors.status)
+def _saved_words(page: Page, saved_at: datetime) -> str:
+    """Write when a draft was saved: the time of day, with the date if that is not today."""
+    clock: Clock = page.clock
+    today, day = clock.date_of(page.now), clock.date_of(saved_at)
+    at = clock.time_of(saved_at)
+    return at if day == today else f"{day}, {at}"
 
 
 def _message(before: SequenceRecord, after: SequenceRecord) -> str:
     if after.version == before.version:
-        return "Nothing was different, so nothing was changed."
+        return "Nothing changed."
     if after.state not in OPEN_STATES:
         return f"The steps are saved as version {after.version}."
     return (
-        f"Version {after.version} is published: whoever is enrolled from now on gets it."
-        f" Those enrolled before stay on theirs."
+        f"Version {after.version} is published. People you enroll from now on get it; people"
+        " already enrolled stay on theirs."
     )
-
-
-def _in_units(seconds: int, *, in_days: bool) -> tuple[int, str]:
-    """Write a delay as a whole number of the largest unit possible; 0 as minutes."""
-    if in_days:
-        return seconds // UNITS["days"], "days"
-    for unit, size in reversed(UNITS.items()):
-        if seconds % size == 0 and (seconds or unit == "minutes"):
-            return seconds // size, unit
-    return seconds, "seconds"

@@ -74,7 +74,14 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "contact_fields.type": (("/settings/fields",), LABELS.field_types),
     "sequences.kind": (
         SEQUENCE[1:],
-        {SequenceKind.ONGOING: "By days and time", SequenceKind.SCHEDULED: "By date"},
+        {SequenceKind.ONGOING: "Relative delays", SequenceKind.SCHEDULED: "Fixed dates"},
+    ),
+    "sequence_templates.kind": (
+        ("/sequences/new",),
+        {
+            SequenceKind.ONGOING: "2 texts, relative delays",
+            SequenceKind.SCHEDULED: "2 texts, fixed dates",
+        },
     ),
     "sequences.on_reply": (
         ("/sequences/{sequence}/settings",),

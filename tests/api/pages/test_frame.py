@@ -84,13 +84,33 @@ class TestGettingIn:
         assert "Secure" in cookie
         assert "SameSite=lax" in cookie
 
-    async def test_htmx_redirect_loads_a_whole_page(self, anybody: httpx.AsyncClient) -> None:
-        headers = {**HTMX, "HX-Current-URL": f"{ORIGIN}/settings/account?x=1"}
-
-        answer = await anybody.get("/", headers=headers)
+    async def test_open_page_is_told_that_the_session_ended_and_stays(
+        self, anybody: httpx.AsyncClient
+    ) -> None:
+        answer = await anybody.get("/", headers=HTMX)
 
         assert answer.status_code == 401
-        assert answer.headers["hx-redirect"] == "/sign-in?next=%2Fsettings%2Faccount%3Fx%3D1"
+        assert answer.headers["hx-trigger"] == "session-ended"
+        assert "hx-redirect" not in answer.headers
+
+    async def test_signing_in_over_a_page_begins_a_session_and_leads_nowhere(
+        self, anybody: httpx.AsyncClient, browse: Browse
+    ) -> None:
+        member = await browse(Role.MEMBER)
+        form = {"email": "member@example.com", "password": PASSWORD}
+
+        page = await member.get("/settings/account")
+        refused = await anybody.post("/sign-in", data={**form, "password": "no"}, headers=HTMX)
+        answer = await anybody.post("/sign-in", data=form, headers=HTMX)
+
+        assert 'id="again-email" type="email" name="email" value="member@example.com"' in page.text
+        assert refused.status_code == 401
+        assert "<html" not in refused.text
+        assert 'role="alert"' in refused.text
+        assert 'value="member@example.com"' in refused.text
+        assert (answer.status_code, answer.headers["hx-trigger"]) == (204, "signed-in")
+        assert "hx-redirect" not in answer.headers
+        assert (await anybody.get("/settings/account")).status_code == 200
 
     async def test_signed_in_user_is_not_asked_again(self, browse: Browse) -> None:
         answer = await (await browse()).get("/sign-in?next=/settings")

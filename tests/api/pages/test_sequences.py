@@ -31,7 +31,7 @@ async def test_new_workspace_shows_first_steps(member: httpx.AsyncClient, world:
     assert "Write your first sequence" in page.text
     await world.run("DELETE FROM senders")
     page = await member.get("/sequences")
-    assert "Begin with a sender" in page.text
+    assert "Start with a sender" in page.text
 
 
 async def test_home_leads_to_the_sequences(member: httpx.AsyncClient) -> None:

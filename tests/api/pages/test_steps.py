@@ -109,7 +109,7 @@ async def test_step_errors_are_shown_beside_their_step_and_input_stays(
     assert "line 2 is not a web address" in said
     assert 'value="soon"' in refused.text
     assert "Hi {{fristname}}</textarea>" in refused.text
-    assert "data-dirty" in refused.text
+    assert "data-unsaved" in refused.text
     assert (await world.sequences.get(sequence.id)).version == 1
 
 
@@ -150,7 +150,7 @@ async def test_new_version_of_active_sequence_asks_first(world: World, browse: B
     page = await member.get(path(sequence))
     said = words(page.text)
     assert "Publish version 2?" in said
-    assert "2 people who are enrolled now stay on the steps they began with" in said
+    assert "2 people who are enrolled now stay on the steps they started with" in said
     saved = await member.post(path(sequence), data=written({"body": "New"}))
     assert saved.status_code == 303
     after = await member.get(saved.headers["location"])
@@ -210,15 +210,15 @@ async def test_editor_offers_fields_and_names_variables_and_what_is_missing(
     )
     sequence = await world.draft(steps=[ongoing("{{job}} from {{start_date:short}}", 0)])
     page = (await member.get(path(sequence))).text
-    assert 'data-merge="start_date"' in page
-    assert "given when people are enrolled: job." in words(page)
+    assert '<option value="start_date" data-fallback="" data-dated>Start date</option>' in page
+    assert "filled in when you enroll people: job." in words(page)
     [contact] = await world.contacts(1, fields={"start_date": "2026-12-01"})
     form = written({"body": "{{job}} from {{start_date:short}} {{x|y}}"})
     part = await member.post(
         f"{path(sequence)}/preview", data={**form, "contact_id": str(contact)}, headers=HTMX
     )
     assert "from Dec 1 y Waits until filled in: job" in words(part.text)
-    assert "given when people are enrolled: job, x." in words(part.text)
+    assert "filled in when you enroll people: job, x." in words(part.text)
 
 
 async def test_contacts_for_the_preview_are_found(world: World, member: httpx.AsyncClient) -> None:

@@ -11,12 +11,14 @@ from domain.sequences.texts import (
     DATE_FORMATS,
     MAX_CHARACTERS,
     MERGE_FIELDS,
+    Merged,
     Value,
     check_body,
     keys_in,
     merge_values,
     missing,
     outline,
+    pieces,
     render,
 )
 
@@ -279,3 +281,14 @@ def test_merging_changes_only_the_fields(parts: list[str]) -> None:
     values = dict.fromkeys(NAMES, "X")
     expected = "".join("X" if part.startswith("{{") else part for part in parts)
     assert render("".join(parts), values) == expected
+
+
+def test_pieces_tell_words_from_merge_fields() -> None:
+    body = "Hi {{ first_name | there }}{{start_date:short}}, ok {{{phone}}}?\n"
+    assert list(pieces(body)) == [
+        "Hi ",
+        Merged("first_name", "", "there"),
+        Merged("start_date", "short", ""),
+        ", ok {{{phone}}}?\n",
+    ]
+    assert list(pieces("")) == []

@@ -90,6 +90,21 @@ async def test_only_pictures_that_nothing_names_are_deleted(kit: SendingKit) -> 
     assert await prune(kit) == ["draft", "seen"]
 
 
+async def test_pictures_of_drafts_and_templates_stay(kit: SendingKit) -> None:
+    urls = await add(kit, "nothing", "template", "unsaved")
+    world = kit.world
+    made = await world.draft(steps=[step(urls["template"])])
+    await kit.services.templates.create(made.id, "With a map", "", world.user_id)
+    await world.sequences.change(
+        made.id, SequenceChange(steps=[step("https://x.test/y")]), world.user_id
+    )
+    unsaved = {"body": "See", "media": f"https://x.test/y\n{urls['unsaved']}"}
+    await kit.services.drafts.save(made.id, world.user_id, 1, [unsaved])
+    await age(kit)
+
+    assert await prune(kit) == ["template", "unsaved"]
+
+
 async def test_picture_that_is_put_into_a_text_meanwhile_stays(kit: SendingKit) -> None:
     urls = await add(kit, "copied", "saved", "saving")
     original = await kit.world.draft(steps=[step(urls["copied"])])

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.platform.errors import ConflictError, InvalidRequestError, NotFoundError
+from domain.sequences.placeholders import FIRST_TEXT
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
@@ -296,6 +297,42 @@ async def test_invalid_transition_names_the_state(world: World, state: str, move
         await getattr(world.sequences, move)(made.id)
     assert raised.value.conflict == "invalid_transition"
     assert raised.value.facts == {"state": state}
+
+
+async def test_sequence_with_a_text_not_written_yet_is_not_activated(world: World) -> None:
+    """Nobody is texted the greeting that every new sequence begins with."""
+    steps = [ongoing("Hi", 0), ongoing(FIRST_TEXT)]
+    made = await world.draft(steps=steps)
+    with pytest.raises(ConflictError) as raised:
+        await world.sequences.activate(made.id)
+    assert (raised.value.conflict, raised.value.facts) == ("step_unwritten", {"step": 2})
+    assert (await world.sequences.get(made.id)).state is SequenceState.DRAFT
+
+    change = SequenceChange(steps=[ongoing("Hello", 0), ongoing("From [company]")])
+    both = world.sequences.change(made.id, change, world.user_id, activate=True)
+    assert await problems(both) == {"steps.1.body": "unwritten_text"}
+    assert (await world.sequences.get(made.id)).version == 1
+    kept = await world.sequences.change(made.id, change, world.user_id)
+    assert (kept.state, kept.version) == (SequenceState.DRAFT, 2)
+
+    change = SequenceChange(steps=[ongoing("Hello", 0), ongoing("From Acme")])
+    opened = await world.sequences.change(made.id, change, world.user_id, activate=True)
+    assert (opened.state, opened.version) == (SequenceState.ACTIVE, 3)
+    change = SequenceChange(steps=steps)
+    published = world.sequences.change(made.id, change, world.user_id)
+    assert await problems(published) == {"steps.1.body": "unwritten_text"}
+    actions = await world.rows("SELECT action FROM audit_log WHERE action LIKE 'sequence.act%'")
+    assert len(actions) == 1
+
+
+async def test_paused_sequence_is_not_saved_and_activated(world: World) -> None:
+    made = await world.active()
+    await world.sequences.pause(made.id)
+    change = SequenceChange(steps=[ongoing("Hello", 0)])
+    with pytest.raises(ConflictError) as raised:
+        await world.sequences.change(made.id, change, world.user_id, activate=True)
+    assert raised.value.conflict == "invalid_transition"
+    assert (await world.sequences.get(made.id)).version == 1
 
 
 async def test_archiving_active_enrollments_needs_confirmation(world: World) -> None:

@@ -1,0 +1,196 @@
+"""The steps of a sequence as a form has them."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from itertools import zip_longest
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from api.pages.forms import FormErrors, FormFields
+from api.pages.times import Clock
+from api.schemas.sequences import as_written
+from domain.sequences.templates import TemplateStep
+from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
+from domain.statuses.sequences import SequenceKind
+from services.enrollments.step_plan import span
+from services.sequences.sequences import MAX_STEPS, StepDraft
+from storage.sequences.sequences import StepRecord
+
+UNITS = {"minutes": 60, "hours": 3_600, "days": 86_400}
+"""Units of a delay, in seconds."""
+
+_CLOCK_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+_Key = Annotated[str, Field(pattern="^[a-z0-9]{1,20}$")]
+
+
+@dataclass(frozen=True)
+class WrittenStep:
+    """A step as the form has it.
+
+    Attributes:
+        key: Names its fields on the page; it stays when steps change places.
+        unit: A key of ``UNITS``, or ``seconds`` where no other fits the stored delay.
+        media: Web addresses, one a line.
+    """
+
+    key: str = ""
+    body: str = ""
+    delay: str = "1"
+    unit: str = "days"
+    at_time: str = ""
+    send_at: str = ""
+    media: str = ""
+
+    @classmethod
+    def of(cls, step: StepRecord) -> "WrittenStep":
+        """Fill the form from a stored step."""
+        delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
+        return cls(
+            key=f"s{step.position}",
+            body=step.body,
+            delay=str(delay),
+            unit=unit,
+            at_time=f"{step.at_time:%H:%M}" if step.at_time else "",
+            send_at=as_written(step.send_at) if step.send_at else "",
+            media="\n".join(step.media_urls),
+        )
+
+    @classmethod
+    def of_template(cls, step: TemplateStep) -> "WrittenStep":
+        """Fill the form from a step of a template."""
+        delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
+        return cls(
+            body=step.body,
+            delay=str(delay),
+            unit=unit,
+            at_time=step.at_time or "",
+            send_at=step.send_at or "",
+            media="\n".join(step.media_urls),
+        )
+
+    @classmethod
+    def from_draft(cls, fields: Mapping[str, str]) -> "WrittenStep":
+        """Fill the form from a step of a draft; what it does not know is left out."""
+        return cls(**{name: fields[name] for name in cls.__dataclass_fields__ if name in fields})
+
+    @property
+    def media_urls(self) -> tuple[str, ...]:
+        """The addresses without blank lines."""
+        return tuple(line.strip() for line in self.media.splitlines() if line.strip())
+
+    @property
+    def delay_seconds(self) -> int | None:
+        """The delay; None unless it is a whole number of a known unit."""
+        written = self.delay.strip()
+        size = 1 if self.unit == "seconds" else UNITS.get(self.unit)
+        return int(written) * size if size and _WHOLE.fullmatch(written) else None
+
+    def draft(self, kind: SequenceKind) -> StepDraft:
+        """Return the step as the service takes it; a time of day only counts with days."""
+        if kind is SequenceKind.SCHEDULED:
+            return StepDraft(self.body, self.media_urls, send_at=self.send_at.strip() or None)
+        at_time = self.at_time.strip() if self.unit == "days" else ""
+        return StepDraft(self.body, self.media_urls, self.delay_seconds, at_time or None)
+
+    def timing(self, kind: SequenceKind, clock: Clock, *, first: bool) -> str:
+        """Say when the step goes out, ``2 days later at 9:30 AM``; empty if no time is written."""
+        if kind is SequenceKind.SCHEDULED:
+            try:
+                moment = datetime.fromisoformat(self.send_at).replace(tzinfo=UTC)
+            except ValueError:
+                return ""
+            return f"{clock.date_of(moment, 'UTC')}, {clock.time_of(moment, 'UTC')}"
+        if self.delay_seconds is None:
+            return ""
+        delay = timedelta(seconds=min(self.delay_seconds, 10**9))
+        words = f"{span(delay)} later" if delay else "At once" if first else "Right after"
+        if not self._has_time:
+            return words
+        at = clock.time_of(datetime.fromisoformat(f"2000-01-01T{self.at_time}+00:00"), "UTC")
+        return f"{words} at {at}" if delay else f"The next {at}"
+
+    def first_text(
+        self, kind: SequenceKind, window: SendWindow | None, zone: str, now: datetime
+    ) -> datetime | None:
+        """Say when it would go, as the first step, to somebody enrolled now; None if it cannot."""
+        clock = ContactClock((zone,), zone)
+        try:
+            if kind is SequenceKind.SCHEDULED:
+                due = scheduled_due(datetime.fromisoformat(self.send_at), clock)
+            else:
+                at_time = time.fromisoformat(self.at_time) if self._has_time else None
+                due = ongoing_due(now, timedelta(seconds=self.delay_seconds or 0), at_time, clock)
+            return next_slot(max(due, now), window, clock).at
+        except (ValueError, OverflowError):
+            return None
+
+    @property
+    def _has_time(self) -> bool:
+        return self.unit == "days" and _CLOCK_OF_DAY.fullmatch(self.at_time) is not None
+
+
+class StepFields(FormFields):
+    """The steps in order, as one list for each of their fields."""
+
+    version: int = 0
+    contact_id: UUID | None = None
+    key: list[_Key] = Field(default_factory=list, max_length=MAX_STEPS * 2)
+    body: list[str] = Field(default_factory=list)
+    delay: list[str] = Field(default_factory=list)
+    unit: list[str] = Field(default_factory=list)
+    at_time: list[str] = Field(default_factory=list)
+    send_at: list[str] = Field(default_factory=list)
+    media: list[str] = Field(default_factory=list)
+
+    def steps(self) -> list[WrittenStep]:
+        """Return the steps, with the CR LF of browsers as LF."""
+        columns = (self.body, self.delay, self.unit, self.at_time, self.send_at, self.media)
+        return [
+            WrittenStep(key, *(value.replace("\r\n", "\n") for value in values))
+            for key, *values in zip_longest(
+                self.key, *(column[: len(self.key)] for column in columns), fillvalue=""
+            )
+        ]
+
+
+def errors_beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
+    """Rename the errors' fields to those of the page, by the keys of the steps."""
+    fields: dict[str, str] = {}
+    general = errors.general
+    for path, reason in errors.fields.items():
+        match path.split("."):
+            case ["steps", at, "delay_seconds"]:
+                fields[f"{steps[int(at)].key}-delay"] = (
+                    "must be a whole number: 0 for at once, at most 365 days"
+                )
+            case ["steps", at, "media_urls", *which]:
+                line = f"line {int(which[0]) + 1} " if which else ""
+                fields.setdefault(f"{steps[int(at)].key}-media", f"{line}{reason}")
+            case ["steps", at, name]:
+                fields[f"{steps[int(at)].key}-{name}"] = reason
+            case _:
+                general = f"The sequence {reason}."
+    return FormErrors(fields, general, errors.status)
+
+
+def is_same(written: Many[WrittenStep], steps: Many[StepRecord], kind: SequenceKind) -> bool:
+    """Tell whether steps as written are those that are stored."""
+    stored = [WrittenStep.of(step).draft(kind) for step in steps]
+    return [step.draft(kind) for step in written] == stored
+
+
+def _in_units(seconds: int, *, in_days: bool) -> tuple[int, str]:
+    """Write a delay as a whole number of the largest unit possible; 0 as minutes."""
+    if in_days:
+        return seconds // UNITS["days"], "days"
+    for unit, size in reversed(UNITS.items()):
+        if seconds % size == 0 and (seconds or unit == "minutes"):
+            return seconds // size, unit
+    return seconds, "seconds"

@@ -1,0 +1,68 @@
+"""Sending a step's text to oneself: the send path of any one-off, and nobody enrolled."""
+
+from uuid import uuid4
+
+import pytest
+
+from domain.platform.errors import ConflictError, InvalidFieldError
+from services.access.users import UserDetails
+from services.messaging.trial_texts import PER_HOUR
+from services.platform.rate_limits import TooManyRequestsError
+from tests.kits.conversation_list import add_contact, receive_text
+from tests.kits.sending import SendingKit
+
+PHONE = "+12125550199"
+
+
+async def me(kit: SendingKit) -> UserDetails:
+    return await kit.services.users.get(kit.world.user_id)
+
+
+async def test_test_is_marked_and_filled_in_for_the_sample_contact(kit: SendingKit) -> None:
+    trials, user = kit.services.trial_texts, await me(kit)
+    sequence = await kit.world.draft()
+    zoe = await add_contact(kit, "Zoe", "+12125550101")
+    assert await trials.remembered(user.id) == ""
+    before = await trials.recipient(user.id, "(212) 555-0199")
+    assert (before.phone, before.contact, before.is_remembered) == (PHONE, None, False)
+
+    body = "Hi {{first_name|there}}, {{job_title}}?"
+    message_id = uuid4()
+    for _ in range(2):
+        await trials.send(message_id, sequence.id, user, PHONE, body, as_contact=zoe)
+    await kit.run_message(message_id)
+
+    [call] = kit.gateway.calls_to(PHONE)
+    assert call.body == "[Test] Hi Zoe, [job_title]?"
+    after = await trials.recipient(user.id, PHONE)
+    assert after.is_remembered
+    assert after.contact is not None
+    assert after.contact.name == "Mia"
+    assert await kit.world.rows("SELECT 1 FROM enrollments") == []
+
+
+async def test_test_obeys_opt_outs_and_leaves_nothing_behind(kit: SendingKit) -> None:
+    user, sequence = await me(kit), await kit.world.draft()
+    await receive_text(kit, PHONE, "STOP")
+    trials = kit.services.trial_texts
+    with pytest.raises(ConflictError) as refused:
+        await trials.send(uuid4(), sequence.id, user, PHONE, "Hi")
+    assert refused.value.conflict == "opted_out"
+    assert await kit.world.rows("SELECT 1 FROM contacts") == []
+    assert await trials.remembered(user.id) == ""
+    with pytest.raises(InvalidFieldError):
+        await trials.send(uuid4(), sequence.id, user, "nobody", "Hi")
+
+
+async def test_tests_are_limited_for_each_user(kit: SendingKit) -> None:
+    user, sequence = await me(kit), await kit.world.draft()
+    await kit.world.run(
+        "INSERT INTO rate_counts (key, window_start, count)"
+        " VALUES (:key, date_trunc('hour', now()), :most),"
+        " (:key, date_trunc('hour', now()) + interval '1 hour', :most)",
+        key=f"trial_text:{user.id}",
+        most=PER_HOUR,
+    )
+    with pytest.raises(TooManyRequestsError):
+        await kit.services.trial_texts.send(uuid4(), sequence.id, user, PHONE, "Hi")
+    assert await kit.world.rows("SELECT 1 FROM messages") == []
