@@ -30,7 +30,9 @@ from services.contacts.values import (
     given_names,
     known_for,
     note_changes,
+    possible_owners,
     require_name,
+    require_owner,
 )
 from storage.contacts import contacts, fields
 from storage.contacts.contacts import ContactDetails, ContactFilter
@@ -73,6 +75,7 @@ class Contacts:
         async with self._database.transaction() as tx:
             values = cleaned(given, await known_for(tx, self._default_region, [given]))
             require_name(values)
+            require_owner(values, await possible_owners(tx, [values]))
             # An inbound text from the number is stored before, or finds the contact.
             await lock_numbers(tx, [values["phone"]])
             added = await contacts.add(tx, filled_in(values))
@@ -129,6 +132,7 @@ class Contacts:
             zone = await workspace.zone(tx, self._workspace_zone)
             values = cleaned(given, against)
             require_name(values, vars(row))
+            require_owner(values, await possible_owners(tx, [values]), row.owner_id)
             changed = changes(row, values)
             if not changed:
                 return row

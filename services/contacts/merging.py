@@ -19,7 +19,9 @@ from services.contacts.values import (
     filled_in,
     given_names,
     note_changes,
+    possible_owners,
     require_name,
+    require_owner,
 )
 from storage.contacts import merging
 from storage.contacts.contacts import StoredContact
@@ -154,13 +156,14 @@ class Merging:
         keep: bool,  # noqa: FBT001
         merged_before: Callable[[Collection[UUID]], Awaitable[Collection[UUID]]],
     ) -> _Plan:
+        owners = await possible_owners(tx, rows.values())
         found = await merging.matching(
             tx,
             external_ids={row["external_id"] for row in rows.values() if row.get("external_id")},
             phones={row["phone"] for row in rows.values() if "phone" in row},
         )
         before = await merged_before([one.id for one in found])
-        return _planned(rows, found, before, keep=keep)
+        return _planned(rows, found, before, owners, keep=keep)
 
     async def _lock(self, tx: Transaction, plan: _Plan) -> None:
         """Lock numbers, then the contacts that change.
@@ -229,9 +232,14 @@ def clock(time_zone: str | None, phone: str, workspace_zone: str) -> ContactCloc
 
 
 def _planned(
-    rows: Rows, found: Collection[StoredContact], before: Collection[UUID], *, keep: bool
+    rows: Rows,
+    found: Collection[StoredContact],
+    before: Collection[UUID],
+    owners: Collection[UUID],
+    *,
+    keep: bool,
 ) -> _Plan:
-    """Match rows, and work out what each changes."""
+    """Match rows, and work out what each changes; ``owners`` are those who may become one."""
     by_external_id = {one.external_id: one for one in found if one.external_id is not None}
     by_phone = {one.phone: one for one in found}
     plan = _Plan()
@@ -255,7 +263,7 @@ def _planned(
             plan.merged[position] = Merged(Outcome.DUPLICATE, contact.id)
         else:
             try:
-                plan.merged[position] = _judged(plan, position, row, contact, keep=keep)
+                plan.merged[position] = _judged(plan, position, row, contact, owners, keep=keep)
             except InvalidFieldError as error:
                 plan.merged[position] = Merged(Outcome.ERROR, errors=(error,))
                 continue
@@ -268,18 +276,20 @@ def _judged(
     position: int,
     row: Mapping[str, Any],
     contact: StoredContact | None,
+    owners: Collection[UUID],
     *,
     keep: bool,
 ) -> Merged:
     """Add to the plan what a row about one person changes.
 
     Raises:
-        InvalidFieldError: A value is missing.
+        InvalidFieldError: A value is missing; ``unknown_user``.
     """
     if contact is None:
         if "phone" not in row:
             raise InvalidFieldError("phone", "is missing; a new contact needs it", code="missing")
         require_name(row)
+        require_owner(row, owners)
         plan.new[position] = filled_in(row)
         return Merged(Outcome.CREATED)
     require_name(row, vars(contact))
@@ -288,6 +298,7 @@ def _judged(
         return Merged(Outcome.UNCHANGED, contact.id)
     if keep:
         return Merged(Outcome.EXISTS, contact.id)
+    require_owner(row, owners, contact.owner_id)
     plan.changed[position] = (contact, changed)
     return Merged(Outcome.CHANGED, contact.id)
 

@@ -27,6 +27,7 @@ EXTERNAL_ID_LENGTH = 200
 """Most characters of an external id."""
 
 _NAMES = ("first_name", "last_name")
+_NO_OWNER = "is not a user who can sign in; choose one who can, or leave the contact unassigned"
 
 
 class ContactFields(TypedDict, total=False):
@@ -58,7 +59,7 @@ class Known:
     Attributes:
         region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
         fields: The workspace's fields: each type by its key.
-        owners: Users.
+        owners: Users, disabled ones too; see ``require_owner``.
     """
 
     region: str
@@ -82,9 +83,18 @@ async def known(
 
 async def known_for(tx: Transaction, region: str, rows: Collection[Mapping[str, Any]]) -> Known:
     """Read what the values of these rows are checked against, as ``known``."""
-    owners = {row["owner_id"] for row in rows if row.get("owner_id") is not None}
     with_fields = any(row.get("fields") for row in rows)
-    return await known(tx, region, with_fields=with_fields, owners=owners)
+    return await known(tx, region, with_fields=with_fields, owners=_owners_in(rows))
+
+
+async def possible_owners(tx: Transaction, rows: Collection[Mapping[str, Any]]) -> Collection[UUID]:
+    """Find who of the owners that rows name can be given contacts, for ``require_owner``."""
+    owners = _owners_in(rows)
+    return await users.active_ids(tx, owners) if owners else ()
+
+
+def _owners_in(rows: Collection[Mapping[str, Any]]) -> set[UUID]:
+    return {row["owner_id"] for row in rows if row.get("owner_id") is not None}
 
 
 def cleaned(fields: Mapping[str, Any], against: Known) -> dict[str, Any]:
@@ -116,6 +126,21 @@ def require_name(
         )
 
 
+def require_owner(
+    values: Mapping[str, Any], possible: Collection[UUID], before: UUID | None = None
+) -> None:
+    """Require that nobody is given a contact who cannot sign in to answer them.
+
+    The owner they had ``before`` may be written again, so that syncing what is there is no error.
+
+    Raises:
+        InvalidFieldError: ``unknown_user``.
+    """
+    owner = values.get("owner_id")
+    if owner is not None and owner != before and owner not in possible:
+        raise InvalidFieldError("owner_id", _NO_OWNER, code="unknown_user")
+
+
 def _clean(name: str, value: Any, against: Known) -> Any:  # noqa: ANN401 - as the value's
     match name:
         case "first_name" | "last_name":
@@ -127,9 +152,7 @@ def _clean(name: str, value: Any, against: Known) -> Any:  # noqa: ANN401 - as t
         case "external_id" if value is not None:
             return clean_external_id(value)
         case "owner_id" if value is not None and value not in against.owners:
-            raise InvalidFieldError(
-                name, "names no user; take an id from GET /api/users", code="unknown_user"
-            )
+            raise InvalidFieldError(name, _NO_OWNER, code="unknown_user")
         case "fields":
             return _clean_fields(value, against.fields)
         case _:

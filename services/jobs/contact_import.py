@@ -185,7 +185,7 @@ class Importing(CsvUpload):
         results = checked.invalid
         for position, one in merged.items():
             if one.outcome is Outcome.ERROR:
-                results.append(invalid(position, one.errors))
+                results.append(invalid(position, [_of_column(error) for error in one.errors]))
                 continue
             subject = subjects[position]
             code = "duplicate_in_file" if subject in before else _RESULTS.get(one.outcome)
@@ -195,6 +195,13 @@ class Importing(CsvUpload):
             detail = {"contact_id": str(subject)} if told else {}
             results.append(RowResult(position, code or "duplicate_in_file", detail, subject))
         return results
+
+
+def _of_column(error: InvalidFieldError) -> InvalidFieldError:
+    """Name a wrong value as its column does: an owner is an email address in a file."""
+    if error.field != "owner_id":
+        return error
+    return InvalidFieldError("owner", error.reason, code=error.field_code)
 
 
 def _subjects(

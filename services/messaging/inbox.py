@@ -19,6 +19,7 @@ from domain.statuses.messaging import (
     MessageStatus,
     shown_status,
 )
+from services.contacts.values import possible_owners, require_owner
 from services.platform import audit
 from storage.contacts import contacts
 from storage.event_webhooks import events
@@ -141,8 +142,9 @@ class Inbox:
             InvalidFieldError: ``unknown_user``; ``computed_state``: it needs no reply.
         """
         async with self._database.transaction() as tx:
-            required(await contacts.get(tx, contact_id, lock=True), "contact", contact_id)
+            contact = required(await contacts.get(tx, contact_id, lock=True), "contact", contact_id)
             if "owner_id" in change:
+                require_owner(change, await possible_owners(tx, [change]), contact.owner_id)
                 await _set_owner(tx, contact_id, change["owner_id"])
             if "state" in change:
                 await _set_state(tx, contact_id, change["state"])
@@ -164,12 +166,6 @@ class Inbox:
 
 
 async def _set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> None:
-    if owner_id is not None and not await conversations.is_owner(tx, owner_id):
-        raise InvalidFieldError(
-            "owner_id",
-            "names no user who can sign in; take the id of one, or null for everybody's inbox",
-            code="unknown_user",
-        )
     if await conversations.set_owner(tx, contact_id, owner_id):
         owner = str(owner_id) if owner_id else None
         await audit.record(tx, "contact.assign", "contact", [contact_id], owner_id=owner)

@@ -94,6 +94,12 @@ async def known_ids(tx: Transaction, user_ids: Collection[UUID]) -> set[UUID]:
     return set(await tx.column("SELECT id FROM users WHERE id = ANY(:ids)", ids=user_ids))
 
 
+async def active_ids(tx: Transaction, user_ids: Collection[UUID]) -> set[UUID]:
+    """Find which of these ids are of users who are not disabled."""
+    sql = "SELECT id FROM users WHERE id = ANY(:ids) AND disabled_at IS NULL"
+    return set(await tx.column(sql, ids=user_ids))
+
+
 async def ids_by_email(tx: Transaction, emails: Collection[str]) -> dict[str, UUID]:
     """Find the users with these addresses, in whatever case; by the address as given."""
     sql = """

@@ -471,9 +471,3 @@ async def owners(tx: Transaction) -> list[Named]:
     """List the users who can own contacts, by name."""
     sql = "SELECT id, name FROM users WHERE disabled_at IS NULL ORDER BY lower(name), id"
     return await tx.rows(Named, sql)
-
-
-async def is_owner(tx: Transaction, user_id: UUID) -> bool:
-    """Tell whether a user can own contacts: one who is there and not disabled."""
-    sql = "SELECT id FROM users WHERE id = :id AND disabled_at IS NULL"
-    return await tx.value(UUID, sql, id=user_id) is not None
