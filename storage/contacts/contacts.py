@@ -99,6 +99,7 @@ class ContactFilter:
     """Which contacts to list; an empty filter matches all, several of one kind any of them.
 
     Attributes:
+        contact: These contacts.
         search: Part of "first last", or phone digits; see ``matches``.
         group: Members of any of these groups.
         phone: E.164.
@@ -107,6 +108,7 @@ class ContactFilter:
         fields: Values by the keys of fields.
     """
 
+    contact: Sequence[UUID] = ()
     search: str = ""
     group: Sequence[UUID] = ()
     phone: Sequence[str] = ()
@@ -234,7 +236,21 @@ async def find(
     return await tx.rows(ContactDetails, query.limit(limit))
 
 
+def ids_matching(wanted: ContactFilter) -> Select[UUID]:
+    """Select the ids of all contacts that match a filter, by name."""
+    query = select(col(Contact.id)).where(*_conditions(wanted))
+    return query.order_by(col(Contact.search_name), col(Contact.id))
+
+
+async def count(tx: Transaction, wanted: ContactFilter, *, most: int) -> int:
+    """Count the contacts that match a filter, up to ``most``."""
+    some = select(col(Contact.id)).where(*_conditions(wanted)).limit(most).subquery()
+    return (await tx.execute(select(func.count()).select_from(some))).scalar_one()
+
+
 def _conditions(wanted: ContactFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.contact:
+        yield col(Contact.id).in_(wanted.contact)
     if wanted.search:
         yield matches(wanted.search)
     if wanted.group:
@@ -267,3 +283,9 @@ async def by_phone(tx: Transaction, numbers: Sequence[str]) -> dict[str, UUID]:
     """Find the contacts with these numbers, by number."""
     sql = "SELECT phone, id FROM contacts WHERE phone = ANY(CAST(:phones AS text[]))"
     return {row.phone: row.id for row in await tx.run(sql, phones=numbers)}
+
+
+async def phones_of(tx: Transaction, contact_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Read contacts' numbers; unknown ids are left out."""
+    sql = "SELECT id, phone FROM contacts WHERE id = ANY(:ids)"
+    return {row.id: row.phone for row in await tx.run(sql, ids=contact_ids)}
