@@ -13,6 +13,7 @@ from starlette.responses import Response
 from api.contacts import CURSORS, ContactFilter
 from api.dependencies import AdminOnly
 from api.pages.addresses import PlaceQuery, listed
+from api.pages.contact_acts import count_matching
 from api.pages.flash import Flash
 from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
@@ -29,9 +30,9 @@ from storage.contacts.contacts import ContactDetails
 
 router = APIRouter()
 
-_LINES = [("", "Not known"), *((one.value, words) for one, words in LABELS.line_types.items())]
+_LINES = [("", "Unknown"), *((one.value, words) for one, words in LABELS.line_types.items())]
 _FIELD = "field."
-_ZONES = [("", "As the number tells"), *TIME_ZONES]
+_ZONES = [("", "Detect from number"), *TIME_ZONES]
 
 
 class ListQuery(ContactFilter, PlaceQuery):
@@ -111,12 +112,14 @@ async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
     """List contacts, by name unless another order is asked for."""
     find = partial(page.services.contacts.find, query.wanted(), sort=query.sort)
     contacts, address = await listed(page.path_to("show_contacts"), query, CURSORS, find)
+    whole = not address.following and query.cursor is None
     return page.render(
         "contacts/index.html",
         part="contacts/_list.html",
         query=query,
         filtered=query.wanted() != ContactFilter().wanted(),
         contacts=contacts,
+        matching=await count_matching(page, query.wanted(), len(contacts), whole=whole),
         address=address,
         group_options=[] if page.wants_part else await page.group_options(),
         own=[] if page.wants_part else await page.services.fields.all(),
@@ -136,7 +139,7 @@ async def add_contact(page: PageDep, form: InForm[ContactForm]) -> Response:
         added = await page.services.contacts.create(form.written())
     except SegueError as error:
         return await _refuse(page, form, error)
-    return page.redirect_to("show_contact", f"{added.name} is added.", contact_id=added.id)
+    return page.redirect_to("show_contact", f"{added.name} added.", contact_id=added.id)
 
 
 @router.get("/contacts/{contact_id}")
@@ -181,14 +184,14 @@ async def change_contact(page: PageDep, contact_id: UUID, form: InForm[ContactFo
         changed = await page.services.contacts.update(contact_id, form.changes(before))
     except SegueError as error:
         return await _refuse(page, form, error, contact)
-    return page.redirect_to("show_contact", f"{changed.name} is saved.", contact_id=contact_id)
+    return page.redirect_to("show_contact", f"{changed.name} saved.", contact_id=contact_id)
 
 
 @router.post("/contacts/{contact_id}/erase", dependencies=[AdminOnly])
 async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
     """Erase a contact for good."""
     await page.services.erasure.erase(contact_id, page.user.id)
-    return page.redirect_to("show_contacts", "The contact is erased.")
+    return page.redirect_to("show_contacts", "Contact erased.")
 
 
 @router.post("/contacts/{contact_id}/groups")
@@ -224,7 +227,7 @@ async def _refuse(
 ) -> Response:
     """Show the form again with its errors; a taken number gets a link to the contact who has it."""
     if isinstance(error, ConflictError) and error.conflict == "phone_taken":
-        page.errors = FormErrors({"phone": "is another contact's"}, status=409)
+        page.errors = FormErrors({"phone": "belongs to another contact"}, status=409)
         return await _render_form(page, form, contact, holder=error.facts.get("contact_id"))
     page.refuse(error)
     return await _render_form(page, form, contact)
@@ -242,5 +245,5 @@ async def _render_form(
         zones=_ZONES,
         lines=_LINES,
         own=await page.services.fields.all(),
-        owners=[("", "Nobody"), *await page.user_options()],
+        owners=[("", "Unassigned"), *await page.user_options()],
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.event_webhooks.events import ContactChange
@@ -14,11 +14,14 @@ from domain.statuses.jobs import JobKind
 from services.contacts.contacts import clean_filter
 from services.contacts.groups import Groups, add_group, require_group
 from services.contacts.values import possible_owners, require_owner
+from services.enrollments.enrollment_list import cleaned
 from services.jobs.jobs import Handler, start
 from services.platform import audit
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts, owners
 from storage.contacts.contacts import ContactFilter
+from storage.enrollments import enrollment_list
+from storage.enrollments.list_filter import ListFilter
 from storage.event_webhooks import events
 from storage.jobs import contact_actions as rows
 from storage.jobs import jobs
@@ -40,6 +43,17 @@ _OPPOSITES = {
     JobKind.ASSIGN_CONTACTS: (JobKind.ASSIGN_CONTACTS, "assigned"),
 }
 """What takes a kind of job back, and the result of the rows that it changed."""
+
+
+class Enrolled(NamedTuple):
+    """The contacts of a sequence's enrollments that match a filter."""
+
+    sequence_id: UUID
+    wanted: ListFilter
+
+
+Whom = ContactFilter | Enrolled
+"""The contacts to act on: those who match a filter."""
 
 
 def can_be_undone(job: JobDetails) -> bool:
@@ -180,7 +194,7 @@ class ContactActions:
             return await rows.outlook(tx, await self._cleaned(tx, wanted))
 
     async def add_to_group(
-        self, wanted: ContactFilter, user_id: UUID, *, group_id: UUID | None, new_group: str = ""
+        self, wanted: Whom, user_id: UUID, *, group_id: UUID | None, new_group: str = ""
     ) -> JobDetails:
         """Put the contacts that match a filter into a group, or into a new one of that name.
 
@@ -276,11 +290,17 @@ class ContactActions:
         tx: Transaction,
         kind: JobKind,
         params: Mapping[str, Any],
-        wanted: ContactFilter,
+        wanted: Whom,
         user_id: UUID,
     ) -> JobDetails:
         job_id = await jobs.create(tx, kind, user_id, params)
-        await jobs.add_selected(tx, job_id, contacts.ids_matching(await self._cleaned(tx, wanted)))
+        if isinstance(wanted, Enrolled):
+            listed = await cleaned(tx, wanted.wanted)
+            matching = enrollment_list.ids_matching(wanted.sequence_id, listed)
+            selected = rows.contacts_of(matching)
+        else:
+            selected = contacts.ids_matching(await self._cleaned(tx, wanted))
+        await jobs.add_selected(tx, job_id, selected)
         job = await self._begin(tx, job_id, user_id)
         if not job.total:
             raise InvalidFieldError("contact", "names nobody who is still here")

@@ -238,6 +238,17 @@ class Jobs:
         async with self._database.transaction() as tx:
             return await jobs.enrolled_by_status(tx, job_id)
 
+    async def count_imported(self, import_id: UUID) -> int:
+        """Count the contacts of an import that is done.
+
+        Raises:
+            NotFoundError: There is no such import.
+            ConflictError: ``import_not_done``.
+        """
+        async with self._database.transaction() as tx:
+            await require_import(tx, import_id)
+            return await jobs.count_imported(tx, import_id)
+
     async def names(self, rows: Many[RowResult]) -> Mapping[UUID, str]:
         """Read the names of the contacts that rows are about, by ``subject_id``."""
         subjects = [row.subject_id for row in rows if row.subject_id is not None]

@@ -1,8 +1,9 @@
 """Queries of actions on contacts."""
 
 from typing import NamedTuple
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlmodel import col
 
 from domain.statuses.enrollments import EnrollmentStatus
@@ -24,6 +25,14 @@ class Outlook(NamedTuple):
     people: int
     opted_out: int
     active: int
+
+
+def contacts_of(enrollment_ids: Select[UUID]) -> Select[UUID]:
+    """Select the contacts of enrollments, each once, by name."""
+    found = enrollment_ids.order_by(None).subquery()
+    theirs = select(col(Enrollment.contact_id)).join(found, found.c.id == col(Enrollment.id))
+    query = select(col(Contact.id)).where(col(Contact.id).in_(theirs))
+    return query.order_by(col(Contact.search_name), col(Contact.id))
 
 
 async def outlook(tx: Transaction, wanted: ContactFilter) -> Outlook:

@@ -199,6 +199,12 @@ def imported_by(job_id: UUID) -> Select[UUID]:
     )
 
 
+async def count_imported(tx: Transaction, job_id: UUID) -> int:
+    """Count the contacts in an import's file, new and known ones."""
+    found = imported_by(job_id).order_by(None).subquery()
+    return (await tx.execute(select(func.count()).select_from(found))).scalar_one()
+
+
 async def _count(tx: Transaction, job_id: UUID) -> None:
     sql = """
         UPDATE jobs SET total = (SELECT count(*) FROM job_rows WHERE job_id = :id)

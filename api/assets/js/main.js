@@ -9,6 +9,7 @@ import "./frame.js";
 import "./filters.js";
 import "./choices.js";
 import "./people.js";
+import "./message.js";
 import "./week.js";
 import "./conversations.js";
 import "./upload.js";
