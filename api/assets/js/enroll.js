@@ -7,7 +7,7 @@ const summary = document.getElementById("summary");
 const chipOf = (id) => chosen.querySelector(`[data-chosen-one="${id}"]`);
 
 function count() {
-  document.getElementById("enroll-count").textContent = chosen.childElementCount || "Nobody";
+  document.getElementById("enroll-count").textContent = chosen.childElementCount || "No";
   summary.replaceChildren();
 }
 
