@@ -107,7 +107,7 @@ async def show_act(
     return await _ask(page, sequence_id, act, selection)
 
 
-@router.post("/enrollments/preview-message", dependencies=[Sends])
+@router.post("/enrollments/preview-message")
 async def preview_message(page: PageDep, form: InForm[ActFields]) -> Response:
     """Show a message as one of its recipients would get it, and from whom."""
     seen = None
