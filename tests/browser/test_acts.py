@@ -212,7 +212,7 @@ async def test_marking_as_finished_asks_first(visit: Visit, desk: Desk) -> None:
     await finish.click()
     await expect(dialog.get_by_role("heading", name="Mark as finished?")).to_be_visible()
     await expect(dialog).to_contain_text("2 people")
-    await expect(dialog).to_contain_text("2 upcoming texts won’t be sent")
+    await expect(dialog).to_contain_text("2 upcoming texts")
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(dialog).to_be_hidden()
     await finish.click()

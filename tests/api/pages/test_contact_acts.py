@@ -1,4 +1,4 @@
-"""Actions on contacts selected in their list, on a group's page, on their own, and after an import."""
+"""Actions on contacts: selected in a list or a group, on their own page, after an import."""
 
 import re
 from html import unescape
