@@ -48,7 +48,7 @@ async def test_selected_contacts_are_added_assigned_and_taken_back(
     assert page.count('name="contact" value=') == 50
     assert 'data-matching="60" data-many="60"' in page
     asked = words((await member.get(f"{ACT}/add-to-group", params=only(*ids[:4]))).text)
-    assert "4 people : Ann0 Lee, Ann1 Lee, Ann10 Lee and 1 other" in asked.replace("Ann2", "Ann10")
+    assert "4 people : Ann0 Lee, Ann1 Lee, Ann2 Lee and 1 other" in asked
     neither = await member.post(f"{ACT}/add-to-group", params=only(ids[0]), headers=HTMX)
     assert (neither.status_code, "Name the new group." in neither.text) == (422, True)
 
