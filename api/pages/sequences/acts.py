@@ -127,7 +127,7 @@ async def do_act(
     form: InForm[ActFields],
 ) -> Response:
     """Run the action: in the background on all that match, at once on those ticked."""
-    with page.refusing(enrollment_ids="body"):
+    with page.refusing(enrollment_ids="body", contact="enrollment"):
         wanted = selection.chosen().wanted()
         if act is Act.ADD_TO_GROUP:
             enrolled = Enrolled(sequence_id, wanted)
