@@ -14,7 +14,6 @@ from api.contacts import CURSORS, ContactFilter
 from api.dependencies import AdminOnly
 from api.pages.addresses import PlaceQuery, listed
 from api.pages.contact_acts import count_matching
-from api.pages.flash import Flash
 from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
@@ -121,6 +120,7 @@ async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
         contacts=contacts,
         matching=await count_matching(page, query.wanted(), len(contacts), whole=whole),
         address=address,
+        owners=dict(await page.user_options()),
         group_options=[] if page.wants_part else await page.group_options(),
         own=[] if page.wants_part else await page.services.fields.all(),
     )
@@ -149,12 +149,10 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
     contact = await services.contacts.get(contact_id)
     groups = await services.groups.of_contact(contact_id)
     trail = await services.suppressions.of_contact(contact_id)
-    joined = {str(group.id) for group in groups}
     return page.render(
         "contacts/contact.html",
         contact=contact,
         groups=groups,
-        group_options=[one for one in await page.group_options() if one[0] not in joined],
         own=[
             (one, _in_words(one.type, contact.fields[one.key]))
             for one in await services.fields.all()
@@ -192,25 +190,6 @@ async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
     """Erase a contact for good."""
     await page.services.erasure.erase(contact_id, page.user.id)
     return page.redirect_to("show_contacts", "Contact erased.")
-
-
-@router.post("/contacts/{contact_id}/groups")
-async def add_to_group(page: PageDep, contact_id: UUID, group_id: InForm[str] = "") -> Response:
-    """Add a contact to a group."""
-    back = page.path_to("show_contact", contact_id=contact_id)
-    try:
-        chosen_group = UUID(group_id)
-    except ValueError:
-        return page.redirect(back, Flash("Choose a group first.", "warning"))
-    await page.services.groups.add_members(chosen_group, [contact_id], page.user.id)
-    return page.redirect(back)
-
-
-@router.post("/contacts/{contact_id}/groups/{group_id}/leave")
-async def leave_group(page: PageDep, contact_id: UUID, group_id: UUID) -> Response:
-    """Remove a contact from a group."""
-    await page.services.groups.remove_members(group_id, [contact_id])
-    return page.redirect_to("show_contact", contact_id=contact_id)
 
 
 def _in_words(kind: FieldType, value: Value) -> str:

@@ -25,10 +25,8 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (dialog.id === "dialog" && !dialog.querySelector("[autofocus]")) dialog.querySelector(FIELD)?.focus();
 });
 
-// The server's word that all is done: `HX-Trigger: close-dialog`.
-document.addEventListener("close-dialog", () => {
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-});
+// The server's word that all is done: `HX-Trigger: close-dialog`. What is below, say a panel, stays.
+document.addEventListener("close-dialog", (event) => event.target.closest?.("dialog[open]")?.close());
 
 // What was loaded is gone once it is closed: the next one must not flash up the last one's.
 document.addEventListener(

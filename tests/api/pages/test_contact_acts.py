@@ -68,6 +68,8 @@ async def test_selected_contacts_are_added_assigned_and_taken_back(
     assert "11 assigned." in words(done.text)
     owned = "SELECT count(*) FROM contacts WHERE owner_id IS NOT NULL"
     assert (await world.rows(owned))[0].count == 11
+    mine = (await member.get("/contacts", params={"owner": me})).text
+    assert mine.count('name="contact" value=') == 11
     assert "11 assigned." in await undo(member, done)
     assert (await world.rows(owned))[0].count == 0
 

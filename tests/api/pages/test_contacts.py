@@ -129,7 +129,8 @@ async def test_contact_page_shows_groups_sequences_and_evidence(
     )
     await world.run("UPDATE enrollments SET activity = 'paused', paused_reason = 'replied'")
     assert "Paused: replied" in words((await member.get(f"/contacts/{one}")).text)
-    await member.post(f"/contacts/{one}/groups", data={"group_id": str(group_id)})
+    chosen = {"group_id": str(group_id)}
+    await member.post(f"/contacts/act/add-to-group?contact={one}", data=chosen)
     blank = await member.post(f"/contacts/{one}/opt-out", data={"reason": " "}, headers=HTMX)
     assert blank.status_code == 422
     assert 'id="error-reason"' in blank.text
@@ -147,7 +148,9 @@ async def test_contact_page_shows_groups_sequences_and_evidence(
     after = words((await member.get(f"/contacts/{one}")).text)
     assert "Can be texted." in after
     assert "Rang again" in after.partition("Lifted")[2]
-    await member.post(f"/contacts/{one}/groups/{group_id}/leave")
+    leaving = re.search(r'hx-post="([^"]+remove-from-group[^"]+)"', html)
+    assert leaving is not None
+    await member.post(leaving[1].replace("&amp;", "&"), headers=HTMX)
     assert "Not in any group" in (await member.get(f"/contacts/{one}")).text
 
 

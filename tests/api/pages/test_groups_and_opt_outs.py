@@ -82,8 +82,8 @@ async def test_deleted_group_in_a_choice_is_refused(
     sequence = await world.active()
     chosen = {"group_id": str(await world.group([contact_id]))}
     await member.post(f"/groups/{chosen['group_id']}/delete")
-    gone = await member.post(f"/contacts/{contact_id}/groups", data=chosen)
-    assert gone.status_code == 404
+    gone = await member.post(f"/contacts/act/add-to-group?contact={contact_id}", data=chosen)
+    assert gone.status_code == 422
     filtered = await member.get("/contacts", params={"group": chosen["group_id"]})
     assert "No contacts match your search" in filtered.text
     path = f"/sequences/{sequence.id}"
@@ -106,7 +106,8 @@ async def test_every_group_can_be_chosen_wherever_one_is(
     )
     [last] = await world.rows("SELECT id FROM groups WHERE name = 'Group 1204'")
     act = f"/sequences/{sequence.id}/contacts/act/add-to-group?everyone=true"
-    for path in (f"/contacts/{contact_id}", "/contacts/import", act):
+    of_contact = f"/contacts/act/add-to-group?contact={contact_id}"
+    for path in (of_contact, "/contacts/import", act):
         shown = (await member.get(path, headers=HTMX)).text
         assert f'<option value="{last.id}">Group 1204</option>' in shown, path
         assert 'data-narrow="field-group_id" placeholder="Type to search 205"' in shown, path
