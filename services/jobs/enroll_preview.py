@@ -125,7 +125,7 @@ class EnrollPreview:
     rows: Many[PredictedRow]
     contact_ids: Many[UUID] = ()
     unknown_numbers: Many[str] = ()
-    lacking: Mapping[str, int] = MappingProxyType({})
+    lacking: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ class _Target:
     """
 
     id: UUID
-    texts: Many[tuple[str, bool]] = ()
-    variables: Mapping[str, Value] = MappingProxyType({})
+    texts: Many[tuple[str, bool]]
+    variables: Mapping[str, Value]
 
     def lacks(
         self, first_name: str, last_name: str, phone: str, own: Mapping[str, Value]
