@@ -215,7 +215,7 @@ async def test_held_enrollment_shows_remedy_and_actions(
     done = await member.post(
         f"{path}?enrollment={ids[0]}", data={"decision": "retry"}, headers=HTMX | OWN_PAGE
     )
-    assert "Release: 1 of 1 done" in done.text
+    assert f"1 {LABELS.results['released']}." in done.text
     assert re.search(
         r"Released by [\w ]+, to be sent", (await member.get(f"/enrollments/{ids[0]}")).text
     )
