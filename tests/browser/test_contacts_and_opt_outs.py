@@ -103,6 +103,8 @@ async def test_group_among_many_is_found_by_typing(desk: Desk, visit: Visit) -> 
     await expect(page.get_by_role("link", name=f"{mark} 13")).to_be_visible()
     await page.get_by_role("button", name="Undo").click()
     await expect(page.get_by_role("link", name=f"{mark} 13")).to_have_count(0)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.get_by_role("link", name=f"{mark} 13")).to_be_visible()
 
     await page.goto("/contacts")
     await page.get_by_role("button", name="Group", exact=True).click()
