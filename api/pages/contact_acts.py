@@ -17,8 +17,9 @@ from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery
 from domain.platform.errors import InvalidFieldError
 from services.contacts.contacts import COUNTED
-from services.jobs.contact_actions import Outlook, Whom, can_be_undone
+from services.jobs.contact_actions import Whom, can_be_undone
 from storage.contacts import contacts as stored
+from storage.jobs.contact_actions import Outlook
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()

@@ -167,8 +167,11 @@ def _ids(rows: Many[OpenRow]) -> list[UUID]:
 
 def _results(rows: Many[OpenRow], codes: Mapping[UUID, str]) -> list[RowResult]:
     """Give each row its code; a contact without one is gone."""
-    found: Mapping[UUID | None, str] = dict(codes)
-    return [RowResult(row.position, found.get(row.subject_id, "not_found")) for row in rows]
+    found = [(row.position, row.subject_id) for row in rows]
+    return [
+        RowResult(position, "not_found" if one is None else codes.get(one, "not_found"))
+        for position, one in found
+    ]
 
 
 class ContactActions:

@@ -99,16 +99,15 @@ class ContactFilter:
     """Which contacts to list; an empty filter matches all, several of one kind any of them.
 
     Attributes:
-        contact: These contacts.
         search: Part of "first last", or phone digits; see ``matches``.
         group: Members of any of these groups.
         phone: E.164.
         updated_since: Changed at this moment or later.
         owner: Contacts of any of these users.
         fields: Values by the keys of fields.
+        contact: These contacts alone.
     """
 
-    contact: Sequence[UUID] = ()
     search: str = ""
     group: Sequence[UUID] = ()
     phone: Sequence[str] = ()
@@ -116,6 +115,7 @@ class ContactFilter:
     updated_since: datetime | None = None
     owner: Sequence[UUID] = ()
     fields: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    contact: Sequence[UUID] = ()
 
 
 def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
