@@ -36,6 +36,8 @@ CURSORS = Cursors("contacts", "name", {"name": str, "created_at": datetime, "upd
 class ContactFilter(FieldsQuery):
     """The filters of the list of contacts; each repeats for "any of"."""
 
+    contact: list[UUID] = Field(default_factory=list, max_length=200)
+    """Only these contacts."""
     search: Search = ""
     group: list[UUID] = Field(default_factory=list, max_length=50)
     """Members of any of these groups."""

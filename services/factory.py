@@ -41,6 +41,7 @@ from services.event_webhooks.deliveries import Deliveries
 from services.event_webhooks.endpoints import EventEndpoints
 from services.event_webhooks.event_log import EventLog
 from services.jobs.bulk_actions import BulkActions
+from services.jobs.contact_actions import ContactActions, ContactHandlers
 from services.jobs.contact_import import Importing
 from services.jobs.enroll_preview import EnrollPreviews
 from services.jobs.exports import Exporting
@@ -297,14 +298,18 @@ class Services:
         handlers = EnrollmentHandlers(
             self.bulk_actions, self.finishing, self.enrolling, self.holds, self.pausing
         )
+        of_contacts = ContactHandlers(self.groups, self.suppressions).by_kind()
+        self.contact_actions = ContactActions(database, of_contacts, default_region=region)
         self.jobs = Jobs(
             database,
             self.finishing,
             {
                 **handlers.by_kind(),
+                **of_contacts,
                 JobKind.IMPORT_CONTACTS: self.importing.handler(),
                 JobKind.IMPORT_SUPPRESSIONS: self.opt_out_import.handler(),
             },
+            default_region=region,
             most_per_hour=most_per_hour,
         )
 

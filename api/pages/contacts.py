@@ -14,7 +14,7 @@ from starlette.responses import Response
 from api.contacts import CURSORS, ContactFilter
 from api.dependencies import AdminOnly
 from api.pages.addresses import PlaceQuery, listed
-from api.pages.flash import Flash
+from api.pages.contact_acts import count_matching
 from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
@@ -30,9 +30,9 @@ from storage.contacts.contacts import ContactDetails
 
 router = APIRouter()
 
-_LINES = [("", "Not known"), *((one.value, words) for one, words in LABELS.line_types.items())]
+_LINES = [("", "Unknown"), *((one.value, words) for one, words in LABELS.line_types.items())]
 _FIELD = "field."
-_ZONES = [("", "As the number tells"), *TIME_ZONES]
+_ZONES = [("", "Detect from number"), *TIME_ZONES]
 
 
 class ListQuery(ContactFilter, PlaceQuery):
@@ -135,13 +135,16 @@ async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
     """List contacts, by name unless another order is asked for."""
     find = partial(page.services.contacts.find, query.wanted(), sort=query.sort)
     contacts, address = await listed(page.path_to("show_contacts"), query, CURSORS, find)
+    whole = not address.following and query.cursor is None
     return page.render(
         "contacts/index.html",
         part="contacts/_list.html",
         query=query,
         filtered=query.wanted() != ContactFilter().wanted(),
         contacts=contacts,
+        matching=await count_matching(page, query.wanted(), len(contacts), whole=whole),
         address=address,
+        owners=dict(await page.user_options()),
         group_options=[] if page.wants_part else await page.group_options(),
         own=[] if page.wants_part else await page.services.fields.all(),
     )
@@ -170,12 +173,10 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
     contact = await services.contacts.get(contact_id)
     groups = await services.groups.of_contact(contact_id)
     trail = await services.suppressions.of_contact(contact_id)
-    joined = {str(group.id) for group in groups}
     return page.render(
         "contacts/contact.html",
         contact=contact,
         groups=groups,
-        group_options=[one for one in await page.group_options() if one[0] not in joined],
         own=[
             (one, _in_words(one.type, contact.fields[one.key]))
             for one in await services.fields.all()
@@ -207,33 +208,14 @@ async def change_contact(page: PageDep, contact_id: UUID, form: InForm[ContactFo
         )
     except SegueError as error:
         return await _refuse(page, form, error, contact)
-    return page.redirect_to("show_contact", f"{changed.name} is saved.", contact_id=contact_id)
+    return page.redirect_to("show_contact", f"{changed.name} saved.", contact_id=contact_id)
 
 
 @router.post("/contacts/{contact_id}/erase", dependencies=[AdminOnly])
 async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
     """Erase a contact for good."""
     await page.services.erasure.erase(contact_id, page.user.id)
-    return page.redirect_to("show_contacts", "The contact is erased.")
-
-
-@router.post("/contacts/{contact_id}/groups")
-async def add_to_group(page: PageDep, contact_id: UUID, group_id: InForm[str] = "") -> Response:
-    """Add a contact to a group."""
-    back = page.path_to("show_contact", contact_id=contact_id)
-    try:
-        chosen_group = UUID(group_id)
-    except ValueError:
-        return page.redirect(back, Flash("Choose a group first.", "warning"))
-    await page.services.groups.add_members(chosen_group, [contact_id], page.user.id)
-    return page.redirect(back)
-
-
-@router.post("/contacts/{contact_id}/groups/{group_id}/leave")
-async def leave_group(page: PageDep, contact_id: UUID, group_id: UUID) -> Response:
-    """Remove a contact from a group."""
-    await page.services.groups.remove_members(group_id, [contact_id])
-    return page.redirect_to("show_contact", contact_id=contact_id)
+    return page.redirect_to("show_contacts", "Contact erased.")
 
 
 def _in_words(kind: FieldType, value: Value) -> str:
@@ -250,7 +232,7 @@ async def _refuse(
 ) -> Response:
     """Show the form again with its errors; a taken number gets a link to the contact who has it."""
     if isinstance(error, ConflictError) and error.conflict == "phone_taken":
-        page.errors = FormErrors({"phone": "is another contact's"}, status=409)
+        page.errors = FormErrors({"phone": "belongs to another contact"}, status=409)
         return await _render_form(page, form, contact, holder=error.facts.get("contact_id"))
     page.refuse(error)
     return await _render_form(page, form, contact)
@@ -269,5 +251,5 @@ async def _render_form(
         zones=_ZONES,
         lines=_LINES,
         own=await page.services.fields.all(),
-        owners=[("", "Nobody"), *await page.user_options()],
+        owners=[("", "Unassigned"), *await page.user_options()],
     )

@@ -1,6 +1,6 @@
 """Messages shown once on the next page, carried by a signed cookie."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fastapi import Request, Response
@@ -18,10 +18,18 @@ Kind = Literal["success", "info", "warning", "danger"]
 
 @dataclass(frozen=True)
 class Flash:
-    """A message of one sentence; every kind but ``success`` stays until it is closed."""
+    """A message of one sentence; every kind but ``success`` stays until it is closed.
+
+    Attributes:
+        undo: The address that a POST to takes back what was done; empty if nothing can.
+        link: The address of a page that says more, and ``link_words`` what its link reads as.
+    """
 
     text: str
     kind: Kind = "success"
+    undo: str = ""
+    link: str = ""
+    link_words: str = ""
 
     @classmethod
     def of(cls, message: "Flash | str") -> "Flash":
@@ -33,7 +41,7 @@ def put(response: Response, flash: Flash, settings: ApiSettings) -> None:
     """Show a message on the next page."""
     response.set_cookie(
         COOKIE,
-        _serializer(settings).dumps(asdict(Flash(flash.text[:_MOST], flash.kind))),
+        _serializer(settings).dumps(asdict(replace(flash, text=flash.text[:_MOST]))),
         max_age=_SECONDS,
         secure=settings.is_https,
         httponly=True,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.groups import GROUP_CURSORS, MEMBER_CURSORS
 from api.pages.addresses import PlaceQuery, listed
+from api.pages.contact_acts import count_matching
 from api.pages.flash import Flash
 from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, PageEvent
@@ -63,7 +64,7 @@ async def create_group(page: PageDep, form: InForm[NameFields]) -> Response:
     """Create an empty group."""
     with page.refusing():
         made = await page.services.groups.create(form.name)
-        return page.redirect_to("show_group", f"{made.name} is created.", group_id=made.id)
+        return page.redirect_to("show_group", f"{made.name} created.", group_id=made.id)
     return _ask_name(page, form)
 
 
@@ -75,12 +76,14 @@ async def show_group(page: PageDep, group_id: UUID, query: InQuery[MembersQuery]
     wanted = ContactFilter(search=query.search, group=[group_id])
     find = partial(page.services.contacts.find, wanted)
     members, address = await listed(path, query, MEMBER_CURSORS.within(group_id), find)
+    whole = not address.following and query.cursor is None
     return page.render(
         "groups/group.html",
         part="groups/_members.html",
         group=group,
         query=query,
         members=members,
+        matching=await count_matching(page, wanted, len(members), whole=whole),
         address=address,
     )
 
@@ -97,7 +100,7 @@ async def rename_group(page: PageDep, group_id: UUID, form: InForm[NameFields]) 
     """Rename a group."""
     with page.refusing():
         await page.services.groups.rename(group_id, form.name)
-        return page.redirect_to("show_group", "The group is renamed.", group_id=group_id)
+        return page.redirect_to("show_group", "Group renamed.", group_id=group_id)
     return _ask_name(page, form, group_id)
 
 
@@ -112,7 +115,7 @@ async def delete_group(page: PageDep, group_id: UUID) -> Response:
     """Delete a group; its members stay contacts."""
     group = await page.services.groups.get(group_id)
     await page.services.groups.remove(group_id)
-    return page.redirect_to("show_groups", f"{group.name} is deleted.")
+    return page.redirect_to("show_groups", f"{group.name} deleted.")
 
 
 @router.get("/groups/{group_id}/add")
@@ -148,20 +151,13 @@ async def add_numbers(page: PageDep, group_id: UUID, form: InForm[NumbersFields]
 
 def _what_was_added(done: AddedNumbers) -> Flash:
     added, already = len(done.members.added), len(done.members.already)
-    words = f"{added:,} added" + (f", {already:,} in it already" if already else "")
-    skipped = [f"{one} is nobody's" for one in done.unknown]
-    skipped += [f"“{one[:40]}” is no number" for one in done.unread]
+    words = f"{added:,} added" + (f", {already:,} already in the group" if already else "")
+    skipped = [f"{one} belongs to no contact" for one in done.unknown]
+    skipped += [f"“{one[:40]}” is not a phone number" for one in done.unread]
     if not skipped:
         return Flash(f"{words}.")
     more = f" and {len(skipped) - _SHOWN:,} more" if len(skipped) > _SHOWN else ""
     return Flash(f"{words}. Left out: {'; '.join(skipped[:_SHOWN])}{more}.", "warning")
-
-
-@router.post("/groups/{group_id}/members/{contact_id}/remove")
-async def remove_member(page: PageDep, group_id: UUID, contact_id: UUID) -> Response:
-    """Remove one contact from a group."""
-    await page.services.groups.remove_members(group_id, [contact_id])
-    return page.done("They are no longer in the group.", event=PageEvent.MEMBERS_CHANGED)
 
 
 def _ask_name(page: Page, form: NameFields, group_id: UUID | None = None) -> Response:

@@ -10,19 +10,25 @@ from starlette.responses import Response
 
 from api.exports import CsvFile
 from api.pages.addresses import address
+from api.pages.contact_acts import done_words
 from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep, PageEvent
 from api.paging import FilterQuery, InQuery
 from domain.statuses.jobs import JobKind
+from services.jobs.contact_actions import can_be_undone
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
 
-_OF_ENROLLMENTS = frozenset(JobKind) - {
-    JobKind.IMPORT_CONTACTS,
-    JobKind.IMPORT_SUPPRESSIONS,
-    JobKind.ENROLL,
-}
+_OF_ENROLLMENTS = frozenset(
+    {
+        JobKind.ADD_TO_GROUP,
+        JobKind.MARK_FINISHED,
+        JobKind.PAUSE,
+        JobKind.RELEASE,
+        JobKind.RESUME,
+    }
+)
 _ROWS = 50
 
 
@@ -50,6 +56,7 @@ async def show_job(page: PageDep, job_id: UUID, query: InQuery[ResultsQuery]) ->
         title=LABELS.jobs[job.kind],
         rows=rows,
         names=await page.services.jobs.names(rows),
+        can_undo=can_be_undone(job) and job.user_id == page.user.id,
         of_enrollments=job.kind in _OF_ENROLLMENTS,
         codes=query.code,
         following=address(path, code=query.code, after=rows[-1].position) if more else None,
@@ -74,6 +81,15 @@ async def show_progress(page: PageDep, job_id: UUID) -> Response:
 async def cancel_job(page: PageDep, job_id: UUID) -> Response:
     """Cancel the rows of a job that have not begun."""
     return _progress(page, await page.services.jobs.cancel(job_id, page.user.id))
+
+
+@router.post("/jobs/{job_id}/undo")
+async def undo_job(page: PageDep, job_id: UUID) -> Response:
+    """Take back what a job of one's own changed; on very many, in the background."""
+    undone = await page.services.contact_actions.undo(job_id, page.user.id)
+    if not undone.state.is_final:
+        return page.redirect_to("show_job", job_id=undone.id)
+    return page.done(done_words(page, undone), event=PageEvent.CONTACTS_CHANGED)
 
 
 def _progress(page: Page, job: JobDetails) -> Response:

@@ -34,6 +34,7 @@ InForm = Annotated[_Model, Form()]
 class PageEvent(StrEnum):
     """Events that the browser fires on the page after an action; its parts then load again."""
 
+    CONTACTS_CHANGED = "contacts-changed"
     DELIVERIES_CHANGED = "deliveries-changed"
     FIELDS_CHANGED = "fields-changed"
     JOB_ENDED = "job-ended"

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from api.dependencies import authorize
 from api.pages import (
     composing,
+    contact_acts,
     contacts,
     conversations,
     enrollments,
@@ -68,6 +69,7 @@ PRIVATE = (
     enrollments.router,
     conversations.router,
     imports.router,  # before those with an id in the same place
+    contact_acts.router,
     contacts.router,
     groups.router,
     reports.router,

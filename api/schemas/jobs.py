@@ -33,6 +33,8 @@ class JobAbout(Schema):
     """Of an import: the sequence its people are enrolled into once it is done."""
     enrolling_id: UUID | None = None
     """Of an import that is done: the job that enrolls its people."""
+    owner_id: UUID | None = None
+    """Of assigning contacts: the owner; null for nobody."""
     decision: Decision | None = None
     dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
     update_existing: bool | None = None
@@ -88,7 +90,8 @@ class JobRow(Schema):
 
     position: int = Field(description="From 1; of an import the line in the file.")
     subject_id: UUID | None
-    """The enrollment; of an enrollment or an import the contact, if there is one."""
+    """The enrollment; of an enrollment, an import or an action on contacts the contact, if there
+    is one."""
     code: str | None = Field(description="The result; null while there is none.")
     detail: dict[str, Any] = Field(description="More about the result, in codes and ids.")
 

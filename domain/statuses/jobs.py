@@ -14,6 +14,10 @@ class JobKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     RELEASE = "release"
+    GROUP_CONTACTS = "group_contacts"
+    UNGROUP_CONTACTS = "ungroup_contacts"
+    ASSIGN_CONTACTS = "assign_contacts"
+    OPT_OUT_CONTACTS = "opt_out_contacts"
 
 
 class JobState(StrEnum):

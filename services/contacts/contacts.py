@@ -43,6 +43,9 @@ from storage.platform.locks import MovedError, lock_numbers
 UPSERTED_AT_ONCE = 1_000
 """Most contacts to upsert in one call."""
 
+COUNTED = 10_000
+"""Up to so many contacts of a list are counted."""
+
 _CHECKED_AT_ONCE = 100
 
 OnlyIf = Callable[[ContactDetails | None], None]
@@ -225,6 +228,16 @@ class Contacts:
             checked_filter = await clean_filter(tx, wanted, region=self._default_region)
             rows = await contacts.find(tx, checked_filter, sort=sort, after=after, limit=limit + 1)
         return cut(rows, limit, lambda row: row.position(sort))
+
+    async def count(self, wanted: ContactFilter) -> int:
+        """Count the contacts that match a filter; ``COUNTED`` + 1 stands for more.
+
+        Raises:
+            InvalidFieldError: See ``clean_filter``.
+        """
+        async with self._database.transaction() as tx:
+            checked_filter = await clean_filter(tx, wanted, region=self._default_region)
+            return await contacts.count(tx, checked_filter, most=COUNTED + 1)
 
 
 async def clean_filter(tx: Transaction, wanted: ContactFilter, *, region: str) -> ContactFilter:

@@ -78,13 +78,8 @@ class Groups:
             InvalidFieldError: The name is invalid.
             ConflictError: ``group_taken``, naming the group that has the name.
         """
-        called = names.clean(name, field="name", most=NAME_LENGTH)
         async with self._database.transaction() as tx:
-            group_id = await groups.add(tx, called)
-            if group_id is None:
-                raise await _name_taken(tx, called)
-            await audit.record(tx, "group.create", "group", [group_id])
-            return await _details(tx, group_id)
+            return await _details(tx, await add_group(tx, name))
 
     async def rename(self, group_id: UUID, name: str) -> GroupDetails:
         """Rename a group.
@@ -135,7 +130,12 @@ class Groups:
         return cut(rows, limit, lambda row: Position(row.sort_key, row.id))
 
     async def add_members(
-        self, group_id: UUID, contact_ids: Sequence[UUID], user_id: UUID
+        self,
+        group_id: UUID,
+        contact_ids: Sequence[UUID],
+        user_id: UUID,
+        *,
+        within: Transaction | None = None,
     ) -> Added:
         """Add contacts to a group.
 
@@ -144,7 +144,7 @@ class Groups:
             NotFoundError: There is no such group.
         """
         asked = _distinct(contact_ids)
-        async with self._database.transaction() as tx:
+        async with self._database.within(within) as tx:
             if not await groups.exists(tx, group_id):
                 raise NotFoundError("group", group_id)
             added = await groups.add_members(tx, group_id, asked, user_id)
@@ -176,7 +176,9 @@ class Groups:
             unread,
         )
 
-    async def remove_members(self, group_id: UUID, contact_ids: Sequence[UUID]) -> Removed:
+    async def remove_members(
+        self, group_id: UUID, contact_ids: Sequence[UUID], *, within: Transaction | None = None
+    ) -> Removed:
         """Remove contacts from a group.
 
         Raises:
@@ -184,7 +186,7 @@ class Groups:
             NotFoundError: There is no such group.
         """
         asked = _distinct(contact_ids)
-        async with self._database.transaction() as tx:
+        async with self._database.within(within) as tx:
             if not await groups.exists(tx, group_id):
                 raise NotFoundError("group", group_id)
             removed = await groups.remove_members(tx, group_id, asked)
@@ -237,6 +239,21 @@ async def named_groups(tx: Transaction, called: Collection[str]) -> dict[str, UU
     if created:
         await audit.record(tx, "group.create", "group", created)
     return ids
+
+
+async def add_group(tx: Transaction, name: str, *, field: str = "name") -> UUID:
+    """Add an empty group; ``field`` is what holds its name.
+
+    Raises:
+        InvalidFieldError: The name is invalid.
+        ConflictError: ``group_taken``, naming the group that has the name.
+    """
+    called = names.clean(name, field=field, most=NAME_LENGTH)
+    group_id = await groups.add(tx, called)
+    if group_id is None:
+        raise await _name_taken(tx, called)
+    await audit.record(tx, "group.create", "group", [group_id])
+    return group_id
 
 
 async def require_group(tx: Transaction, group_id: UUID) -> None:

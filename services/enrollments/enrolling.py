@@ -330,6 +330,26 @@ async def chosen(
     return found
 
 
+async def shared_variables(
+    tx: Transaction, sequence_id: UUID, given: Mapping[str, object]
+) -> dict[str, Value]:
+    """Check variables for everybody who is enrolled in one go; blank ones are left out.
+
+    Raises:
+        NotFoundError: There is no such sequence.
+        InvalidFieldError: Too many.
+        InvalidRequestError: Those that are wrong, as ``checked_variables``.
+    """
+    if not given:
+        return {}
+    sequence = required(
+        await sequences.find(tx, sequence_id, counted=False), "sequence", sequence_id
+    )
+    used = keys_in(*(step.body for step in sequence.steps))
+    checked = checked_variables(given, field="variables", used=used)
+    return {key: value for key, value in checked.items() if value is not None}
+
+
 def _external_ids(contacts: Many[ContactAsked]) -> dict[int, str]:
     """Write external ids as contacts have them, by their place.
 

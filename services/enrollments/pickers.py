@@ -74,6 +74,11 @@ class Pickers:
         async with self._database.transaction() as tx:
             return await pickers.groups(tx, limit=GROUPS_MOST)
 
+    async def open_sequences(self) -> list[Named]:
+        """List the sequences that take contacts, by name."""
+        async with self._database.transaction() as tx:
+            return await pickers.open_sequences(tx)
+
     async def filters(self, sequence_id: UUID) -> FilterChoices:
         """Read the filter choices of a sequence's Contacts tab.
 

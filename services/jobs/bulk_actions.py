@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence as Many
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from domain.platform.errors import InvalidFieldError, Problems
-from domain.sequences.texts import check_body, check_media
+from domain.platform.errors import InvalidFieldError, Problems, required
+from domain.sequences.texts import check_body, check_media, merge_values, missing, outline
 from services.contacts.groups import require_group
 from services.enrollments.selection import EnrollmentResult, ResultCode, checked
 from services.messaging import one_offs
@@ -21,6 +22,22 @@ from storage.platform.database import Database, Transaction
 MAX_RECIPIENTS = 10
 
 _PAGE = 500
+
+
+@dataclass(frozen=True)
+class MessagePreview:
+    """A text as one recipient would get it.
+
+    Attributes:
+        text: Empty if nothing is written yet.
+        missing: The names that it cannot go without, which it shows as ``[name]``.
+        refusal: ``opted_out`` or ``landline`` if they get none.
+    """
+
+    sender: str
+    text: str
+    missing: tuple[str, ...]
+    refusal: str | None
 
 
 class BulkActions:
@@ -133,6 +150,24 @@ class BulkActions:
                 )
             await outbox.add_message_starts(tx, [one["id"] for one in messages.values()])
         return [results[enrollment_id] for enrollment_id in enrollment_ids]
+
+    async def preview_message(self, enrollment_id: UUID, body: str) -> MessagePreview:
+        """Fill in a text as ``send_message`` would for one enrollment.
+
+        Raises:
+            NotFoundError: There is no such enrollment.
+            InvalidFieldError: The body cannot be sent to anyone.
+        """
+        async with self._database.transaction() as tx:
+            found = await recipients.of_enrollments(tx, [enrollment_id])
+        to = required(found.get(enrollment_id), "enrollment", enrollment_id)
+        text, lacking = "", tuple[str, ...]()
+        if body.strip():
+            check_body(body, field="body")
+            name = to.first_name, to.last_name
+            values = merge_values(*name, to.phone, to.fields, to.variables)
+            text, lacking = outline(body, values), missing(body, values)
+        return MessagePreview(to.sender_name, text, lacking, one_offs.refusal(to))
 
     async def release(
         self, enrollment_ids: Many[UUID], decision: Decision, user_id: UUID

@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from services.contacts.groups import NAME_LENGTH as GROUP_NAME_LENGTH
 from services.contacts.groups import named_groups, require_group
 from services.contacts.merging import Merged, Merging, Outcome
 from services.contacts.values import Known, cleaned, known
-from services.enrollments.enrolling import open_sequence
+from services.enrollments.enrolling import open_sequence, shared_variables
 from services.jobs.csv_upload import (
     Columns,
     CsvUpload,
@@ -37,7 +38,7 @@ from storage.access import users
 from storage.contacts import fields as stored_fields
 from storage.contacts import groups
 from storage.jobs import contact_import, jobs
-from storage.jobs.jobs import JobDetails, OpenRow, RowResult
+from storage.jobs.jobs import VARIABLES, JobDetails, OpenRow, RowResult
 from storage.platform.database import Database, Transaction
 
 _ROWS_AT_ONCE = 1000
@@ -180,23 +181,27 @@ class Importing(CsvUpload):
         within: Transaction | None = None,
         group_id: UUID | None = None,
         enroll_into: UUID | None = None,
+        variables: Mapping[str, object] = MappingProxyType({}),
     ) -> JobDetails:
         """Start the job of a complete file, and tell it what to do with the contacts.
 
         ``group_id``, or else the group named before, gets all of them. They are enrolled into
         ``enroll_into`` once the import is done, by a job of its own: the import's ``enrolling_id``.
-        If that fails, the import's ``error`` says why.
+        If that fails, the import's ``error`` says why. ``variables`` are everybody's.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``upload_canceled``, ``sequence_not_active``.
+            InvalidRequestError: See ``enrolling.shared_variables``.
         """
         async with self._database.within(within) as tx:
             if group_id is not None:
                 await jobs.note_params(tx, job_id, {"group_id": str(group_id)})
             if enroll_into is not None:
                 await open_sequence(tx, enroll_into)
-                await jobs.note_params(tx, job_id, {ENROLL_INTO: str(enroll_into)})
+                shared = await shared_variables(tx, enroll_into, variables)
+                told = {ENROLL_INTO: str(enroll_into), **({VARIABLES: shared} if shared else {})}
+                await jobs.note_params(tx, job_id, told)
             return await super().start(job_id, user_id, within=tx)
 
     async def _import(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -14,18 +15,29 @@ from domain.jobs.csv_rows import PIECE, CsvReader, Record
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import clean
 from domain.platform.phones import check_region, normalize
+from domain.sequences.texts import Value, merge_values, missing
 from domain.statuses.enrollments import EnrollmentStatus
+from services.contacts.contacts import clean_filter
 from services.contacts.groups import require_group
 from services.contacts.merging import Merging, Outcome
 from services.contacts.values import NAME_LENGTH
-from services.enrollments.enrolling import Enrolling, SkipCode, distinct, open_sequence
+from services.enrollments.enrolling import (
+    Enrolling,
+    SkipCode,
+    distinct,
+    open_sequence,
+    shared_variables,
+)
 from services.jobs.contact_import import CheckedRows, Importing, check, headings, lacking
 from services.jobs.csv_upload import Heading
+from services.jobs.jobs import require_import
 from storage.contacts import contacts, fields
+from storage.contacts.contacts import ContactFilter
 from storage.enrollments import enrolling
 from storage.enrollments.enrolling import Candidate
 from storage.jobs import contact_import
 from storage.jobs import enroll_preview as rows
+from storage.jobs.jobs import imported_by
 from storage.platform.database import Database, Transaction
 
 ROWS_MOST = 200
@@ -33,6 +45,11 @@ ROWS_MOST = 200
 
 SAMPLE_MOST = 5
 """Number of a file's records that are shown unchanged."""
+
+Given = Mapping[str, object]
+"""Variables as they are written, by key."""
+
+NOTHING: Given = MappingProxyType({})
 
 _CHUNK = 1_000
 _T = TypeVar("_T")
@@ -78,6 +95,7 @@ class PredictedRow:
         name: Of the contact, or from the file; may be empty.
         phone: E.164; as written if it is not a number.
         reasons: With ``invalid``: each wrong field and the reason.
+        lacks: If they would be texted: what texts say, and neither they nor the variables have.
     """
 
     outcome: Prediction
@@ -86,6 +104,7 @@ class PredictedRow:
     name: str = ""
     phone: str = ""
     reasons: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,7 @@ class EnrollPreview:
         contact_ids: For contacts and numbers: the contacts who would be listed, in order. Empty for
             groups and files, which are enrolled as a whole.
         unknown_numbers: Of a paste, in order; for ``add_numbers``.
+        lacking: How many of those who would be texted lack something that texts say, by its name.
     """
 
     total: int
@@ -106,6 +126,32 @@ class EnrollPreview:
     rows: Many[PredictedRow]
     contact_ids: Many[UUID] = ()
     unknown_numbers: Many[str] = ()
+    lacking: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The sequence to enroll into.
+
+    Attributes:
+        texts: Those that cannot go without something else than the variables, and whether they
+            have pictures.
+        variables: Everybody's, by key.
+    """
+
+    id: UUID
+    texts: Many[tuple[str, bool]]
+    variables: Mapping[str, Value]
+
+    def lacks(
+        self, first_name: str, last_name: str, phone: str, own: Mapping[str, Value]
+    ) -> tuple[str, ...]:
+        """List what texts to a contact could not say, each name once."""
+        if not self.texts:
+            return ()
+        values = merge_values(first_name, last_name, phone, own, self.variables)
+        found = (missing(body, values, has_media=pictured) for body, pictured in self.texts)
+        return tuple(dict.fromkeys(name for names in found for name in names))
 
 
 @dataclass(frozen=True)
@@ -133,13 +179,16 @@ class _Tally:
     """Counts rows and keeps those to show."""
 
     counts: Counter[Prediction] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
     told: list[PredictedRow] = field(default_factory=list)
     others: list[PredictedRow] = field(default_factory=list)
 
     def add(self, row: PredictedRow) -> None:
         """Count a row."""
         self.counts[row.outcome] += 1
-        kept = self.others if row.outcome in _UNREMARKABLE else self.told
+        self.lacking.update(row.lacks)
+        plain = row.outcome in _UNREMARKABLE and not row.lacks
+        kept = self.others if plain else self.told
         if len(kept) < ROWS_MOST:
             kept.append(row)
 
@@ -151,6 +200,7 @@ class _Tally:
             rows=[*self.told, *self.others][:ROWS_MOST],
             contact_ids=contact_ids,
             unknown_numbers=unknown_numbers,
+            lacking=self.lacking,
         )
 
 
@@ -172,29 +222,24 @@ class EnrollPreviews:
         self._merging = merging
         self._default_region = default_region
 
-    async def of_contacts(self, sequence_id: UUID, contact_ids: Many[UUID]) -> EnrollPreview:
-        """Preview contacts; duplicate ids count once.
+    async def of_contacts(
+        self, sequence_id: UUID, contact_ids: Many[UUID], variables: Given = NOTHING
+    ) -> EnrollPreview:
+        """Preview contacts; duplicate ids count once. ``variables`` are everybody's, by key.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_not_active``.
             InvalidFieldError: Too many contacts or none.
+            InvalidRequestError: See ``enrolling.shared_variables``; so for the others.
         """
         asked = distinct(contact_ids)
-        tally, chosen = _Tally(), []
         async with self._database.transaction() as tx:
-            for part in _chunks(asked):
-                predicted = await self._known(tx, sequence_id, part)
-                for one in part:
-                    row = predicted.get(one) or PredictedRow(
-                        Prediction.UNKNOWN_CONTACT, contact_id=one
-                    )
-                    tally.add(row)
-                    if _gets_row(row):
-                        chosen.append(one)
-        return tally.done(chosen)
+            return await self._of_ids(tx, await _target(tx, sequence_id, variables), asked)
 
-    async def of_group(self, sequence_id: UUID, group_id: UUID) -> EnrollPreview:
+    async def of_group(
+        self, sequence_id: UUID, group_id: UUID, variables: Given = NOTHING
+    ) -> EnrollPreview:
         """Preview all members of a group.
 
         Raises:
@@ -206,17 +251,51 @@ class EnrollPreviews:
         last: UUID | None = None
         async with self._database.transaction() as tx:
             await require_group(tx, group_id)
-            await open_sequence(tx, sequence_id)
+            target = await _target(tx, sequence_id, variables)
             while part := await rows.members(tx, group_id, after=last, limit=_CHUNK):
-                predicted = await self._known(tx, sequence_id, part)
+                predicted = await self._known(tx, target, part)
                 for one in part:
                     if one in predicted:
                         tally.add(predicted[one])
                 last = part[-1]
         return tally.done()
 
+    async def of_list(
+        self, sequence_id: UUID, matching: ContactFilter, variables: Given = NOTHING
+    ) -> EnrollPreview:
+        """Preview all contacts who match a filter.
+
+        Raises:
+            NotFoundError: There is no such sequence.
+            ConflictError: ``sequence_not_active``.
+            InvalidFieldError: The filter is invalid.
+        """
+        async with self._database.transaction() as tx:
+            target = await _target(tx, sequence_id, variables)
+            wanted = await clean_filter(tx, matching, region=self._default_region)
+            return await self._of_ids(tx, target, await tx.column(contacts.ids_matching(wanted)))
+
+    async def of_import(
+        self, sequence_id: UUID, import_id: UUID, variables: Given = NOTHING
+    ) -> EnrollPreview:
+        """Preview the contacts of an import that is done.
+
+        Raises:
+            NotFoundError: There is no such sequence or import.
+            ConflictError: ``sequence_not_active``, ``import_not_done``.
+        """
+        async with self._database.transaction() as tx:
+            target = await _target(tx, sequence_id, variables)
+            await require_import(tx, import_id)
+            return await self._of_ids(tx, target, await tx.column(imported_by(import_id)))
+
     async def of_numbers(
-        self, sequence_id: UUID, pasted: str, *, region: str | None = None
+        self,
+        sequence_id: UUID,
+        pasted: str,
+        variables: Given = NOTHING,
+        *,
+        region: str | None = None,
     ) -> EnrollPreview:
         """Preview phone numbers, separated by line breaks, commas, semicolons or tabs.
 
@@ -242,13 +321,13 @@ class EnrollPreviews:
         chosen: list[UUID] = []
         unknown: list[str] = []
         async with self._database.transaction() as tx:
-            await open_sequence(tx, sequence_id)
+            target = await _target(tx, sequence_id, variables)
             for part in _chunks(list(numbers)):
-                predicted = await self._by_number(tx, sequence_id, part)
+                predicted = await self._by_number(tx, target, part)
                 for phone, found in predicted.items():
                     row = found
                     if row.outcome is Prediction.NEW_CONTACT:
-                        row = PredictedRow(Prediction.UNKNOWN_NUMBER, phone=phone)
+                        row = replace(row, outcome=Prediction.UNKNOWN_NUMBER)
                         unknown.append(phone)
                     if row.contact_id is not None and _gets_row(row):
                         chosen.append(row.contact_id)
@@ -280,6 +359,7 @@ class EnrollPreviews:
         sequence_id: UUID,
         data: AsyncIterable[bytes],
         user_id: UUID,
+        variables: Given = NOTHING,
         *,
         columns: Mapping[str, int] | None = None,
         region: str | None = None,
@@ -295,7 +375,7 @@ class EnrollPreviews:
             InvalidFieldError: As ``Importing.receive``, except ``missing_column``.
         """
         async with self._database.transaction() as tx:
-            await open_sequence(tx, sequence_id)
+            target = await _target(tx, sequence_id, variables)
             own = await fields.find(tx)
         home = check_region(region or self._default_region)
         start, rest = await _start(data)
@@ -311,13 +391,13 @@ class EnrollPreviews:
             _again(start, rest), user_id, region=home, columns=taken
         )
         try:
-            preview = await self._upload(sequence_id, job_id, home)
+            preview = await self._upload(target, job_id, home)
         except BaseException:
             await self._importing.discard(job_id)
             raise
         return FilePreview(heads, taken, sample, (), job_id, preview)
 
-    async def _upload(self, sequence_id: UUID, job_id: UUID, region: str) -> EnrollPreview:
+    async def _upload(self, target: _Target, job_id: UUID, region: str) -> EnrollPreview:
         tally = _Tally()
         seen: set[UUID | str] = set()
         last = -1
@@ -327,12 +407,12 @@ class EnrollPreviews:
                 if not part:
                     return tally.done()
                 checked = await check(tx, part, region)
-                for row in await self._checked(tx, sequence_id, checked, seen):
+                for row in await self._checked(tx, target, checked, seen):
                     tally.add(row)
             last = part[-1].position
 
     async def _checked(
-        self, tx: Transaction, sequence_id: UUID, checked: CheckedRows, seen: set[UUID | str]
+        self, tx: Transaction, target: _Target, checked: CheckedRows, seen: set[UUID | str]
     ) -> list[PredictedRow]:
         """Preview a chunk of a file's rows, in the file's order.
 
@@ -356,10 +436,10 @@ class EnrollPreviews:
                     new[line] = phone
                 else:
                     known[line] = one.contact_id
-        found = await self._known(tx, sequence_id, list(known.values()))
+        found = await self._known(tx, target, list(known.values()))
         lines += [replace(found[one], line=line) for line, one in known.items() if one in found]
         values = {phone: checked.valid[line] for line, phone in new.items()}
-        made = await self._new(tx, sequence_id, values)
+        made = await self._new(tx, target, values)
         lines += [replace(made[phone], line=line) for line, phone in new.items()]
         lines += [
             PredictedRow(
@@ -371,39 +451,57 @@ class EnrollPreviews:
         ]
         return sorted(lines, key=lambda row: row.line or 0)
 
+    async def _of_ids(self, tx: Transaction, target: _Target, asked: Many[UUID]) -> EnrollPreview:
+        """Preview contacts by id."""
+        tally, chosen = _Tally(), []
+        for part in _chunks(asked):
+            predicted = await self._known(tx, target, part)
+            for one in part:
+                row = predicted.get(one) or PredictedRow(Prediction.UNKNOWN_CONTACT, contact_id=one)
+                tally.add(row)
+                if _gets_row(row):
+                    chosen.append(one)
+        return tally.done(chosen)
+
     async def _by_number(
-        self, tx: Transaction, sequence_id: UUID, phones: Many[str]
+        self, tx: Transaction, target: _Target, phones: Many[str]
     ) -> dict[str, PredictedRow]:
         """Preview numbers, in order."""
         known = await contacts.by_phone(tx, phones)
-        predicted = await self._known(tx, sequence_id, list(known.values()))
+        predicted = await self._known(tx, target, list(known.values()))
         unknown: dict[str, Mapping[str, Any]] = {one: {} for one in phones if one not in known}
-        new = await self._new(tx, sequence_id, unknown)
+        new = await self._new(tx, target, unknown)
         return {
             phone: predicted[known[phone]] if phone in known else new[phone] for phone in phones
         }
 
     async def _known(
-        self, tx: Transaction, sequence_id: UUID, contact_ids: Many[UUID]
+        self, tx: Transaction, target: _Target, contact_ids: Many[UUID]
     ) -> dict[UUID, PredictedRow]:
         """Preview contacts by id; unknown ones are left out."""
         if not contact_ids:
             return {}
         found = await enrolling.contacts_by_id(tx, contact_ids, lock=False)
-        results = await self._enrolling.predict(tx, sequence_id, found)
-        called = await rows.names(tx, contact_ids)
-        return {
-            one.contact_id: PredictedRow(
-                _BY_RESULT[results[one.contact_id]],
+        results = await self._enrolling.predict(tx, target.id, found)
+        people = await rows.people(tx, contact_ids)
+        told: dict[UUID, PredictedRow] = {}
+        for one in found:
+            person = people.get(one.contact_id)
+            if person is None:
+                continue  # erased since
+            outcome = _BY_RESULT[results[one.contact_id]]
+            texted = outcome is Prediction.NEW
+            told[one.contact_id] = PredictedRow(
+                outcome,
                 contact_id=one.contact_id,
-                name=called.get(one.contact_id, ""),
+                name=person.name,
                 phone=one.phone,
+                lacks=target.lacks(*person[1:]) if texted else (),
             )
-            for one in found
-        }
+        return told
 
     async def _new(
-        self, tx: Transaction, sequence_id: UUID, values: Mapping[str, Mapping[str, Any]]
+        self, tx: Transaction, target: _Target, values: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, PredictedRow]:
         """Preview numbers without a contact, by number; ``values`` has what is said of each."""
         if not values:
@@ -412,16 +510,37 @@ class EnrollPreviews:
             Candidate(uuid4(), phone, one.get("time_zone"), one.get("line_type"))
             for phone, one in values.items()
         ]
-        results = await self._enrolling.predict(tx, sequence_id, stand_ins)
+        results = await self._enrolling.predict(tx, target.id, stand_ins)
         told: dict[str, PredictedRow] = {}
         for one in stand_ins:
             outcome = _BY_RESULT[results[one.contact_id]]
             if outcome is Prediction.NEW:
                 outcome = Prediction.NEW_CONTACT
             said = values[one.phone]
-            name = full_name(said.get("first_name", ""), said.get("last_name", ""))
-            told[one.phone] = PredictedRow(outcome, name=name, phone=one.phone)
+            first, last = said.get("first_name", ""), said.get("last_name", "")
+            lacks = target.lacks(first, last, one.phone, said.get("fields", {}))
+            told[one.phone] = PredictedRow(
+                outcome,
+                name=full_name(first, last),
+                phone=one.phone,
+                lacks=lacks if outcome is Prediction.NEW_CONTACT else (),
+            )
         return told
+
+
+async def _target(tx: Transaction, sequence_id: UUID, variables: Given) -> _Target:
+    """Lock a sequence for enrolling, and check the variables for it.
+
+    Raises:
+        NotFoundError: There is no such sequence.
+        ConflictError: ``sequence_not_active``.
+        InvalidRequestError: See ``shared_variables``.
+    """
+    sequence = await open_sequence(tx, sequence_id)
+    shared = await shared_variables(tx, sequence_id, variables)
+    texts = [(step.body, bool(step.media_urls)) for step in sequence.steps]
+    needy = [one for one in texts if missing(one[0], shared, has_media=one[1])]
+    return _Target(sequence_id, needy, shared)
 
 
 def _chunks(items: Many[_T]) -> Iterator[Many[_T]]:

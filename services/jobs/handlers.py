@@ -12,9 +12,9 @@ from services.enrollments.finishing import Finishing
 from services.enrollments.pausing import Pausing
 from services.enrollments.selection import EnrollmentResult
 from services.jobs.bulk_actions import BulkActions
-from services.jobs.jobs import VARIABLES, Handler
+from services.jobs.jobs import Handler
 from services.messaging.holds import Decision, Holds
-from storage.jobs.jobs import JobDetails, OpenRow, RowResult
+from storage.jobs.jobs import VARIABLES, JobDetails, OpenRow, RowResult
 from storage.platform.database import Transaction
 
 

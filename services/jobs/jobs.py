@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from domain.platform.errors import (
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
+from services.contacts.contacts import clean_filter
 from services.contacts.groups import require_group
 from services.enrollments.enrolling import (
     Chosen,
@@ -28,15 +30,17 @@ from services.enrollments.enrolling import (
     chosen,
     limit_enrolling,
     open_sequence,
+    shared_variables,
 )
 from services.enrollments.enrollment_list import cleaned
 from services.enrollments.finishing import Finishing
 from services.messaging.holds import Decision
 from services.platform import audit
+from storage.contacts.contacts import ContactFilter, ids_matching
 from storage.enrollments import enrollment_list
 from storage.enrollments.list_filter import ListFilter
 from storage.jobs import jobs
-from storage.jobs.jobs import JobDetails, OpenRow, RowResult
+from storage.jobs.jobs import VARIABLES, JobDetails, OpenRow, RowResult
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction, is_unavailable
 
@@ -50,9 +54,6 @@ TRIES_MOST = 10
 
 ENROLL_INTO = "enrol_into"
 """The parameter of an import: the sequence that its contacts are enrolled into afterwards."""
-
-VARIABLES = "variables"
-"""What the detail of a row holds until it is enrolled: the variables, by key."""
 
 _LAST_TEXTS_AT_ONCE = 500
 
@@ -71,7 +72,8 @@ class Handler:
 class Jobs:
     """Starts, reads, cancels and runs background jobs. Implements ``domain.jobs.ports.JobRunner``.
 
-    One user may enroll ``most_per_hour`` contacts in an hour; None for no limit.
+    One user may enroll ``most_per_hour`` contacts in an hour; None for no limit. Numbers without a
+    country code are of ``default_region``.
     """
 
     def __init__(
@@ -80,9 +82,11 @@ class Jobs:
         finishing: Finishing,
         handlers: Mapping[JobKind, Handler],
         *,
+        default_region: str = "US",
         most_per_hour: int | None = None,
     ) -> None:
         self._database = database
+        self._default_region = default_region
         self._finishing = finishing
         self._handlers = handlers
         self._most_per_hour = most_per_hour
@@ -122,7 +126,7 @@ class Jobs:
             await jobs.add_selected(tx, job_id, enrollment_list.ids_matching(sequence_id, wanted))
             return await start(tx, job_id, user_id)
 
-    async def start_enrolling(
+    async def start_enrolling(  # noqa: PLR0913 - one for each way to say whom
         self,
         sequence_id: UUID,
         user_id: UUID,
@@ -131,44 +135,50 @@ class Jobs:
         contacts: Many[ContactAsked] | None = None,
         group_id: UUID | None = None,
         import_id: UUID | None = None,
+        matching: ContactFilter | None = None,
+        variables: Mapping[str, object] = MappingProxyType({}),
         within: Transaction | None = None,
     ) -> JobDetails:
-        """Start a job that enrolls 1 to 10,000 contacts, a group's present members, or an import's.
+        """Start a job that enrolls contacts: those named, a group's, an import's, or who match now.
+
+        1 to 10,000 may be named. ``variables`` are everybody's, by key; but ``contacts`` have own.
 
         Raises:
             NotFoundError: There is no such sequence or import.
             ConflictError: ``sequence_not_active``, ``import_not_done``.
-            InvalidFieldError: Not exactly one of the four, too many contacts or none.
-            InvalidRequestError: See ``enrolling.chosen``.
+            InvalidFieldError: Not exactly one of the five, too many contacts or none; the filter
+                is invalid.
+            InvalidRequestError: See ``enrolling.chosen``, ``enrolling.shared_variables``.
             TooManyRequestsError: The user enrolled too many in this hour.
         """
-        check_one_way(contact_ids, contacts, group_id, import_id)
+        check_one_way(contact_ids, contacts, group_id, import_id, matching)
         params = {"sequence_id": str(sequence_id)}
         async with self._database.within(within) as tx:
             await open_sequence(tx, sequence_id)
+            shared = await shared_variables(tx, sequence_id, variables)
             if group_id is not None:
                 await require_group(tx, group_id)
                 params["group_id"] = str(group_id)
                 selected = jobs.members_of(group_id)
             elif import_id is not None:
-                await _require_import(tx, import_id)
+                await require_import(tx, import_id)
                 params["import_id"] = str(import_id)
                 selected = jobs.imported_by(import_id)
+            elif matching is not None:
+                wanted = await clean_filter(tx, matching, region=self._default_region)
+                selected = ids_matching(wanted)
             job_id = await jobs.create(tx, JobKind.ENROLL, user_id, params)
             if contact_ids is None and contacts is None:
-                await jobs.add_selected(tx, job_id, selected)
+                detail = {VARIABLES: shared} if shared else {}
+                await jobs.add_selected(tx, job_id, selected, detail)
             else:
                 asked = await chosen(tx, sequence_id, contact_ids, contacts)
+                if contact_ids is not None:
+                    asked = [one._replace(variables=shared) for one in asked]
                 await jobs.add_rows(tx, job_id, _rows_of(asked))
             job = await start(tx, job_id, user_id)
-            if not job.total and import_id is not None:
-                raise InvalidFieldError(
-                    "import_id", "is an import with no contacts", code="empty_import"
-                )
             if not job.total:
-                raise InvalidFieldError(
-                    "group_id", "is a group with no members; add some first", code="empty_group"
-                )
+                raise _nobody(group_id, import_id)
             await limit_enrolling(tx, user_id, job.total, self._most_per_hour)
             return job
 
@@ -227,6 +237,17 @@ class Jobs:
         """Count the enrollments that a job has made by the status they started with."""
         async with self._database.transaction() as tx:
             return await jobs.enrolled_by_status(tx, job_id)
+
+    async def count_imported(self, import_id: UUID) -> int:
+        """Count the contacts of an import that is done.
+
+        Raises:
+            NotFoundError: There is no such import.
+            ConflictError: ``import_not_done``.
+        """
+        async with self._database.transaction() as tx:
+            await require_import(tx, import_id)
+            return await jobs.count_imported(tx, import_id)
 
     async def names(self, rows: Many[RowResult]) -> Mapping[UUID, str]:
         """Read the names of the contacts that rows are about, by ``subject_id``."""
@@ -317,7 +338,11 @@ class Jobs:
         try:
             async with tx.begin_nested():
                 following = await self.start_enrolling(
-                    UUID(job.params[ENROLL_INTO]), job.user_id, import_id=job.id, within=tx
+                    UUID(job.params[ENROLL_INTO]),
+                    job.user_id,
+                    import_id=job.id,
+                    variables=job.params.get(VARIABLES, {}),
+                    within=tx,
                 )
         except SegueError as error:
             await jobs.note_error(tx, job.id, _code_of(error))
@@ -348,6 +373,20 @@ class Jobs:
             await jobs.set_state(tx, job_id, JobState.FAILED)
 
 
+def _nobody(group_id: UUID | None, import_id: UUID | None) -> InvalidFieldError:
+    """Build the error of enrolling nobody."""
+    if import_id is not None:
+        return InvalidFieldError(
+            "import_id", "is an import with no contacts", code="empty_import"
+        )
+    if group_id is not None:
+        reason = "is a group with no members; add some first"
+        return InvalidFieldError("group_id", reason, code="empty_group")
+    return InvalidFieldError(
+        "matching", "selects no one who still exists; select them again", code="contact_count"
+    )
+
+
 def _rows_of(asked: Many[Chosen]) -> list[RowResult]:
     """Give a job's rows; those of nobody have their result already."""
     rows: list[RowResult] = []
@@ -370,7 +409,13 @@ async def _counted(tx: Transaction, job_id: UUID) -> JobDetails:
     return replace(job, counts=await jobs.counts(tx, job_id))
 
 
-async def _require_import(tx: Transaction, import_id: UUID) -> None:
+async def require_import(tx: Transaction, import_id: UUID) -> None:
+    """Require an import of contacts that is done.
+
+    Raises:
+        NotFoundError: There is no such import.
+        ConflictError: ``import_not_done``.
+    """
     job = await jobs.get(tx, import_id)
     if job is None or job.kind is not JobKind.IMPORT_CONTACTS:
         raise NotFoundError("import", import_id)

@@ -105,6 +105,7 @@ class ContactFilter:
         updated_since: Changed at this moment or later.
         owner: Contacts of any of these users.
         fields: Values by the keys of fields.
+        contact: These contacts alone.
     """
 
     search: str = ""
@@ -114,6 +115,7 @@ class ContactFilter:
     updated_since: datetime | None = None
     owner: Sequence[UUID] = ()
     fields: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    contact: Sequence[UUID] = ()
 
 
 def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
@@ -234,7 +236,21 @@ async def find(
     return await tx.rows(ContactDetails, query.limit(limit))
 
 
+def ids_matching(wanted: ContactFilter) -> Select[UUID]:
+    """Select the ids of all contacts that match a filter, by name."""
+    query = select(col(Contact.id)).where(*_conditions(wanted))
+    return query.order_by(col(Contact.search_name), col(Contact.id))
+
+
+async def count(tx: Transaction, wanted: ContactFilter, *, most: int) -> int:
+    """Count the contacts that match a filter, up to ``most``."""
+    some = select(col(Contact.id)).where(*_conditions(wanted)).limit(most).subquery()
+    return (await tx.execute(select(func.count()).select_from(some))).scalar_one()
+
+
 def _conditions(wanted: ContactFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.contact:
+        yield col(Contact.id).in_(wanted.contact)
     if wanted.search:
         yield matches(wanted.search)
     if wanted.group:
@@ -267,3 +283,9 @@ async def by_phone(tx: Transaction, numbers: Sequence[str]) -> dict[str, UUID]:
     """Find the contacts with these numbers, by number."""
     sql = "SELECT phone, id FROM contacts WHERE phone = ANY(CAST(:phones AS text[]))"
     return {row.phone: row.id for row in await tx.run(sql, phones=numbers)}
+
+
+async def phones_of(tx: Transaction, contact_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Read contacts' numbers; unknown ids are left out."""
+    sql = "SELECT id, phone FROM contacts WHERE id = ANY(:ids)"
+    return {row.id: row.phone for row in await tx.run(sql, ids=contact_ids)}

@@ -296,11 +296,11 @@ async def page(
             else max(_LOOKED_UP if looks_up or order.may_be_empty else _WALKED, 20 * limit)
         )
     # What is rare by a short walk is not looked for in a long one.
-    for some in (min(window, 20 * limit), window) if window else ():
-        found = await _read(tx, walk(order, wanted, some, limit, total), order)
-        if len(found.rows) >= limit or total <= some:
+    for most in (min(window, 20 * limit), window) if window else ():
+        found = await _read(tx, walk(order, wanted, most, limit, total), order)
+        if len(found.rows) >= limit or total <= most:
             return found
-        if len(found.rows) * window < limit * some:
+        if len(found.rows) * window < limit * most:
             break
     by_contact = fits is None and await _is_by_contact(tx, wanted, total)
     every = select_all(order, wanted, limit, by_contact=by_contact)

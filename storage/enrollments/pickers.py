@@ -77,6 +77,15 @@ async def groups(tx: Transaction, *, limit: int | None = None) -> list[Named]:
     return await tx.rows(Named, query)
 
 
+async def open_sequences(tx: Transaction) -> list[Named]:
+    """List the active and paused sequences by name, in any case."""
+    sql = """
+        SELECT id, name FROM sequences WHERE state IN ('active', 'paused')
+        ORDER BY lower(name), id
+    """
+    return await tx.rows(Named, sql)
+
+
 _FEW = 100
 
 # Each condition reads a few rows of a group. A join of members and enrollments reads all of both.

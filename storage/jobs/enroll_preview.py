@@ -1,9 +1,12 @@
 """Queries of enrollment previews."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.contacts.names import full_name
+from domain.sequences.texts import Value
 from storage.platform.database import Transaction
 
 
@@ -17,8 +20,22 @@ async def members(tx: Transaction, group_id: UUID, *, after: UUID | None, limit:
     return await tx.column(sql, group_id=group_id, after=after, limit=limit)
 
 
-async def names(tx: Transaction, contact_ids: Many[UUID]) -> dict[UUID, str]:
-    """Read contacts' names."""
-    sql = "SELECT id, first_name, last_name FROM contacts WHERE id = ANY(:ids)"
-    found = await tx.run(sql, ids=contact_ids)
-    return {row.id: full_name(row.first_name, row.last_name) for row in found}
+class Person(NamedTuple):
+    """What texts may say of a contact."""
+
+    id: UUID
+    first_name: str
+    last_name: str
+    phone: str
+    fields: Mapping[str, Value]
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return full_name(self.first_name, self.last_name)
+
+
+async def people(tx: Transaction, contact_ids: Many[UUID]) -> dict[UUID, Person]:
+    """Read what texts may say of contacts, by id."""
+    sql = "SELECT id, first_name, last_name, phone, fields FROM contacts WHERE id = ANY(:ids)"
+    return {row.id: row for row in await tx.rows(Person, sql, ids=contact_ids)}

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Integer, Select, Uuid, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col
 
 from domain.contacts.names import full_name
@@ -22,7 +24,15 @@ from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
 from storage.tables.jobs import Job, JobRow
 
-_IMPORTED = ("created", "exists", "unchanged")
+_IMPORTED = ("created", "changed", "exists", "unchanged")
+
+VARIABLES = "variables"
+"""What a row that is to be enrolled, and the parameters of its import, hold until then: by key."""
+
+_HIDDEN = ("salt", VARIABLES)
+"""Parameters that are never shown, and dropped once the job has ended."""
+
+_WITHOUT_HIDDEN = " - ".join(("params", *(f"'{one}'" for one in _HIDDEN)))
 
 IGNORED_COLUMNS = "ignored_columns"
 """The parameter that an upload gets once it is complete: the columns that are left out."""
@@ -70,7 +80,7 @@ class JobDetails:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """The parameters to show: without what only the work itself needs."""
+        """The parameters to show: without the secret of a dry run, and what texts will say."""
         return {name: value for name, value in self.params.items() if name not in _HIDDEN}
 
     @property
@@ -133,17 +143,45 @@ async def add_rows(tx: Transaction, job_id: UUID, rows: Many[RowResult]) -> None
     await _count_done(tx, job_id, sum(one.code is not None for one in rows))
 
 
-async def add_selected(tx: Transaction, job_id: UUID, ids: Select[UUID]) -> None:
-    """Insert a row for each id that a query finds, in the query's order, and count them."""
+async def add_selected(
+    tx: Transaction,
+    job_id: UUID,
+    ids: Select[UUID],
+    detail: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Insert a row for each id that a query finds, in the query's order, and count them.
+
+    ``detail`` is what each of them holds until it has its result.
+    """
     found = ids.subquery()
     rows = select(
-        literal(job_id, Uuid()), func.row_number().over().cast(Integer), found.c.id
+        literal(job_id, Uuid()),
+        func.row_number().over().cast(Integer),
+        found.c.id,
+        literal(dict(detail), JSONB()),
     )  # row_number() without an ORDER BY keeps the order of the query
     await tx.execute(
         insert(JobRow).from_select(
-            ["job_id", "position", "subject_id"], rows, include_defaults=False
+            ["job_id", "position", "subject_id", "detail"], rows, include_defaults=False
         )
     )
+    await _count(tx, job_id)
+
+
+async def add_again(tx: Transaction, job_id: UUID, *, of: UUID, code: str) -> None:
+    """Insert a row for each contact whom another job gave this result, with its detail.
+
+    The other job's rows may be about enrollments; then their contacts are meant.
+    """
+    sql = """
+        INSERT INTO job_rows (job_id, position, subject_id, detail)
+        SELECT :job_id, row_number() OVER (ORDER BY min(r.position)),
+            coalesce(e.contact_id, r.subject_id), (array_agg(r.detail ORDER BY r.position))[1]
+        FROM job_rows r LEFT JOIN enrollments e ON e.id = r.subject_id
+        WHERE r.job_id = :of AND r.code = :code
+        GROUP BY coalesce(e.contact_id, r.subject_id)
+    """
+    await tx.run(sql, job_id=job_id, of=of, code=code)
     await _count(tx, job_id)
 
 
@@ -167,6 +205,12 @@ def imported_by(job_id: UUID) -> Select[UUID]:
         .group_by(col(Contact.id))
         .order_by(first)
     )
+
+
+async def count_imported(tx: Transaction, job_id: UUID) -> int:
+    """Count the contacts in an import's file, new and known ones."""
+    found = imported_by(job_id).order_by(None).subquery()
+    return (await tx.execute(select(func.count()).select_from(found))).scalar_one()
 
 
 async def _count(tx: Transaction, job_id: UUID) -> None:

@@ -69,7 +69,7 @@ def press(name: str) -> Callable[[Page], Awaitable[object]]:
 
 
 def act(name: str, *, people: int = 4) -> Callable[[Page], Awaitable[object]]:
-    """Tick some contacts of the Contacts tab and open an action's dialog."""
+    """Tick some contacts of a list and open an action's dialog."""
 
     async def then(page: Page) -> None:
         boxes = page.locator("#selection tbody").get_by_role("checkbox")
@@ -173,10 +173,14 @@ SHOTS = [
     Shot("sequence-settings", f"{_SEQUENCE}/settings"),
     Shot("enroll", f"{_SEQUENCE}/enrol"),
     Shot("enroll-group", f"{_SEQUENCE}/enrol?way=group"),
+    Shot("enroll-list", f"{_SEQUENCE}/enrol?way=list&matching=search%3Da"),
     Shot("enroll-numbers", f"{_SEQUENCE}/enrol?way=numbers"),
     Shot("enroll-file", f"{_SEQUENCE}/enrol?way=file", upload),
     Shot("job", "/jobs/{job_id}"),
     Shot("contacts", "/contacts"),
+    Shot("contacts-selected", "/contacts", act("")),
+    Shot("contacts-assign", "/contacts", act("Assign")),
+    Shot("contacts-enroll", "/contacts", act("Enroll")),
     Shot("contacts-new", "/contacts/new"),
     Shot("contacts-import", "/contacts/import"),
     Shot("contacts-import-file", "/contacts/import", match_columns),
@@ -186,6 +190,7 @@ SHOTS = [
     Shot("contacts-groups", "/contacts", narrow_groups),
     Shot("groups", "/groups"),
     Shot("group", "/groups/{group_id}"),
+    Shot("group-remove", "/groups/{group_id}", act("Remove from group", people=2)),
     Shot("group-delete", "/groups/{group_id}", press("Delete")),
     Shot("conversations", "/conversations"),
     Shot("conversation", "/conversations/{contact_id}"),

@@ -87,13 +87,16 @@ async def test_the_ticked_are_added_to_a_group(visit: Visit, desk: Desk) -> None
     await dialog.get_by_label("Group", exact=True).select_option("Called back")
     await dialog.get_by_role("button", name="Add").click()
 
-    await expect(dialog).to_contain_text("2 of 2 done")
-    await accessible(page)
-    await dialog.get_by_role("button", name="Close").last.click()
+    flash = page.locator(".flash")
+    await expect(flash).to_contain_text("2 added to the group.")
     await expect(dialog).to_be_hidden()
     await expect(page.locator("#toolbar-count")).to_have_text("2 selected")
+    await accessible(page)
     members = desk.get("/api/contacts", group=group_id)["items"]
     assert {one["id"] for one in members} == {one.id for one in people[:2]}
+    await flash.get_by_role("button", name="Undo").click()
+    await expect(flash).to_contain_text("2 removed from the group.")
+    assert desk.get("/api/contacts", group=group_id)["items"] == []
 
 
 async def test_message_goes_once_to_ticked_contacts(visit: Visit, desk: Desk) -> None:
@@ -108,11 +111,21 @@ async def test_message_goes_once_to_ticked_contacts(visit: Visit, desk: Desk) ->
         "shorten each segment to 70 characters"
     )
     await dialog.get_by_role("textbox").fill("Are you free at three?")
+    text = dialog.get_by_label("Message", exact=True)
+    preview = dialog.get_by_role("group", name="Preview of the message")
+    await expect(text).to_be_focused()
+    await page.keyboard.type("Are you free, ")
+    await dialog.get_by_role("button", name="First name").press("Enter")
+    await expect(text).to_have_value("Are you free, {{first_name|there}}")
+    await expect(text).to_be_focused()
+    await dialog.get_by_label("Preview", exact=True).select_option(people[2].name)
+    await expect(preview).to_contain_text(f"Are you free, {people[2].name.partition(' ')[0]}")
+    await text.fill("Are you free at three?")
     await expect(dialog.locator(".segments")).to_contain_text("1 segment")
     await accessible(page)
     await dialog.get_by_role("button", name="Send to 2").dblclick()
 
-    await expect(dialog).to_contain_text("2 of 2 done")
+    await expect(page.locator("#flashes")).to_contain_text("2 texted.")
     for person in (people[0], people[2]):
         texts = desk.wait_for_texts(person, 2)
         assert texts[-1]["body"] == "Are you free at three?"
@@ -145,7 +158,7 @@ async def test_eleventh_contact_gets_no_message(visit: Visit, desk: Desk, many: 
     await tick(page, people[10])
     await expect(send).to_have_attribute("aria-disabled", "true")
     await send.hover()
-    await expect(page.get_by_role("tooltip")).to_contain_text("at most 10 contacts")
+    await expect(page.get_by_role("tooltip")).to_contain_text("up to 10 contacts")
     await accessible(page)
     await send.click(force=True)
     await send.press("Enter")
@@ -182,14 +195,14 @@ async def test_message_to_more_than_ten_matches_is_refused(
     await page.get_by_role("button", name="Mark as finished").click()
     dialog = page.locator("#dialog")
     await expect(dialog).to_contain_text("52 people")
-    await dialog.get_by_role("button", name="Confirm").click()
+    await dialog.get_by_role("button", name="Mark as finished").click()
     await expect(dialog.get_by_role("progressbar")).to_be_visible()
     await expect(dialog).to_contain_text("52 of 52")
     await expect(dialog).to_contain_text("Done")
     await accessible(page)
     await expect(page.locator("#count-finished_stopped")).to_have_text("52")
 
-    await dialog.get_by_role("link", name="What happened to each").click()
+    await dialog.get_by_role("link", name="Details").click()
     await expect(page.locator("#results tbody tr")).to_have_count(50)
     await accessible(page)
     assert {desk.calls_to(person) for person in people} == {1}
@@ -204,26 +217,25 @@ async def test_marking_as_finished_asks_first(visit: Visit, desk: Desk) -> None:
     await finish.click()
     await expect(dialog.get_by_role("heading", name="Mark as finished?")).to_be_visible()
     await expect(dialog).to_contain_text("2 people")
-    await expect(dialog).to_contain_text("2 texts still to come will not be sent")
+    await expect(dialog).to_contain_text("2 upcoming texts")
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(dialog).to_be_hidden()
     await finish.click()
-    await expect(dialog.get_by_role("button", name="Confirm")).to_be_visible()
+    await expect(dialog.get_by_role("button", name="Mark as finished")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     assert desk.counts(sequence_id) == {"active": 3}
 
     await finish.click()
-    await dialog.get_by_role("button", name="Confirm").click()
-    await expect(dialog).to_contain_text("2 of 2 done")
-    await dialog.get_by_role("button", name="Close").last.click()
+    await dialog.get_by_role("button", name="Mark as finished").click()
+    await expect(page.locator("#flashes")).to_contain_text("2 marked as finished.")
     for person in people[:2]:
         await expect(row(page, person.name).locator(".status")).to_have_text("Finished, stopped")
     await expect(row(page, people[2].name).locator(".status")).to_have_text("Active")
     assert desk.counts(sequence_id) == {"active": 1, "finished_stopped": 2}
 
     await finish.click()
-    await expect(dialog.get_by_role("button", name="Confirm")).to_be_disabled()
+    await expect(dialog.get_by_role("button", name="Mark as finished")).to_be_disabled()
 
 
 async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) -> None:
@@ -232,23 +244,24 @@ async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) ->
     doing = row(page, people[0].name).locator(".people-doing")
 
     await tick(page, people[0])
-    for act, becomes in (("Pause", "Paused"), ("Resume", "Next text")):
+    for act, said, becomes in (
+        ("Pause", "1 paused.", "Paused"),
+        ("Resume", "1 resumed.", "Next text"),
+    ):
         await page.get_by_role("button", name="More", exact=True).click()
         await page.locator("#more-acts").get_by_role("button", name=act).click()
         await dialog.get_by_role("button", name=act).click()
-        await expect(dialog).to_contain_text("1 of 1 done")
-        await dialog.get_by_role("button", name="Close").last.click()
+        await expect(page.locator("#flashes")).to_contain_text(said)
         await expect(doing).to_contain_text(becomes)
 
 
 async def test_dialog_can_be_answered_at_once(visit: Visit, desk: Desk) -> None:
     """A form that htmx does not handle yet would reload the page."""
     page, _, people = await open_tab(visit, desk, 2)
-    dialog = page.locator("#dialog")
     await page.evaluate(_CONFIRM_AT_ONCE)
     await tick(page, people[0])
     await page.get_by_role("button", name="Mark as finished").click()
-    await expect(dialog).to_contain_text("1 of 1 done")
+    await expect(page.locator("#flashes")).to_contain_text("1 marked as finished.")
 
 
 async def test_filtered_list_is_exported(visit: Visit, desk: Desk) -> None:

@@ -7,7 +7,8 @@ const summary = document.getElementById("summary");
 const chipOf = (id) => chosen.querySelector(`[data-chosen-one="${id}"]`);
 
 function count() {
-  document.getElementById("enroll-count").textContent = chosen.childElementCount || "Nobody";
+  const picked = chosen.childElementCount;
+  document.getElementById("enroll-count").textContent = picked ? `${picked} selected` : "No contacts selected";
   summary.replaceChildren();
 }
 

@@ -1,11 +1,12 @@
-// The Contacts tab: whom a person ticked, and what may be done to them.
+// Lists of people: whom one selected, and what may be done to them.
 
-const LIMIT_WORDS = (most) => `A message by hand goes to at most ${most} contacts; untick some.`;
+const LIMIT_WORDS = (most) => `You can message up to ${most} contacts at once.`;
+const BOX = "#selection tbody .people-tick input";
 const count = (number) => number.toLocaleString("en-US");
 
 let last = null; // the box ticked last, for shift-click
 
-const boxes = () => [...document.querySelectorAll("#selection [name=enrollment]")];
+const boxes = () => [...document.querySelectorAll(BOX)];
 const place = () => document.getElementById("place")?.dataset ?? {};
 const matching = () => Number(place().matching ?? 0);
 const many = () => place().many ?? "0"; // in words: "10,000+" where only so many are counted
@@ -22,7 +23,7 @@ function show() {
   const wholePage = all.length > 0 && ticked.length === all.length;
   if (!wholePage) everyone.value = "";
   const picked = everyone.value ? matching() : ticked.length;
-  const contacts = everyone.value ? picked : new Set(ticked.map((box) => box.dataset.contact)).size;
+  const contacts = everyone.value ? picked : new Set(ticked.map((box) => box.dataset.contact ?? box.value)).size;
   if (pickPage) {
     pickPage.checked = wholePage;
     pickPage.indeterminate = ticked.length > 0 && !wholePage;
@@ -38,7 +39,7 @@ function show() {
     else delete button.dataset.tip;
   }
   for (const row of document.querySelectorAll("#selection tbody tr")) {
-    row.classList.toggle("is-ticked", Boolean(row.querySelector("[name=enrollment]")?.checked));
+    row.classList.toggle("is-ticked", Boolean(row.querySelector(".people-tick input")?.checked));
   }
 }
 
@@ -48,7 +49,7 @@ function asQuery(withSelection) {
   const chosen = new URLSearchParams();
   const everyone = document.getElementById("everyone")?.value;
   if (withSelection && !everyone) {
-    for (const box of boxes()) if (box.checked) chosen.append("enrollment", box.value);
+    for (const box of boxes()) if (box.checked) chosen.append(box.name, box.value);
   } else {
     for (const [name, value] of filters) if (value) chosen.append(name, value);
   }
@@ -59,11 +60,11 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "pick-page") {
     for (const box of boxes()) box.checked = event.target.checked;
   }
-  if (event.target.closest("#people")) show();
+  if (event.target.closest("#selection")) show();
 });
 
 document.addEventListener("click", (event) => {
-  const box = event.target.closest("#selection [name=enrollment]");
+  const box = event.target.closest(BOX);
   if (box) {
     const all = boxes();
     if (event.shiftKey && all.includes(last)) {
@@ -83,7 +84,8 @@ document.addEventListener("click", (event) => {
   }
   const link = event.target.closest("a[data-export]");
   if (link) {
-    const query = asQuery(link.dataset.export === "selection");
+    const query = new URLSearchParams(asQuery(link.dataset.export === "selection"));
+    for (const [name, value] of new URLSearchParams(link.dataset.exportWithin)) query.set(name, value);
     link.search = query;
   }
 });
@@ -107,7 +109,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 // Other people on screen: what their workflows say is asked anew. Polling shows the same ones.
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.target.id !== "people") return;
+  if (!event.target.matches?.("#people, #list")) return;
   show();
   if (event.detail.requestConfig.elt.id === "place") return;
   document.body.dispatchEvent(new CustomEvent("people-shown"));

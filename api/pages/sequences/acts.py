@@ -1,9 +1,9 @@
 """Actions on the enrollments ticked in a sequence's Contacts tab, or on all that match."""
 
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -12,19 +12,24 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import Sends, reaches
-from api.pages.forms import FormFields, chosen, chosen_id
+from api.pages.composing import merge_pills
+from api.pages.contact_acts import add_to_group, answer
+from api.pages.flash import Flash, Kind
+from api.pages.forms import FormErrors, FormFields, chosen
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.pages.sequences.contacts import TabQuery
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter
 from domain.platform.errors import InvalidFieldError, InvalidRequestError
+from domain.platform.phones import readable
 from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind
 from services.access.users import ForbiddenError
 from services.enrollments.enrollment_list import ListedEnrollment
 from services.enrollments.selection import EnrollmentResult
 from services.jobs.bulk_actions import MAX_RECIPIENTS
+from services.jobs.contact_actions import Enrolled
 from services.messaging.holds import Decision
 
 router = APIRouter()
@@ -73,29 +78,21 @@ class Selection(TabQuery):
 
 
 class ActFields(FormFields):
-    """The action's own fields: a group, a text or a decision."""
+    """The action's own fields: a group, a text or a decision.
+
+    ``to`` is the enrollment that a text is previewed for.
+    """
 
     group_id: str = ""
+    new_group: str = ""
     body: str = ""
+    to: UUID | None = None
     send_id: UUID | None = None
     decision: str = Decision.RETRY
-
-    def group(self) -> UUID:
-        """Return the group."""
-        return chosen_id(self.group_id, field="group_id", reason="is missing; choose a group")
 
     def chosen_decision(self) -> Decision:
         """Return the decision."""
         return chosen(Decision, self.decision, field="decision")
-
-
-@dataclass(frozen=True)
-class RowWords:
-    """The result for one person; the words follow the name."""
-
-    name: str
-    words: str
-    is_done: bool
 
 
 @router.get("/sequences/{sequence_id}/contacts/act/{act}", dependencies=[Sends])
@@ -112,6 +109,17 @@ async def show_act(
     return await _ask(page, sequence_id, act, selection)
 
 
+@router.post("/enrollments/preview-message")
+async def preview_message(page: PageDep, form: InForm[ActFields]) -> Response:
+    """Show a message as one of its recipients would get it, and from whom."""
+    seen = None
+    with page.refusing():
+        if form.to is not None:
+            seen = await page.services.bulk_actions.preview_message(form.to, form.body)
+    page.errors = FormErrors()  # the count of segments says what is wrong
+    return page.part("sequences/_message_preview.html", seen=seen)
+
+
 @router.post("/sequences/{sequence_id}/contacts/act/{act}", dependencies=[Sends])
 async def do_act(
     page: PageDep,
@@ -121,20 +129,23 @@ async def do_act(
     form: InForm[ActFields],
 ) -> Response:
     """Run the action: in the background on all that match, at once on those ticked."""
-    with page.refusing(enrollment_ids="body"):
+    with page.refusing(enrollment_ids="body", contact="enrollment"):
+        wanted = selection.chosen().wanted()
+        if act is Act.ADD_TO_GROUP:
+            enrolled = Enrolled(sequence_id, wanted)
+            job = await add_to_group(page, enrolled, form.group_id, form.new_group)
+            return answer(page, job, event=PageEvent.PEOPLE_CHANGED)
         if selection.everyone and act is not Act.SEND_MESSAGE:
             job = await page.services.jobs.start_bulk_action(
                 sequence_id,
                 JobKind(act.value.replace("-", "_")),  # a job is named as its act
-                selection.chosen().wanted(),
+                wanted,
                 page.user.id,
-                group_id=form.group() if act is Act.ADD_TO_GROUP else None,
                 decision=form.chosen_decision() if act is Act.RELEASE else None,
             )
-            return page.part("sequences/_act_running.html", act=act, job=job)
+            return answer(page, job, event=PageEvent.PEOPLE_CHANGED)
         rows = await _act(page, sequence_id, act, selection, form)
-        event = PageEvent.PEOPLE_CHANGED
-        return page.part("sequences/_act_done.html", act=act, rows=rows, event=event)
+        return page.done(_said(rows), event=PageEvent.PEOPLE_CHANGED)
     return await _ask(page, sequence_id, act, selection, form=form)
 
 
@@ -143,24 +154,26 @@ async def _ask(
 ) -> Response:
     wanted = selection.chosen().wanted()
     outlook = await page.services.enrollment_list.outlook(sequence_id, wanted)
+    sends = act is Act.SEND_MESSAGE
+    people = await _first(page, sequence_id, selection, limit=MAX_RECIPIENTS if sends else _NAMES)
     return page.part(
         "sequences/_act.html",
         act=act,
         action=f"{page.request.url.path}?{selection.as_query()}",
         outlook=outlook,
-        names=[
-            person.contact.name or person.contact.phone
-            for person in await _first(page, sequence_id, selection, limit=_NAMES)
-        ],
+        names=[_name(person) for person in people[:_NAMES]],
         group_options=await page.group_options() if act is Act.ADD_TO_GROUP else [],
         most=MAX_RECIPIENTS,
+        recipients=[(str(one.enrollment_id), _name(one)) for one in people] if sends else [],
+        merge_fields=await merge_pills(page) if sends else [],
         form=form or ActFields(send_id=uuid4()),
     )
 
 
 async def _act(
     page: Page, sequence_id: UUID, act: Act, selection: Selection, form: ActFields
-) -> list[RowWords]:
+) -> list[tuple[str, EnrollmentResult]]:
+    """Act on the enrollments ticked; return each result with the person's name."""
     found = await _first(page, sequence_id, selection, limit=_IDS_MOST)
     if not found:
         raise InvalidFieldError("enrollment", "selects no one who still exists")
@@ -168,8 +181,6 @@ async def _act(
     ids = list(people)  # sending refuses too many by itself
     services, user_id = page.services, page.user.id
     match act:
-        case Act.ADD_TO_GROUP:
-            done = await services.bulk_actions.add_to_group(ids, form.group(), user_id)
         case Act.SEND_MESSAGE:
             with _naming(found):
                 done = await services.bulk_actions.send_message(
@@ -183,7 +194,9 @@ async def _act(
             done = await services.pausing.resume(ids, user_id)
         case Act.RELEASE:
             done = await services.bulk_actions.release(ids, form.chosen_decision(), user_id)
-    return [_words(people[one.enrollment_id], one) for one in done]
+        case Act.ADD_TO_GROUP:
+            raise InvalidFieldError("group_id", "is missing; choose a group")
+    return [(_name(people[one.enrollment_id]), one) for one in done]
 
 
 @contextmanager
@@ -194,7 +207,7 @@ def _naming(people: Many[ListedEnrollment]) -> Iterator[None]:
     except InvalidRequestError as error:
         lacking = {one.field for one in error.errors}
         names = [
-            person.contact.name or person.contact.phone
+            _name(person)
             for number, person in enumerate(people)
             if f"enrollment_ids.{number}" in lacking
         ]
@@ -205,14 +218,28 @@ def _naming(people: Many[ListedEnrollment]) -> Iterator[None]:
         raise InvalidFieldError("body", reason, code=first.field_code) from None
 
 
-_DONE = frozenset({"added", "accepted", "finished", "paused", "resumed", "released"})
+_DONE = frozenset({"accepted", "finished", "paused", "resumed", "released"})
 
 
-def _words(person: ListedEnrollment, row: EnrollmentResult) -> RowWords:
+def _said(rows: Many[tuple[str, EnrollmentResult]]) -> Flash:
+    """Say how many of those ticked it was done to, and to whom not, and why."""
+    done = Counter(_words(row) for _, row in rows if row.result in _DONE)
+    left = [f"{name} ({_words(row)})" for name, row in rows if row.result not in _DONE]
+    said = ", ".join(f"{number:,} {words}" for words, number in done.items()) or "Nothing changed"
+    if not left:
+        return Flash(f"{said}.")
+    more = f" and {len(left) - _NAMES:,} more" if len(left) > _NAMES else ""
+    kind: Kind = "warning" if done else "info"
+    return Flash(f"{said}. Left out: {', '.join(left[:_NAMES])}{more}.", kind)
+
+
+def _words(row: EnrollmentResult) -> str:
     words = LABELS.results[row.result]
-    if row.last_text is not None:
-        words += LABELS.last_texts.get(row.last_text, "")
-    return RowWords(person.contact.name or person.contact.phone, words, row.result in _DONE)
+    return words if row.last_text is None else words + LABELS.last_texts.get(row.last_text, "")
+
+
+def _name(person: ListedEnrollment) -> str:
+    return person.contact.name or readable(person.contact.phone)
 
 
 async def _first(

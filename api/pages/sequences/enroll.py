@@ -4,13 +4,15 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import parse_qs
 from uuid import UUID
 
 from fastapi import APIRouter, File, Form, UploadFile
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.responses import Response
 
+from api.contacts import ContactFilter
 from api.dependencies import Sends
 from api.pages.forms import FormFields, chosen_id
 from api.pages.labels import LABELS
@@ -18,12 +20,15 @@ from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
 from api.paging import InQuery
 from domain.jobs.csv_rows import PIECE
-from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.errors import InvalidFieldError, InvalidRequestError, NotFoundError
+from domain.sequences.texts import keys_in
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
 from services.jobs.contact_import import columns_on_offer
 from services.jobs.enroll_preview import EnrollPreview, FilePreview, PredictedRow, Prediction
+from storage.contacts import contacts as stored
 from storage.jobs.jobs import JobDetails
+from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 
@@ -31,6 +36,9 @@ UPLOAD_PATH = "/enrol/file"
 """The address of uploads; one for all sequences, because it accepts larger bodies than the rest."""
 
 _PICKED_MOST = 200
+_FILTERS_MOST = 300
+_REPEATED = {"contact", "group", "phone", "external_id", "owner"}
+_VARIABLE = "variable."
 _AT_ONCE = timedelta(minutes=1)
 _TEXTED = (Prediction.NEW, Prediction.NEW_CONTACT, Prediction.UNKNOWN_NUMBER)
 """Rows that will get texts; unknown numbers do if they are added as contacts."""
@@ -43,19 +51,34 @@ class Way(StrEnum):
     GROUP = "group"
     NUMBERS = "numbers"
     FILE = "file"
+    LIST = "list"
+    IMPORT = "import"
+
+
+_OFFERED = (Way.CONTACTS, Way.GROUP, Way.NUMBERS, Way.FILE)
+"""The ways that the page offers; other pages lead to the others."""
 
 
 class EnrollQuery(FormFields):
-    """How to choose people, and the contacts already picked."""
+    """How to choose people, and those already chosen elsewhere.
+
+    Attributes:
+        matching: The filters of the list of contacts that they were selected in, as a query.
+        job_id: The import that is done.
+    """
 
     way: Way = Way.CONTACTS
     contact: list[UUID] = Field(default_factory=list, max_length=_PICKED_MOST)
+    group_id: str = ""
+    matching: str = ""
+    job_id: UUID | None = None
 
 
 class EnrollFields(FormFields):
     """The people to enroll; only the fields of ``way`` count.
 
-    ``job_id`` is the upload of a file, or its import once that is done.
+    ``job_id`` is the upload of a file, or its import once that is done; ``variables`` are those
+    sent as ``variable.KEY``.
     """
 
     way: Way = Way.CONTACTS
@@ -63,7 +86,14 @@ class EnrollFields(FormFields):
     group_id: str = ""
     numbers: str = ""
     add_unknown: bool = False
+    matching: str = ""
     job_id: UUID | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_variables(cls, given: Any) -> Any:  # noqa: ANN401 - a form
+        return {**given, "variables": _variables_in(given)} if isinstance(given, Mapping) else given
 
 
 @router.get("/sequences/{sequence_id}/enrol")
@@ -74,18 +104,22 @@ async def show_enroll(page: PageDep, sequence_id: UUID, query: InQuery[EnrollQue
     picked: list[PredictedRow] = []
     if query.contact and is_open:
         found = await page.services.enroll_previews.of_contacts(sequence_id, query.contact)
-        picked = [row for row in found.rows if row.contact_id in found.contact_ids]
+        picked = [row for row in found.rows if row.outcome is not Prediction.UNKNOWN_CONTACT]
+    variables = await _variables_of(page, sequence)
     return await render_tab(
         page,
         sequence,
         "sequences/enroll.html",
         is_open=is_open,
+        query=query,
         way=query.way,
         ways=[
-            (words, f"{page.request.url.path}?way={way}", way == query.way)
-            for way, words in LABELS.ways.items()
+            (LABELS.ways[way], f"{page.request.url.path}?way={way}", way == query.way)
+            for way in dict.fromkeys((*_OFFERED, query.way))
         ],
+        is_chosen=bool(picked or query.group_id or query.matching or query.job_id),
         picked=picked,
+        variables=[(key, _words(key)) for key in variables],
         group_options=await page.group_options() if query.way is Way.GROUP else [],
         upload_path=f"{page.path_to('upload_people')}?sequence_id={sequence_id}",
     )
@@ -103,7 +137,7 @@ async def check_people(page: PageDep, sequence_id: UUID, form: InForm[EnrollFiel
     """Preview an enrollment without doing anything."""
     try:
         preview = await _preview(page, sequence_id, form)
-    except InvalidFieldError as error:
+    except (InvalidFieldError, InvalidRequestError) as error:
         return _wrong(page, error)
     return await _summary(page, sequence_id, form.way, preview)
 
@@ -118,11 +152,12 @@ async def upload_people(
 ) -> Response:
     """Receive a CSV file and preview its enrollment; only the upload is stored."""
     await _discard(page, previous)
+    variables = _variables_in(await page.request.form())
     try:
         found = await page.services.enroll_previews.of_file(
-            sequence_id, _pieces(file), page.user.id, columns=_columns(column)
+            sequence_id, _pieces(file), page.user.id, variables, columns=_columns(column)
         )
-    except InvalidFieldError as error:
+    except (InvalidFieldError, InvalidRequestError) as error:
         return _wrong(page, error)
     name = file.filename if file is not None and file.filename else "The file"
     return await _summary(page, sequence_id, Way.FILE, found.preview, file=found, file_name=name)
@@ -133,7 +168,7 @@ async def enroll_people(page: PageDep, sequence_id: UUID, form: InForm[EnrollFie
     """Enroll people in the background."""
     try:
         job = await _start(page, sequence_id, form)
-    except InvalidFieldError as error:
+    except (InvalidFieldError, InvalidRequestError) as error:
         return _wrong(page, error)
     return page.redirect_to("show_enrolling", sequence_id=sequence_id, job_id=job.id)
 
@@ -171,34 +206,44 @@ async def show_enrolling(page: PageDep, sequence_id: UUID, job_id: UUID) -> Resp
 
 
 async def _preview(page: Page, sequence_id: UUID, form: EnrollFields) -> EnrollPreview:
-    previews = page.services.enroll_previews
+    previews, variables = page.services.enroll_previews, form.variables
     match form.way:
         case Way.CONTACTS:
-            return await previews.of_contacts(sequence_id, form.contact_id)
+            return await previews.of_contacts(sequence_id, form.contact_id, variables)
         case Way.GROUP:
             group_id = chosen_id(form.group_id, field="group_id")
-            return await previews.of_group(sequence_id, group_id)
+            return await previews.of_group(sequence_id, group_id, variables)
         case Way.NUMBERS:
-            return await previews.of_numbers(sequence_id, form.numbers)
+            return await previews.of_numbers(sequence_id, form.numbers, variables)
+        case Way.LIST:
+            return await previews.of_list(sequence_id, _wanted(form.matching), variables)
+        case Way.IMPORT:
+            return await previews.of_import(sequence_id, _import_of(form), variables)
         case Way.FILE:
             raise InvalidFieldError("body", "is missing; choose a CSV file")
 
 
 async def _start(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetails:
     previews = page.services.enroll_previews
-    start = partial(page.services.jobs.start_enrolling, sequence_id, page.user.id)
+    start = partial(
+        page.services.jobs.start_enrolling, sequence_id, page.user.id, variables=form.variables
+    )
     match form.way:
         case Way.CONTACTS:
             return await start(contact_ids=form.contact_id)
         case Way.GROUP:
             return await start(group_id=chosen_id(form.group_id, field="group_id"))
         case Way.NUMBERS:
-            preview = await previews.of_numbers(sequence_id, form.numbers)
+            preview = await previews.of_numbers(sequence_id, form.numbers, form.variables)
             contact_ids = list(preview.contact_ids)
             if form.add_unknown:
                 # If we crash after this, the contacts stay; a second try finds them.
                 contact_ids += await previews.add_numbers(preview.unknown_numbers)
             return await start(contact_ids=contact_ids)
+        case Way.LIST:
+            return await start(matching=_wanted(form.matching))
+        case Way.IMPORT:
+            return await start(import_id=_import_of(form))
         case Way.FILE:
             return await _start_file(page, sequence_id, form)
 
@@ -212,8 +257,52 @@ async def _start_file(page: Page, sequence_id: UUID, form: EnrollFields) -> JobD
     if job.user_id != user_id or job.kind is not JobKind.IMPORT_CONTACTS:
         raise NotFoundError("import", form.job_id)
     if job.state.is_final:
-        return await services.jobs.start_enrolling(sequence_id, user_id, import_id=job.id)
-    return await services.importing.start(job.id, user_id, enroll_into=sequence_id)
+        return await services.jobs.start_enrolling(
+            sequence_id, user_id, import_id=job.id, variables=form.variables
+        )
+    return await services.importing.start(
+        job.id, user_id, enroll_into=sequence_id, variables=form.variables
+    )
+
+
+def _import_of(form: EnrollFields) -> UUID:
+    if form.job_id is None:
+        raise InvalidFieldError("job_id", "is missing; go back to it and try again")
+    return form.job_id
+
+
+def _wanted(matching: str) -> stored.ContactFilter:
+    """Read the filters of the list of contacts from the query that they were in."""
+    try:
+        given = {
+            name: some if name in _REPEATED or name.startswith("field.") else some[0]
+            for name, some in parse_qs(matching, max_num_fields=_FILTERS_MOST).items()
+        }
+        return ContactFilter.model_validate(given).wanted()
+    except ValueError:  # so is a ValidationError
+        raise InvalidFieldError(
+            "matching", "is no list of contacts; go back to Contacts and select again"
+        ) from None
+
+
+def _variables_in(form: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that a form gives, by key; blank ones are left out."""
+    return {
+        name.removeprefix(_VARIABLE): value.strip()
+        for name, value in form.items()
+        if name.startswith(_VARIABLE) and isinstance(value, str) and value.strip()
+    }
+
+
+async def _variables_of(page: Page, sequence: SequenceRecord) -> list[str]:
+    """List what a sequence's texts say that is no field of contacts; enrolling gives it."""
+    fields = await page.services.pickers.contact_fields()
+    return [key for key in keys_in(*(step.body for step in sequence.steps)) if key not in fields]
+
+
+def _words(key: str) -> str:
+    """Write the key of a variable as a label."""
+    return key.replace("_", " ").capitalize()
 
 
 async def _summary(
@@ -226,6 +315,7 @@ async def _summary(
     file_name: str = "",
 ) -> Response:
     counts: Mapping[Prediction, int] = preview.counts if preview else {}
+    labels = await page.services.pickers.contact_fields()
     first_at = await page.services.enrolling.first_text_at(sequence_id)
     offered = columns_on_offer(await page.services.fields.all()) if file else {}
     return page.part(
@@ -236,6 +326,11 @@ async def _summary(
         way=way,
         Prediction=Prediction,
         preview=preview,
+        lacking=[
+            (labels.get(name) or _words(name), number)
+            for name, number in (preview.lacking if preview else {}).items()
+        ],
+        lacks=lambda row: ", ".join(labels.get(name) or _words(name) for name in row.lacks),
         texted=sum(counts.get(one, 0) for one in _TEXTED),
         left_out={one: counts[one] for one in map(Prediction, LABELS.left_out) if counts.get(one)},
         file=file,
@@ -249,11 +344,12 @@ async def _summary(
     )
 
 
-def _wrong(page: Page, error: InvalidFieldError) -> Response:
+def _wrong(page: Page, error: InvalidFieldError | InvalidRequestError) -> Response:
     page.refuse(error)
-    place = LABELS.enroll_fields.get(error.field.partition(".")[0], "It")
-    words = f"{place} {error.reason}."
-    return page.part("sequences/_enroll_wrong.html", words=words)
+    [(field, reason), *_] = page.errors.fields.items()
+    kind, _, key = field.partition(".")
+    place = _words(key) if kind == "variables" else LABELS.enroll_fields.get(kind, "It")
+    return page.part("sequences/_enroll_wrong.html", words=f"{place} {reason}.")
 
 
 def _why_not(importing: JobDetails) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from api.pages.labels import LABELS
 from services.factory import Services
 from storage.platform.database import Database
 from storage.sequences.sequences import SequenceRecord
@@ -90,7 +91,7 @@ async def test_found_contacts_are_marked(world: World, member: httpx.AsyncClient
         f"/sequences/{sequence.id}/enrol/people", params={"search": "ann"}, headers=HTMX
     )
     said = words(found.text)
-    for mark in ("Enrolled already", "Opted out", "Landline"):
+    for mark in ("Already enrolled", "Opted out", "Landline"):
         assert said.count(mark) == 1
     assert f'data-choose="{landline}"' in found.text
 
@@ -103,12 +104,12 @@ async def test_picked_contacts_are_previewed_then_enrolled(
     await world.suppress(UUID(gone))
     shown = await check(member, sequence, way="contacts", contact_id=[fresh, gone])
     said = words(shown.text)
-    assert "1 person will be texted The first text goes at once" in said
-    assert "1 opted out: listed as omitted, never texted" in said
+    assert "1 person will be texted The first text goes out right away" in said
+    assert f"1 {LABELS.left_out['opted_out']}" in said
     assert "Enroll 1 person" in said
     assert await world.rows("SELECT 1 FROM enrollments") == []
     address = await enroll(member, sequence, way="contacts", contact_id=[fresh, gone])
-    assert "you may leave this page" in (await member.get(address)).text
+    assert "You can leave this page" in (await member.get(address)).text
     await work(services, world)
     done = await member.get(address, headers=HTMX)
     assert "<html" not in done.text
@@ -142,8 +143,7 @@ async def test_pasted_numbers_become_contacts_only_if_asked(
     shown = await check(member, sequence, way="numbers", numbers=pasted)
     said = words(shown.text)
     assert "2 people will be texted" in said
-    assert "Add 1 number that no contact has as contacts" in said
-    assert "1 duplicate, counted once" in said
+    assert "Add 1 new number as contacts" in said
     assert "4 nonsense" not in said
     assert "nonsense" in said
     assert len(await world.rows("SELECT 1 FROM contacts")) == 1
@@ -168,9 +168,9 @@ async def test_file_is_previewed_then_imported_and_enrolled(
     assert shown.status_code == 200
     said = words(shown.text)
     assert "2 people will be texted" in said
-    assert "1 of them will be added to your contacts" in said
-    assert "1 duplicate, counted once" in said
-    assert "1 with errors, see below" in said
+    assert "1 is a new contact" in said
+    assert f"1 {LABELS.left_out['duplicate']}" in said
+    assert f"1 {LABELS.left_out['invalid']}" in said
     assert "phone is" in said
     assert "<b>" not in shown.text
     upload_id = re.search(r'name="previous" value="([0-9a-f-]{36})"', shown.text)
@@ -202,7 +202,7 @@ async def test_columns_can_be_mapped_by_hand(world: World, member: httpx.AsyncCl
     sequence = await world.active()
     text = "Who,Line\nAda,+12125550101\n"
     asked = await upload(member, sequence, text)
-    assert "Say which column holds the phone and the first name" in words(asked.text)
+    assert "Choose the column for phone and first name" in words(asked.text)
     assert "will be texted" not in asked.text
     told = await upload(member, sequence, text, column=["first_name", "phone"])
     assert "1 person will be texted" in words(told.text)
@@ -253,7 +253,9 @@ async def test_sequence_archived_meanwhile_enrolls_nobody_and_says_so(
     await world.archiving.archive(sequence.id, world.user_id)
     await work(services, world)
     said = words((await member.get(address)).text)
-    assert "Nobody of the file was enrolled: the sequence has been archived since." in said
+    assert (
+        f"Nobody from the file was enrolled: {LABELS.not_enrolled['sequence_not_active']}." in said
+    )
     assert len(await world.rows("SELECT 1 FROM contacts")) == 1
     assert await world.rows("SELECT 1 FROM enrollments") == []
 

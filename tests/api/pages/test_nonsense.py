@@ -15,7 +15,12 @@ from api.pages.routes import PRIVATE, PUBLIC
 from domain.statuses.access import Role
 from tests.api.pages.conftest import HTMX, Browse
 
-PARAMETERS: Mapping[str, str] = {"act": "mark-finished", "line": "2", "number": "1", **IDS}
+PARAMETERS: Mapping[str, str] = {
+    "act": "mark-finished",
+    "contact_act": "add-to-group",
+    "number": "1",
+    **IDS,
+}
 """Existing ids, by the name of a path's parameter, and an action."""
 
 UNNAMED = ("body", "file", "group_id")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.pages.enrollments import _sentence
+from api.pages.labels import LABELS
 from api.pages.times import Clock
 from domain.sequences.timing import DAYS
 from domain.statuses.contacts import FieldType
@@ -196,8 +197,8 @@ async def test_dialog_says_what_will_not_be_sent(world: World, member: httpx.Asy
     path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
     asked = await member.get(path, params={"everyone": "true"}, headers=HTMX)
     words = " ".join(re.sub(r"<[^>]+>", "", asked.text).split())
-    assert "6 texts still to come will not be sent: 2 are active" in words
-    assert "1 has ended already and stays as it is" in words
+    assert "2 active contacts will be marked Finished, stopped, and 6 upcoming texts" in words
+    assert "1 already finished (unchanged)." in words
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ async def test_held_enrollment_shows_remedy_and_actions(
     done = await member.post(
         f"{path}?enrollment={ids[0]}", data={"decision": "retry"}, headers=HTMX | OWN_PAGE
     )
-    assert "Release: 1 of 1 done" in done.text
+    assert f"1 {LABELS.results['released']}." in done.text
     assert re.search(
         r"Released by [\w ]+, to send the text", (await member.get(f"/enrollments/{ids[0]}")).text
     )
@@ -265,13 +266,13 @@ async def test_ticked_enrollments_are_finished_with_results(
     path = f"/sequences/{sequence_id}/contacts/act/mark-finished"
     ticked = {"enrollment": [str(ids[0]), str(ids[1])]}
     done = await member.post(path, params=ticked, headers={**HTMX, **OWN_PAGE})
-    assert "2 of 2 done" in done.text
-    assert done.headers["HX-Trigger"] == "people-changed"
+    assert "2 marked as finished." in done.text
+    assert done.headers["HX-Trigger"] == "close-dialog, people-changed"
     found = await world.rows("SELECT status FROM enrollments WHERE status = 'finished_stopped'")
     assert len(found) == 2
     again = await member.post(path, params=ticked, headers={**HTMX, **OWN_PAGE})
-    assert "0 of 2 done" in again.text
-    assert "already ended" in again.text
+    assert "Nothing changed. Left out: " in again.text
+    assert f"Ann0 Lee ({LABELS.results['already_final']})" in again.text
 
 
 async def test_action_on_all_matches_runs_in_the_background(
@@ -294,9 +295,33 @@ async def test_one_off_sent_twice_goes_once(world: World, member: httpx.AsyncCli
     ticked = {"enrollment": [str(one) for one in ids]}
     for _ in range(2):
         done = await member.post(path, params=ticked, data=fields, headers=HTMX)
-        assert "2 of 2 done" in done.text
+        assert "2 texted." in done.text
     texts = await world.rows("SELECT body FROM messages WHERE step IS NULL ORDER BY body")
     assert [row.body for row in texts] == ["Hello Ann0", "Hello Ann1"]
+
+
+async def test_message_is_written_with_fields_a_preview_and_its_sender(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    await services.fields.create("city", "Town", FieldType.TEXT)
+    sequence_id, ids = await enrolled(world, member, 2)
+    ticked = {"enrollment": [str(one) for one in ids]}
+    path = f"/sequences/{sequence_id}/contacts/act/send-message"
+    asked = (await member.get(path, params=ticked, headers=HTMX)).text
+    assert 'data-insert="{{first_name|there}}"' in asked
+    assert 'data-insert="{{city}}"' in asked
+    for one in ids:
+        assert f'<option value="{one}"' in asked
+    form = {"to": str(ids[1]), "body": "Hi {{first_name|there}}, still in {{city}}?"}
+    seen = await member.post("/enrollments/preview-message", data=form, headers=HTMX)
+    assert "From <strong>Front desk</strong>" in seen.text
+    assert "Hi Ann1, still in [city]?" in seen.text
+    assert "Blank for this person: city." in seen.text
+    wrong = await member.post(
+        "/enrollments/preview-message", data={**form, "body": "{{}}"}, headers=HTMX
+    )
+    assert wrong.status_code == 200
+    assert await world.rows("SELECT id FROM messages") == []
 
 
 async def test_the_eleventh_contact_is_refused_with_the_reason(
@@ -306,7 +331,7 @@ async def test_the_eleventh_contact_is_refused_with_the_reason(
     path = f"/sequences/{sequence_id}/contacts/act/send-message"
     everyone = {"everyone": "true"}
     asked = await member.get(path, params=everyone, headers=HTMX)
-    assert "at most 10 at once" in asked.text
+    assert "You can message up to 10 contacts at once; you selected 11" in asked.text
     assert "<textarea" not in asked.text
     done = await member.post(path, params=everyone, data={"body": "Hello"}, headers=HTMX)
     assert done.status_code == 422
@@ -336,8 +361,17 @@ async def test_adding_to_a_group_asks_which(world: World, member: httpx.AsyncCli
     without = await member.post(path, params=ticked, data={"group_id": ""}, headers=HTMX)
     assert without.status_code == 422
     done = await member.post(path, params=ticked, data={"group_id": str(group_id)}, headers=HTMX)
-    assert "2 of 2 done" in done.text
+    assert "2 added to the group." in done.text
     assert len(await world.rows("SELECT contact_id FROM group_members")) == 2
+    undo = re.search(r'hx-post="(/jobs/[^"]+/undo)"', done.text)
+    assert undo is not None
+    undone = await member.post(undo[1], headers=HTMX)
+    assert "2 removed from the group." in undone.text
+    assert await world.rows("SELECT contact_id FROM group_members") == []
+    made = await member.post(path, params=ticked, data={"new_group": "Nights"}, headers=HTMX)
+    assert made.headers["HX-Trigger"] == "close-dialog, people-changed"
+    [group] = await world.rows("SELECT name FROM groups WHERE id <> :id", id=group_id)
+    assert group.name == "Nights"
 
 
 async def test_action_on_nobody_says_so(world: World, member: httpx.AsyncClient) -> None:

@@ -87,6 +87,22 @@ async def test_a_message_goes_to_each_contact_once(world: World, bulk_actions: B
     assert {row.subject_id for row in starts} == {row.id for row in messages.values()}
 
 
+async def test_message_is_previewed_as_each_would_get_it(
+    world: World, bulk_actions: BulkActions
+) -> None:
+    ann, gone = await world.contacts(2)
+    first, second = await enroll(world, ann, gone)
+    await world.suppress(gone)
+    seen = await bulk_actions.preview_message(first, "Hi {{first_name|there}}, the {{job}}?")
+    assert (seen.text, seen.missing) == ("Hi Ann0, the [job]?", ("job",))
+    assert (seen.sender, seen.refusal) == ("Front desk", None)
+    blank = await bulk_actions.preview_message(second, " ")
+    assert (blank.text, blank.missing, blank.refusal) == ("", (), "opted_out")
+    with pytest.raises(InvalidFieldError):
+        await bulk_actions.preview_message(first, "{{}}")
+    assert await world.rows("SELECT id FROM messages") == []
+
+
 async def test_opted_out_and_landline_get_no_message(
     world: World, bulk_actions: BulkActions
 ) -> None:

@@ -6,12 +6,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.statuses.contacts import LineType
+from domain.platform.errors import (
+    ConflictError,
+    InvalidFieldError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from domain.statuses.contacts import FieldType, LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobState
 from domain.statuses.sequences import SequenceKind
 from services.jobs.enroll_preview import EnrollPreview, FilePreview, Prediction
+from storage.contacts.contacts import ContactFilter
 from tests.kits.contact_import import chunks
 from tests.kits.sending import SendingKit
 from tests.worlds import scheduled
@@ -355,3 +361,90 @@ async def test_preview_for_a_draft_is_refused_and_keeps_no_file(kit: SendingKit)
     with pytest.raises(NotFoundError):
         await previews.of_contacts(uuid4(), await kit.world.contacts(1))
     assert await kit.world.rows("SELECT 1 FROM jobs") == []
+
+
+async def test_preview_names_what_texts_would_lack(kit: SendingKit) -> None:
+    await kit.services.fields.create("city", "City", FieldType.TEXT)
+    sequence = await kit.sequence("Hi {{first_name|there}}", "{{job_title}} in {{city}}")
+    there, lacking, gone = await kit.world.contacts(3)
+    await kit.services.contacts.update(there, {"fields": {"city": "Lyon"}})
+    await kit.world.suppress(gone)
+    people = [there, lacking, gone]
+    previews = kit.services.enroll_previews
+    bare = await previews.of_contacts(sequence.id, people)
+    assert bare.lacking == {"job_title": 2, "city": 1}
+    assert {row.contact_id: row.lacks for row in bare.rows} == {
+        there: ("job_title",),
+        lacking: ("job_title", "city"),
+        gone: (),
+    }
+    told = await previews.of_contacts(sequence.id, people, {"job_title": "Welder"})
+    assert told.lacking == {"city": 1}
+    assert told.rows[-1].contact_id == there  # contacts without a remark come last
+    file = await previews.of_file(
+        sequence.id,
+        chunks("First name,Mobile,City\nAda,+12125550101,Lyon\nBo,+12125550102,\n"),
+        kit.world.user_id,
+        {"job_title": "Welder"},
+    )
+    assert file.preview is not None
+    assert file.preview.lacking == {"city": 1}
+    for wrong in ({"jobtitle": "Welder"}, {"job_title": "Line\nbreak"}):
+        with pytest.raises(InvalidRequestError) as refused:
+            await previews.of_contacts(sequence.id, people, wrong)
+        assert refused.value.errors[0].field == f"variables.{next(iter(wrong))}"
+
+
+async def test_everybody_is_enrolled_with_the_variables_given(kit: SendingKit) -> None:
+    sequence = await kit.sequence("{{job_title}}?")
+    one, member, listed = await kit.world.contacts(3)
+    user_id, values = kit.world.user_id, {"job_title": "Welder"}
+    group_id = await kit.world.group([member])
+    matching = ContactFilter(contact=[listed])
+    preview = await kit.services.enroll_previews.of_list(sequence.id, matching)
+    assert (preview.contact_ids, preview.lacking) == ([listed], {"job_title": 1})
+    begin = kit.services.jobs.start_enrolling
+    jobs = [
+        await begin(sequence.id, user_id, contact_ids=[one], variables=values),
+        await begin(sequence.id, user_id, group_id=group_id, variables=values),
+        await begin(sequence.id, user_id, matching=matching, variables=values),
+    ]
+    file = await kit.services.enroll_previews.of_file(
+        sequence.id, chunks(f"{HEADER}Ada,,+12125550101\n"), user_id, values
+    )
+    assert file.job_id is not None
+    jobs.append(
+        await kit.services.importing.start(
+            file.job_id, user_id, enroll_into=sequence.id, variables=values
+        )
+    )
+    assert "variables" not in jobs[-1].about
+    while open_jobs := await kit.world.rows(
+        "SELECT id FROM jobs WHERE state IN ('queued', 'running')"
+    ):
+        for job in open_jobs:
+            await kit.services.jobs.run_chunk(job.id)
+    enrolled = await kit.world.rows("SELECT variables FROM enrollments")
+    assert [row.variables for row in enrolled] == [values] * 4
+    # Nothing personal stays behind with the jobs.
+    kept = await kit.world.rows("SELECT params::text || detail::text AS all FROM jobs, job_rows")
+    assert not any("Welder" in row.all for row in kept)
+
+    again = await kit.services.enroll_previews.of_import(sequence.id, file.job_id, values)
+    assert counted(again) == {"already_active": 1}
+    with pytest.raises(InvalidRequestError):
+        await begin(sequence.id, user_id, contact_ids=[one], variables={"wage": "30"})
+
+
+async def test_updated_contacts_of_an_import_are_enrolled_too(kit: SendingKit) -> None:
+    sequence = await kit.sequence()
+    await person(kit, "Ada", "+12125550101")
+    importing = kit.services.importing
+    job_id = await importing.receive(
+        chunks(f"{HEADER}Ada,Byron,+12125550101\n"), kit.world.user_id, update_existing=True
+    )
+    await importing.start(job_id, kit.world.user_id)
+    while (await kit.services.jobs.run_chunk(job_id)).more:
+        pass
+    assert await kit.services.jobs.count_imported(job_id) == 1
+    assert counted(await kit.services.enroll_previews.of_import(sequence.id, job_id)) == {"new": 1}

@@ -1,0 +1,226 @@
+"""Actions on the contacts ticked in a list, or on all that match: those of a group as well."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.contacts import ContactFilter
+from api.pages.addresses import PlaceQuery, address
+from api.pages.flash import Flash
+from api.pages.forms import FormFields, chosen_id
+from api.pages.labels import LABELS
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.paging import InQuery
+from domain.platform.errors import InvalidFieldError
+from services.contacts.contacts import COUNTED
+from services.jobs.contact_actions import Whom, can_be_undone
+from storage.contacts import contacts as stored
+from storage.jobs.contact_actions import Outlook
+from storage.jobs.jobs import JobDetails
+
+router = APIRouter()
+
+_NAMES = 3
+_NOBODY = "nobody"
+_NO_FILTERS = {"contact", "everyone", "of_group", "imported", "sort", "cursor", "trail"}
+_DONE = {"added", "removed", "assigned", "suppressed"}
+
+
+class ContactAct(StrEnum):
+    """An action, as addresses name it."""
+
+    ENROLL = "enroll"
+    ADD_TO_GROUP = "add-to-group"
+    REMOVE_FROM_GROUP = "remove-from-group"
+    ASSIGN = "assign"
+    OPT_OUT = "opt-out"
+
+
+class Selection(ContactFilter, PlaceQuery):
+    """The contacts to act on: those ticked, or with ``everyone`` all that the filters match.
+
+    Attributes:
+        of_group: The group whose page they are ticked on.
+        imported: Instead of these, all of an import that is done; for enrolling only.
+    """
+
+    everyone: bool = False
+    of_group: UUID | None = None
+    imported: UUID | None = None
+
+    def chosen(self) -> ContactFilter:
+        """Return the selection as a filter, without the list's order and position.
+
+        Raises:
+            InvalidFieldError: Nobody is ticked.
+        """
+        if self.everyone:
+            given = self.as_parameters()
+            if self.of_group:
+                given["group"] = [self.of_group]
+            return ContactFilter(**{name: given[name] for name in given.keys() - _NO_FILTERS})
+        if not self.contact:
+            raise InvalidFieldError("contact", "names nobody; select somebody first")
+        return ContactFilter(contact=self.contact)
+
+    def as_query(self) -> str:
+        """Return the selection as a query string."""
+        others = {"everyone": self.everyone, "of_group": self.of_group, "imported": self.imported}
+        given = {name: str(value).lower() for name, value in others.items() if value}
+        whom = {} if self.imported else self.chosen().as_parameters()
+        return urlencode({**whom, **given}, doseq=True)
+
+    def enroll_query(self) -> dict[str, object]:
+        """Return the selection as the query of the page that enrolls."""
+        if self.imported:
+            return {"way": "import", "job_id": self.imported}
+        whom = self.chosen().as_parameters()
+        if not self.everyone:
+            return {"way": "contacts", **whom}
+        if whom.keys() == {"group"} and len(whom["group"]) == 1:
+            return {"way": "group", "group_id": whom["group"][0]}
+        return {"way": "list", "matching": urlencode(whom, doseq=True) or "sort=name"}
+
+
+class ActFields(FormFields):
+    """The action's own fields: a sequence, a group, an owner or a reason."""
+
+    sequence_id: str = ""
+    group_id: str = ""
+    new_group: str = ""
+    owner_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How many contacts match a list's filters; in ``words`` "10,000+" where there are more."""
+
+    number: int
+    words: str
+
+    @classmethod
+    def of(cls, count: int) -> "Matching":
+        """Write a count of ``Contacts.count``."""
+        if count > COUNTED:
+            return cls(COUNTED, f"{COUNTED:,}+")
+        return cls(count, f"{count:,}")
+
+
+@router.get("/contacts/act/{contact_act}")
+async def show_contact_act(
+    page: PageDep, contact_act: ContactAct, selection: InQuery[Selection]
+) -> Response:
+    """Show the dialog of an action: how many people it affects, and what it does."""
+    return await _ask(page, contact_act, selection)
+
+
+@router.post("/contacts/act/{contact_act}")
+async def do_contact_act(
+    page: PageDep,
+    contact_act: ContactAct,
+    selection: InQuery[Selection],
+    form: InForm[ActFields],
+) -> Response:
+    """Run the action, in the background on very many; enrolling goes on to its own page."""
+    with page.refusing():
+        if contact_act is ContactAct.ENROLL:
+            sequence_id = chosen_id(form.sequence_id, field="sequence_id")
+            path = page.path_to("show_enroll", sequence_id=sequence_id)
+            return page.redirect(address(path, **selection.enroll_query()))
+        job = await _act(page, contact_act, selection, form)
+        return answer(page, job, event=PageEvent.CONTACTS_CHANGED)
+    return await _ask(page, contact_act, selection, form)
+
+
+def answer(page: Page, job: JobDetails, *, event: PageEvent) -> Response:
+    """Say what a job has done, or show its progress in the dialog."""
+    if job.state.is_final:
+        return page.done(done_words(page, job), event=event)
+    return page.part("jobs/_running.html", title=LABELS.jobs[job.kind], job=job)
+
+
+def done_words(page: Page, job: JobDetails) -> Flash:
+    """Say what a job has done, and offer to undo it where that is possible."""
+    counts = sorted(job.counts.items(), key=lambda one: one[0] not in _DONE)
+    words = ", ".join(f"{number:,} {LABELS.results[code]}" for code, number in counts)
+    return Flash(
+        f"{words or 'Nothing changed'}.",
+        "success" if job.counts.keys() & _DONE else "info",
+        undo=page.path_to("undo_job", job_id=job.id) if can_be_undone(job) else "",
+        link=page.path_to("show_job", job_id=job.id),
+        link_words="Details",
+    )
+
+
+async def add_to_group(page: Page, wanted: Whom, group_id: str, new_group: str) -> JobDetails:
+    """Put contacts into the group that a form chose, or into the new one that it names."""
+    return await page.services.contact_actions.add_to_group(
+        wanted,
+        page.user.id,
+        group_id=chosen_id(group_id, field="group_id") if group_id else None,
+        new_group=new_group,
+    )
+
+
+async def count_matching(
+    page: Page, wanted: stored.ContactFilter, shown: int, *, whole: bool
+) -> Matching:
+    """Count whom a list's filters match; those ``shown`` may be the ``whole`` list."""
+    return Matching.of(shown if whole else await page.services.contacts.count(wanted))
+
+
+async def _act(page: Page, act: ContactAct, selection: Selection, form: ActFields) -> JobDetails:
+    actions, user_id = page.services.contact_actions, page.user.id
+    wanted = selection.chosen().wanted()
+    match act:
+        case ContactAct.ADD_TO_GROUP:
+            return await add_to_group(page, wanted, form.group_id, form.new_group)
+        case ContactAct.REMOVE_FROM_GROUP:
+            if selection.of_group is None:
+                raise InvalidFieldError("contact", "is of no group; select on the group's page")
+            return await actions.remove_from_group(wanted, user_id, group_id=selection.of_group)
+        case ContactAct.ASSIGN:
+            wrong = "is missing; choose somebody, or nobody"
+            owner_id = None
+            if form.owner_id != _NOBODY:
+                owner_id = chosen_id(form.owner_id, field="owner_id", reason=wrong)
+            return await actions.assign(wanted, user_id, owner_id=owner_id)
+        case ContactAct.OPT_OUT:
+            return await actions.opt_out(wanted, user_id, reason=form.reason)
+        case ContactAct.ENROLL:
+            raise InvalidFieldError("sequence_id", "is missing; choose one")
+
+
+async def _ask(
+    page: Page, act: ContactAct, selection: Selection, form: ActFields | None = None
+) -> Response:
+    services = page.services
+    names: list[str] = []
+    if selection.imported:
+        outlook = Outlook(await services.jobs.count_imported(selection.imported), 0, 0)
+    else:
+        wanted = selection.chosen().wanted()
+        outlook = await services.contact_actions.outlook(wanted)
+        names = [one.name for one in (await services.contacts.find(wanted, limit=_NAMES)).items]
+    sequences = await services.pickers.open_sequences() if act is ContactAct.ENROLL else []
+    owners = await services.inbox.owners() if act is ContactAct.ASSIGN else []
+    return page.part(
+        "contacts/_act.html",
+        act=act,
+        action=f"{page.request.url.path}?{selection.as_query()}",
+        outlook=outlook,
+        names=names,
+        sequence_options=[(str(one.id), one.name) for one in sequences],
+        group_options=await page.group_options() if act is ContactAct.ADD_TO_GROUP else [],
+        owner_options=[
+            ("", "Choose somebody"),
+            (_NOBODY, "Nobody (shared inbox)"),
+            *((str(one.id), one.name) for one in owners),
+        ],
+        form=form or ActFields(),
+    )
