@@ -295,8 +295,9 @@ async def page(
             if wanted.enrollment or wanted.replied_late or wanted.held_reason
             else max(_LOOKED_UP if looks_up or order.may_be_empty else _WALKED, 20 * limit)
         )
-    # What is rare by a short walk is not looked for in a long one.
-    for most in (min(window, 20 * limit), window) if window else ():
+    # What a short walk shows to be rare is not looked for in a long one.
+    short = window if fits is not None else min(window, 20 * limit)
+    for most in dict.fromkeys((short, window)) if window else ():
         found = await _read(tx, walk(order, wanted, most, limit, total), order)
         if len(found.rows) >= limit or total <= most:
             return found
