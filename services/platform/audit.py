@@ -189,7 +189,7 @@ class Audit:
         """List acts with the names of what they are about, the newest first, paged as ``find``."""
         async with self._database.transaction() as tx:
             rows = await audit.find_acts(tx, wanted, before_id=before_id, limit=limit + 1)
-            entries = [(Entry.of(row), row.count) for row in rows[:limit]]
+            entries = [(Entry.of(row), row.entries) for row in rows[:limit]]
             about = await _subjects(tx, entries)
         acts = [Act(*one, about[one[0].id]) for one in entries]
         return acts, entries[-1][0].id if len(rows) > limit else None

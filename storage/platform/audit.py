@@ -62,11 +62,11 @@ class AuditFilter:
 
 
 class AuditRow(NamedTuple):
-    """An entry, and the name of who did it; ``count`` is how many entries were written as one."""
+    """An entry, and the name of who did it; ``entries`` is how many were written as one act."""
 
     entry: AuditEntry
     user_name: str | None
-    count: int = 1
+    entries: int = 1
 
 
 async def find(

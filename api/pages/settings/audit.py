@@ -182,6 +182,8 @@ def _fact(key: str, words: str) -> str | datetime:
             return LABELS.opt_out_sources[OptOutSource(words)]
         case "scopes":
             return ", ".join(words.split())
+        case _:
+            pass
     try:
         moment = datetime.fromisoformat(words)
     except ValueError:

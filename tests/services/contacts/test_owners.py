@@ -35,10 +35,13 @@ async def test_disabled_user_gets_no_contacts_and_keeps_their_own(kit: SendingKi
     bo = await contacts.create({"first_name": "Bo", "phone": BO, "external_id": "b"})
     await kit.world.run("UPDATE users SET disabled_at = now() WHERE id = :id", id=lee)
 
+    named: Any = {"first_name": "Cy", "phone": "+12125550103"}
+    of_ann: Any = {"phone": ANN}
+    of_bo: Any = {"phone": BO}
     for nobody in (lee, uuid4()):
         given: Any = {"owner_id": nobody}
         refusals = (
-            contacts.create({"first_name": "Cy", "phone": "+12125550103", **given}),
+            contacts.create(named | given),
             contacts.update(bo.id, given),
             contacts.put("b", given),
             inbox.change(bo.id, given),
@@ -48,7 +51,7 @@ async def test_disabled_user_gets_no_contacts_and_keeps_their_own(kit: SendingKi
                 await refused
             [error] = getattr(caught.value, "errors", [caught.value])
             assert (error.field, error.field_code) == ("owner_id", "unknown_user")
-        upserted = await contacts.upsert({0: {"phone": BO, **given}, 1: {"phone": ANN}})
+        upserted = await contacts.upsert({0: of_bo | given, 1: of_ann})
         assert [upserted[at].outcome for at in (0, 1)] == [Outcome.ERROR, Outcome.UNCHANGED]
         assert [one.field_code for one in upserted[0].errors] == ["unknown_user"]
     heading = "First name,Phone,Owner\n"
@@ -62,7 +65,7 @@ async def test_disabled_user_gets_no_contacts_and_keeps_their_own(kit: SendingKi
     # What syncs a contact writes the owner that it read: no error, and no change.
     kept: Any = {"owner_id": lee}
     assert (await contacts.update(ann.id, kept)).owner_id == lee
-    assert (await contacts.upsert({0: {"phone": ANN, **kept}}))[0].outcome is Outcome.UNCHANGED
+    assert (await contacts.upsert({0: of_ann | kept}))[0].outcome is Outcome.UNCHANGED
     assert (await inbox.change(ann.id, kept)).owner is not None
     [known] = await import_contacts(kit, f"{heading}Annie,{ANN},lee@example.com\n")
     assert known.code == "unchanged"

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from services.platform.audit import Audit
+from services.platform.audit import Act, Audit
 from storage.platform.audit import AuditFilter
 from storage.platform.database import Database
 from tests.kits.query_plans import asked_of, plan_of, read_by, rows_read
@@ -36,7 +36,8 @@ async def test_page_of_acts_reads_little_of_a_long_log(database: Database) -> No
     async with engine.connect() as connection:
         await connection.execute(text("VACUUM ANALYZE audit_log"))
 
-    audit, seen = Audit(database), []
+    audit = Audit(database)
+    seen: list[Act] = []
     before_id: int | None = None
     for _ in range(2):
         async with asked_of(database) as asked:
