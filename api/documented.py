@@ -20,6 +20,7 @@ TAGS: Mapping[str, str] = {
     "media": "Pictures in texts.",
     "messages": "Single texts.",
     "reviews": "Texts that may ask not to be texted.",
+    "saved-replies": "Texts to insert into what is written to contacts.",
     "senders": "The numbers and Messaging Services that texts go out from.",
     "sequences": "What is texted, when, and what a reply does.",
     "session": "The session of a browser.",

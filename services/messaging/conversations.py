@@ -3,7 +3,7 @@
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from domain.contacts.names import ContactName
 from domain.enrollments.faults import Fault
 from domain.platform.errors import ConflictError, InvalidFieldError, required
 from domain.platform.filling import filled
+from domain.platform.moments import check_ahead
 from domain.platform.names import Named
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body, check_media
@@ -34,9 +35,6 @@ from storage.messaging.recipients import Recipient
 from storage.platform import outbox
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers
-
-LATEST = timedelta(days=365)
-"""How far ahead a text can be scheduled."""
 
 _REFUSALS = {
     "opted_out": "the number opted out; lift that first, if they asked for it",
@@ -271,7 +269,8 @@ class Conversations:
             )
             refusal = one_offs.refusal(to)
             if not await conversations.is_same(tx, values):
-                _check_moment(send_at)
+                if send_at is not None:
+                    check_ahead(send_at, field="send_at")
                 if refusal is not None:
                     raise ConflictError(refusal, _REFUSALS[refusal])
                 await _write(tx, values)
@@ -300,22 +299,6 @@ class Conversations:
         if row.step is not None or row.status is not MessageStatus.CANCELED:
             raise ConflictError("not_waiting", _why_not_canceled(row))
         return ConversationText.of(row)
-
-
-def _check_moment(send_at: datetime | None) -> None:
-    now = datetime.now(UTC)
-    if send_at is not None and send_at <= now:
-        raise InvalidFieldError(
-            "send_at",
-            "is in the past; give a moment to come, or leave it out to send the text now",
-            code="in_the_past",
-        )
-    if send_at is not None and send_at > now + LATEST:
-        raise InvalidFieldError(
-            "send_at",
-            f"is too far ahead; give a moment within {LATEST.days} days",
-            code="too_far_ahead",
-        )
 
 
 def _why_not_canceled(row: TextRow) -> str:

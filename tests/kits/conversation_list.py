@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from domain.messaging.inbound import InboundText
 from domain.statuses.messaging import ConversationState
-from storage.messaging.conversations import ConversationFilter
+from storage.messaging.inbox import ConversationFilter
 from tests.kits.sending import SendingKit
 
 
