@@ -56,6 +56,7 @@ from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
 from services.messaging.inbox import Inbox
+from services.messaging.replying_hours import ReplyingHours
 from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import Senders
 from services.messaging.sending import Sending
@@ -258,6 +259,7 @@ class Services:
         self.inbound = Inbound(pools.webhooks, has_second_reader=second_reader is not None)
         self.inbox = Inbox(database)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
+        self.replying_hours = ReplyingHours(database, workspace_zone=zone)
         self.saved_replies = SavedReplies(database)
         self.sending = Sending(pools, rules)
         self.senders = Senders(database, default_region=region)

@@ -7,7 +7,6 @@ from api.dependencies import authorize
 from api.pages import (
     composing,
     contacts,
-    conversations,
     enrollments,
     groups,
     imports,
@@ -17,6 +16,8 @@ from api.pages import (
     sign_in,
 )
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
+from api.pages.conversations import handling, replying, texts, threads, unknown
+from api.pages.conversations import index as inbox
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
@@ -29,6 +30,7 @@ from api.pages.settings import (
     audit,
     fields,
     opt_outs,
+    saved_replies,
     senders,
     users,
     webhooks,
@@ -49,7 +51,12 @@ PRIVATE = (
     steps.router,
     enroll.router,
     enrollments.router,
-    conversations.router,
+    inbox.router,
+    texts.router,
+    unknown.router,
+    handling.router,
+    replying.router,
+    threads.router,
     imports.router,  # before those with an id in the same place
     contacts.router,
     groups.router,
@@ -59,6 +66,7 @@ PRIVATE = (
     account.router,
     senders.router,
     fields.router,
+    saved_replies.router,
     users.router,
     webhooks.router,
     activity.router,

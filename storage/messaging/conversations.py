@@ -10,10 +10,12 @@ from sqlalchemy import Select, and_, or_, select
 from sqlmodel import col
 
 from domain.platform.paging import Position
+from domain.sequences.timing import SendWindow
 from domain.statuses.messaging import Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
 from storage.platform.database import Transaction, as_json
 from storage.platform.rows import columns_of, paged
+from storage.platform.workspace import ZONE_SQL
 from storage.tables.access import User
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Message, Sender
@@ -153,6 +155,32 @@ async def usual_sender(tx: Transaction, contact_id: UUID) -> UUID | None:
             return found
     senders = await tx.column("SELECT id FROM senders LIMIT 2")
     return senders[0] if len(senders) == 1 else None
+
+
+@dataclass(frozen=True)
+class HoursRow:
+    """What tells in which hours a contact is texted."""
+
+    phone: str
+    time_zone: str | None
+    send_window: SendWindow | None
+    workspace_zone: str | None
+
+
+async def hours(tx: Transaction, contact_id: UUID) -> HoursRow | None:
+    """Read in which hours a contact is texted; None if there is no such contact.
+
+    The window is of the latest active enrollment whose sequence has one.
+    """
+    sql = f"""
+        SELECT c.phone, c.time_zone, {ZONE_SQL} AS workspace_zone, (
+            SELECT s.send_window FROM enrollments e JOIN sequences s ON s.id = e.sequence_id
+            WHERE e.contact_id = c.id AND e.status = 'active' AND s.send_window IS NOT NULL
+            ORDER BY e.enrolled_at DESC LIMIT 1
+        ) AS send_window
+        FROM contacts c WHERE c.id = :id
+    """  # noqa: S608 - built from constants
+    return await tx.one(HoursRow, sql, id=contact_id)
 
 
 async def inbound_media(tx: Transaction, message_id: UUID, number: int) -> str | None:

@@ -1,4 +1,4 @@
-// Conversations: which one is open, a line between days only once, Ctrl+Enter sends.
+// Conversations: which one is open, a line between days only once, Ctrl+Enter sends, phones.
 
 const thread = () => document.getElementById("thread");
 
@@ -37,3 +37,21 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   form.requestSubmit();
 });
+
+// On a phone, what can be done about a conversation is behind a button.
+document.addEventListener("click", (event) => {
+  const more = event.target.closest("[data-thread-more]");
+  if (!more) return;
+  const isOpen = more.closest(".thread-head").classList.toggle("is-open");
+  more.setAttribute("aria-expanded", String(isOpen));
+});
+
+// There a conversation fills what the keyboard leaves of the screen.
+function fit() {
+  document.documentElement.style.setProperty("--seen-height", `${window.visualViewport.height}px`);
+  document.documentElement.style.setProperty("--seen-top", `${window.visualViewport.offsetTop}px`);
+}
+if (document.querySelector(".talks") && window.visualViewport) {
+  for (const change of ["resize", "scroll"]) window.visualViewport.addEventListener(change, fit);
+  fit();
+}

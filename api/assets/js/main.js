@@ -11,6 +11,8 @@ import "./choices.js";
 import "./people.js";
 import "./week.js";
 import "./conversations.js";
+import "./saved_replies.js";
+import "./new_replies.js";
 import "./upload.js";
 import "./pictures.js";
 import "./steps.js";

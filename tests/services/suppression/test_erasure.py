@@ -488,6 +488,7 @@ async def test_stored_answers_and_job_results_are_erased(kit: SendingKit) -> Non
     for key, answer in (
         ("made", f'{{"id": "{contact_id}", "name": "Annabel"}}'),
         ("opted out", f'{{"id": "{uuid4()}", "phone": "{ANN}"}}'),
+        ("noted", f'{{"id": "{uuid4()}", "contact_id": "{contact_id}", "author": {{}}}}'),
         ("enrolled", f'{{"enrolled": [{{"contact_id": "{contact_id}"}}]}}'),
     ):
         await kit.world.run(
