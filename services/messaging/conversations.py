@@ -37,7 +37,7 @@ from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers
 
 _REFUSALS = {
-    "opted_out": "the number opted out; lift that first, if they asked for it",
+    "opted_out": "the number opted out; remove the opt-out first, if they asked for that",
     "landline": "the number is a landline and takes no texts",
 }
 

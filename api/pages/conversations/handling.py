@@ -14,7 +14,6 @@ from api.pages.page import InForm, Page, PageDep, PageEvent
 from domain.messaging.snoozing import snooze_offers
 from domain.statuses.messaging import ConversationState
 from services.contacts.notes import Note, may_remove
-from services.enrollments.enrollment_list import ContactEnrollment
 from services.messaging.inbox import ConversationChange
 
 router = APIRouter()
@@ -175,7 +174,7 @@ def may_delete(page: Page) -> Callable[[Note], bool]:
 async def _ask_finish(page: Page, contact_id: UUID) -> Response:
     contact = await page.services.contacts.get(contact_id)
     enrolled = await page.services.enrollment_list.of_contact(contact_id)
-    active: list[ContactEnrollment] = [one for one in enrolled if not one.status.is_final]
+    active = [one for one in enrolled if not one.status.is_final]
     return page.part("conversations/_finish.html", contact=contact, active=active)
 
 

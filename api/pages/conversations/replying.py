@@ -17,6 +17,8 @@ from services.messaging.conversations import Conversation
 
 router = APIRouter()
 
+_OUR_YEARS = range(1900, 2200)
+
 
 def moment_of(written: str, zone: str, *, field: str) -> datetime | None:
     """Read a date and time as browsers write them, without a zone on the clock of the one given.
@@ -29,9 +31,11 @@ def moment_of(written: str, zone: str, *, field: str) -> datetime | None:
     if not written.strip():
         return None
     try:
-        moment = datetime.fromisoformat(written.strip())
+        moment: datetime | None = datetime.fromisoformat(written.strip())
     except ValueError:
-        raise InvalidFieldError(field, "is no date and time; choose one") from None
+        moment = None
+    if moment is None or moment.year not in _OUR_YEARS:
+        raise InvalidFieldError(field, "is no date and time; choose one")
     return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
 
 
