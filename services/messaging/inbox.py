@@ -31,8 +31,8 @@ from storage.platform.database import Database, Transaction
 SNIPPET_LENGTH = 120
 """Most characters of a text that the list shows."""
 
-COUNTED_FOR = timedelta(days=30)
-"""Age of the texts that the number of conversations that need a reply counts."""
+WAIT_MOST = timedelta(days=30)
+"""Age up to which a text counts as one that needs a reply, in the number and in the pages' list."""
 
 
 @dataclass(frozen=True)
@@ -199,9 +199,9 @@ class Inbox:
 
         Only texts of the last 30 days are counted.
         """
-        wanted = ConversationFilter(owners=[user_id], nobodys=True)
+        wanted = ConversationFilter(owners=[user_id], nobodys=True, age=WAIT_MOST)
         async with self._database.transaction() as tx:
-            return await inbox.count_needing_reply(tx, wanted, age=COUNTED_FOR, most=most)
+            return await inbox.count_needing_reply(tx, wanted, most=most)
 
 
 async def _set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> None:

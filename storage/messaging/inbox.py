@@ -45,6 +45,7 @@ class ConversationFilter:
         nobodys: Of contacts without an owner, or whose owner is disabled; with ``owners``, too.
         opted_out: Only of contacts whose number is suppressed for the whole deployment.
         search: Any part of the name, or phone digits.
+        age: Only of those who wrote since this long ago, where lists go by what contacts write.
     """
 
     states: Many[ConversationState] = ()
@@ -52,6 +53,7 @@ class ConversationFilter:
     nobodys: bool = False
     opted_out: bool = False
     search: str = ""
+    age: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def _is_put_away() -> ColumnElement[bool]:
 _UNTIL = col(Contact.conversation_snoozed_until)
 _PUT_AWAY = _is_put_away()
 _DONE = and_(_PUT_AWAY, _UNTIL.is_(None))
-_SNOOZED = and_(_PUT_AWAY, func.coalesce(func.now() < _UNTIL, false()))
+_SNOOZED = and_(_PUT_AWAY, col(Contact.conversation_snoozed_until) > func.now())
 _SNOOZED_UNTIL = case((_SNOOZED, _UNTIL))
 _RESTS = and_(_PUT_AWAY, func.coalesce(func.now() < _UNTIL, true()))
 
@@ -286,12 +288,12 @@ async def page_by_reply(
     """
     found: list[LastTextOfContact] = []
     if after is None or await _asked(tx, after.id):
-        theirs = _shown(_WAITS, answer=_answer()).where(_LAST_ASKED)
+        theirs = _shown(_WAITS, answer=_answer()).where(_LAST_ASKED, *_since(wanted))
         query = _narrowed(theirs, wanted, _WAITS, after)
         found = await tx.rows(LastTextOfContact, query.limit(limit))
         after = None
     left = limit - len(found)
-    if left and wanted.states != [ConversationState.NEEDS_REPLY]:
+    if left and wanted.age is None:
         other = aliased(Message)
         asked = exists().where(
             col(other.contact_id) == col(Message.contact_id), _said_something(other)
@@ -331,10 +333,12 @@ async def last_text(tx: Transaction, contact_id: UUID) -> LastTextOfContact | No
     return await tx.one(LastTextOfContact, query)
 
 
-async def count_needing_reply(
-    tx: Transaction, wanted: ConversationFilter, *, age: timedelta, most: int
-) -> int:
-    """Count the conversations that need a reply to a text of this age, of some owners, up to most.
+def _since(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
+    return [] if wanted.age is None else [col(Message.created_at) > func.now() - wanted.age]
+
+
+async def count_needing_reply(tx: Transaction, wanted: ConversationFilter, *, most: int) -> int:
+    """Count the conversations of some owners that need a reply, up to most.
 
     Only texts of contacts that ask for something are read, which an index has.
     """
@@ -345,7 +349,7 @@ async def count_needing_reply(
             _LAST_ASKED,
             _WAITS,
             ~_RESTS,
-            col(Message.created_at) > func.now() - age,
+            *_since(wanted),
             *_belong(wanted),
         )
         .limit(most)

@@ -15,6 +15,7 @@ from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep
 from api.paging import Cursors, Find, InQuery, Search
 from domain.statuses.messaging import ConversationState
+from services.messaging.inbox import WAIT_MOST
 from storage.messaging.inbox import ConversationFilter
 
 router = APIRouter()
@@ -74,6 +75,7 @@ class TalksQuery(PlaceQuery):
             nobodys=self.owner in {Inbox.MINE, Inbox.NOBODY},
             opted_out=self.only is Only.OPTED_OUT,
             search=self.search,
+            age=WAIT_MOST if self.only is Only.NEEDS_REPLY else None,
         )
 
 

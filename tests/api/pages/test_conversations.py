@@ -432,7 +432,7 @@ async def test_conversation_is_snoozed_and_taken_back(
     await said(world, ada, "Are you there?")
     page = f"/conversations/{ada}"
     offered = handled((await member.get(page)).text)
-    assert "Tomorrow, 9:00 am" in offered
+    assert re.search("Tomorrow, 9:00 am", offered, re.IGNORECASE)
     until = re.findall(r"hx-vals='({\"snoozed_until\": [^']+})'", offered)
     snoozed = await member.post(
         f"{page}/handling", data=json.loads(html.unescape(until[-1])), headers=HTMX
@@ -563,7 +563,7 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
         return (await member.get(page)).text
 
     night = await at_hour(2)
-    assert re.search(r"It\Ws [23]:\d\d am for Zoë\.", night)
+    assert re.search(r"It\Ws [23]:\d\d (am|AM) for Zoë\.", night)
     later = re.search(r'name="send_next" value="([^"]+)"', night)
     assert later is not None
     opens = datetime.fromisoformat(later[1])
