@@ -481,6 +481,10 @@ async def test_head_shows_sequences_and_ends_them_and_adds_to_a_group(
     assert "Added to Nurses." in added.text
     members = (await member.get(f"/api/groups/{group['id']}/members")).json()["items"]
     assert [one["id"] for one in members] == [str(ada)]
+    here = {**HTMX, "HX-Current-URL": f"https://segue.test{page}?owner=all"}
+    opted = await member.post(f"/contacts/{ada}/opt-out", data={"reason": "Asked"}, headers=here)
+    assert opted.headers["HX-Redirect"] == f"{page}?owner=all"
+    assert "Opted out" in (await member.get(page)).text
 
 
 async def test_notes_stand_where_they_were_written_and_only_their_author_deletes_them(
