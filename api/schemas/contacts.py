@@ -197,7 +197,9 @@ class ContactField(Schema):
 class NewNote(Schema):
     """A note to write."""
 
-    body: Annotated[str, Field(max_length=NOTE_LENGTH * 2), limits(minLength=1)]
+    body: Annotated[
+        str, Field(max_length=NOTE_LENGTH * 2), limits(minLength=1, maxLength=NOTE_LENGTH)
+    ]
     """Plain text of at most 4,000 characters, line breaks included."""
 
 
