@@ -37,11 +37,11 @@ function show() {
 /** Tell of the latest reply once, in one of this browser's tabs, unless somebody is looking. */
 function tell() {
   const latest = badge.querySelector("[data-latest]")?.dataset;
-  if (!latest) return;
+  const at = latest ? Date.parse(latest.latest) : 0;
   const seen = localStorage.getItem(SEEN);
-  if (seen && Date.parse(latest.latest) <= Date.parse(seen)) return;
-  localStorage.setItem(SEEN, latest.latest);
-  if (!seen || !isOn() || (!document.hidden && document.hasFocus())) return;
+  if (seen !== null && at <= Number(seen)) return;
+  localStorage.setItem(SEEN, String(at));
+  if (seen === null || !isOn() || (!document.hidden && document.hasFocus())) return;
   const notification = new Notification(`New reply from ${latest.from}`, { tag: latest.latest });
   notification.addEventListener("click", () => {
     window.focus();
