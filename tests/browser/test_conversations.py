@@ -115,9 +115,12 @@ async def test_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Visit
     await page.get_by_role("button", name="More about this conversation").click()
     await expect(page.locator("#handling").get_by_label("Assigned to")).to_be_visible()
     await accessible(page)
+    await page.locator("#thread").get_by_label("Reply").fill("Half a thought")
     await page.get_by_role("link", name="Back to the conversations").click()
     await expect(page.locator("#talk-list")).to_be_visible()
     await expect(page.get_by_label("Name or phone digits")).to_have_value(story.person.name)
+    await page.get_by_role("link", name=story.person.name).click()
+    await expect(page.locator("#thread").get_by_label("Reply")).to_have_value("Half a thought")
 
 
 async def test_viewer_reads_and_cannot_reply(visit: Visit, desk: Desk) -> None:
