@@ -103,6 +103,7 @@ async def test_snoozed_conversation_comes_back_by_itself_and_when_the_contact_wr
         assert (await inbox.change(ada, {"snoozed_until": until})).snoozed_until == until
         assert await state() is SNOOZED
 
+    await kit.send(await kit.enroll(await kit.sequence("Hi", "Still there?"), ada))
     await receive_text(kit, ADA, "Hello?")
     await snooze()
     await receive_text(kit, ADA, LIKED)
