@@ -110,7 +110,7 @@ async def offer_saved_replies(page: Page) -> None:
     """Ask for the saved replies in the box of a conversation."""
     box = page.locator("#thread").get_by_label("Reply")
     await box.fill("/")
-    await expect(page.get_by_role("option").first).to_be_visible()
+    await expect(page.get_by_role("listbox", name="Saved replies")).to_be_visible()
 
 
 async def narrow_groups(page: Page) -> None:

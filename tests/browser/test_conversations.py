@@ -37,7 +37,7 @@ async def test_conversation_updates_while_replying(desk: Desk, visit: Visit) -> 
     await expect(box).to_have_value("We could talk on")
 
     await box.fill("Tuesday?")
-    await thread.get_by_role("button", name="Send").dblclick()
+    await thread.get_by_role("button", name="Send", exact=True).dblclick()
     await expect(thread.locator(".bubble", has_text="Tuesday?")).to_contain_text("Kim member")
     await expect(box).to_have_value("")
     await expect(box).to_be_focused()
@@ -64,7 +64,7 @@ async def test_text_is_scheduled_and_canceled_and_the_conversation_is_handled(
     await thread.get_by_label("Reply").fill("Good morning!")
     ahead = datetime.now(UTC) + timedelta(days=1)
     await thread.get_by_label("Send later").fill(f"{ahead:%Y-%m-%dT%H:%M}")
-    await thread.get_by_role("button", name="Send").click()
+    await thread.get_by_role("button", name="Send", exact=True).click()
     text = thread.locator(".bubble", has_text="Good morning!")
     await expect(text).to_contain_text("Scheduled for")
     await expect(row).to_be_visible()  # what is not said yet is no answer
@@ -168,7 +168,7 @@ async def test_unknown_number_is_read_and_added_as_contact(desk: Desk, visit: Vi
     await page.get_by_role("link", name="Noor Newcomer").click()
     await expect(page.locator("#thread").get_by_text("Is the job still open?")).to_be_visible()
     await page.locator("#thread").get_by_label("Reply").fill("It is. Shall we talk?")
-    await page.get_by_role("button", name="Send").click()
+    await page.get_by_role("button", name="Send", exact=True).click()
     desk.wait_for_texts(stranger, 1)
 
 
@@ -214,7 +214,7 @@ async def test_saved_reply_is_inserted_by_its_name_and_new_replies_are_told(
     await page.add_init_script(_NOTIFICATIONS)
     await page.reload()
     box = page.locator("#thread").get_by_label("Reply")
-    offered = page.get_by_role("option")
+    offered = page.get_by_role("listbox", name="Saved replies").get_by_role("option")
     await box.fill("Hello\n")
     await box.press("End")
     await box.press_sequentially("/zora")
