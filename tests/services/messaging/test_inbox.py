@@ -10,7 +10,7 @@ import pytest
 
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.messaging import ConversationState
-from services.messaging.inbox import ConversationChange
+from services.messaging.inbox import ConversationChange, ListedConversation
 from storage.messaging.inbox import ConversationFilter
 from tests.kits.conversation_list import add_contact, listed_names, receive_text
 from tests.kits.sending import SendingKit
@@ -151,7 +151,8 @@ async def test_texts_of_ours_hide_nobody_who_wrote(kit: SendingKit) -> None:
     assert [one.snippet for one in whole[:3]] == ["Hello?", "Hello?", "Hi"]
     assert [one.state for one in whole[:3]] == [NEEDS_REPLY, OPEN, OPEN]
     assert [one.answer is None for one in whole[:2]] == [True, False]
-    paged, after = [], None
+    paged: list[ListedConversation] = []
+    after = None
     while not paged or after is not None:
         part = await page(after=after, limit=1)
         paged += part.items
