@@ -127,7 +127,7 @@ async def new_note(page: PageDep, contact_id: UUID) -> Response:
 @router.post("/conversations/{contact_id}/notes")
 async def add_note(page: PageDep, contact_id: UUID, form: InForm[NoteFields]) -> Response:
     """Write a note about a contact."""
-    with page.refusing():
+    with page.refusing(body="note"):
         await page.services.notes.add(contact_id, form.body, page.user.id)
         return page.done("Note added.", event=PageEvent.TEXTS_CHANGED)
     return await _ask_note(page, contact_id, form)

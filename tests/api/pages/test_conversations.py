@@ -500,6 +500,7 @@ async def test_notes_stand_where_they_were_written_and_only_their_author_deletes
     last = await said(world, ada, "The last word")
     blank = await member.post(f"{page}/notes", data={"body": " "}, headers=HTMX)
     assert blank.status_code == 422
+    assert 'id="error-note"' in blank.text
     shown = (await member.get(page)).text
     [note] = re.findall(r'id="note-([0-9a-f-]+)"', shown)
     assert "&lt;b&gt;Prefers&lt;/b&gt;\nmornings" in shown
