@@ -26,6 +26,7 @@ from services.maintenance.demo import Demo
 from services.messaging.backfill import LISTS_AT_ONCE
 from services.messaging.contact_hooks import CONTACT_HOOKS
 from services.messaging.restore import Reconciling
+from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import Senders
 from services.sequences.sequences import Sequences
 from settings import Settings, WorkerSettings
@@ -191,6 +192,7 @@ async def seed_demo(settings: Settings) -> None:
             Groups(database, default_region=region),
             Senders(database, default_region=region),
             Sequences(database, workspace_zone=zone, public_base_url=config.public_base_url),
+            SavedReplies(database),
         )
         for made in await demo.create():
             print(json.dumps(made))

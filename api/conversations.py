@@ -48,10 +48,11 @@ async def get_conversation(contact_id: UUID, services: ServicesDep) -> Conversat
 async def change_conversation(
     contact_id: UUID, body: ConversationChanges, services: ServicesDep
 ) -> Conversation:
-    """Give a contact an owner, or mark the conversation done until the contact writes again.
+    """Give a contact an owner, or mark the conversation done or snoozed until the contact writes.
 
     422 `unknown_user` for an owner who cannot sign in, `computed_state` for `needs_reply` while the
-    last word is not theirs.
+    last word is not theirs and for `snoozed` without `snoozed_until`, `in_the_past` or
+    `too_far_ahead` for a `snoozed_until` that is not within the coming year.
     """
     changed = await services.inbox.change(contact_id, body.as_changes())
     return Conversation.model_validate(changed)

@@ -21,6 +21,7 @@ TAGS: Mapping[str, str] = {
     "messages": "Single texts.",
     "reports": "What came of the people enrolled in a range of days.",
     "reviews": "Texts that may ask not to be texted.",
+    "saved-replies": "Texts to insert into what is written to contacts.",
     "senders": "The numbers and Messaging Services that texts go out from.",
     "sequences": "What is texted, when, and what a reply does.",
     "session": "The session of a browser.",

@@ -13,6 +13,8 @@ PAUSED_SEQUENCE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0007"
 ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
 SCHEDULED_MESSAGE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000f"
 FIELD = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f1"
+NOTE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f2"
+SAVED_REPLY = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f3"
 OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - a token's id
 
 IDS = {
@@ -25,6 +27,8 @@ IDS = {
     "group_id": GROUP,
     "job_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0020",
     "message_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000d",
+    "note_id": NOTE,
+    "saved_reply_id": SAVED_REPLY,
     "sender_id": SENDER,
     "sequence_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006",
     "session_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000e",
@@ -98,6 +102,8 @@ EXAMPLES: Mapping[str, Example] = {
         }
     ),
     "contacts.erase_contact": Example(path={"contact_id": OTHER_CONTACT}),
+    "contacts.create_note": Example(body={"body": "Prefers mornings."}),
+    "contacts.list_notes": Example(query={"limit": 20}),
     # Fields
     "fields.create_field": Example(
         body={"key": "start_date", "label": "Start date", "type": "date"}
@@ -194,6 +200,11 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "messages.cancel_message": Example(path={"message_id": SCHEDULED_MESSAGE}),
     "messages.set_message_kind": Example(body={"kind": "human"}),
+    "saved-replies.create_saved_reply": Example(
+        body={"name": "Directions", "body": "We are at 12 Main St, {{first_name|see you soon}}"}
+    ),
+    "saved-replies.list_saved_replies": Example(query={"limit": 20}),
+    "saved-replies.change_saved_reply": Example(body={"name": "How to find us"}),
     # The audit log
     "audit.list_audit_entries": Example(
         query={"action": "enrollment.finish", "from": "2026-01-01T00:00:00Z", "limit": 20}

@@ -23,6 +23,7 @@ from services.access.users import Users
 from services.contacts.contacts import Contacts
 from services.contacts.fields import Fields
 from services.contacts.groups import Groups
+from services.contacts.notes import Notes
 from services.enrollments.archiving import Archiving
 from services.enrollments.enrolling import Enrolling
 from services.enrollments.enrollment_detail import EnrollmentDetail
@@ -61,6 +62,8 @@ from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
 from services.messaging.inbox import Inbox
+from services.messaging.replying_hours import ReplyingHours
+from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import Senders
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
@@ -236,6 +239,7 @@ class Services:
         )
         self.fields = Fields(database)
         self.groups = Groups(database, default_region=region)
+        self.notes = Notes(database)
 
         self.finishing = Finishing(database, rules)
         self.archiving = Archiving(database, self.finishing)
@@ -277,6 +281,8 @@ class Services:
         self.inbound = Inbound(pools.webhooks, has_second_reader=second_reader is not None)
         self.inbox = Inbox(database)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
+        self.replying_hours = ReplyingHours(database, workspace_zone=zone)
+        self.saved_replies = SavedReplies(database)
         self.sending = Sending(pools, rules)
         self.senders = Senders(database, default_region=region)
         self.unknown_numbers = UnknownNumbers(database)

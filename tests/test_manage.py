@@ -28,6 +28,7 @@ from manage import main
 from services.access.passwords import Passwords
 from services.access.set_up_links import SetUpLinks
 from services.access.users import Users
+from services.messaging.saved_replies import SavedReplies
 from storage.contacts import contacts, groups
 from storage.contacts.contacts import ContactDetails, ContactFilter
 from storage.contacts.groups import GroupDetails
@@ -312,6 +313,8 @@ def test_demo_is_created_once(manage: Manage, database_url: str) -> None:
         SequenceState.ACTIVE: 1,
         SequenceState.DRAFT: 1,
     }
+    saved = in_database(database_url, lambda db: SavedReplies(db).find(caller.user.id))
+    assert [one.name for one in saved.items] == ["Call me", "Thanks"]
 
 
 async def _demo(

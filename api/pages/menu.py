@@ -42,6 +42,7 @@ SETTINGS = (
     Entry("Workspace", "/settings/workspace", icon="building"),
     Entry("Senders", "/settings/senders", icon="device-mobile"),
     Entry("Fields", "/settings/fields", icon="id"),
+    Entry("Saved replies", "/settings/saved-replies", icon="message-bolt"),
     Entry("Users", "/settings/users", icon="users", role=Role.ADMIN),
     Entry("Opt-outs", "/settings/opt-outs", icon="ban"),
     Entry("Webhooks", "/settings/webhooks", icon="webhook", role=Role.ADMIN),

@@ -40,6 +40,7 @@ class PageEvent(StrEnum):
     JOB_ENDED = "job-ended"
     MEMBERS_CHANGED = "members-changed"
     PEOPLE_CHANGED = "people-changed"
+    REPLIES_CHANGED = "replies-changed"
     REVIEWS_CHANGED = "reviews-changed"
     SENDERS_CHANGED = "senders-changed"
     TEMPLATES_CHANGED = "templates-changed"

@@ -8,7 +8,6 @@ from api.pages import (
     composing,
     contact_acts,
     contacts,
-    conversations,
     enrollments,
     finding,
     groups,
@@ -21,6 +20,8 @@ from api.pages import (
     sign_in,
 )
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
+from api.pages.conversations import handling, replying, texts, threads, unknown
+from api.pages.conversations import index as inbox
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
@@ -42,6 +43,7 @@ from api.pages.settings import (
     audit,
     fields,
     opt_outs,
+    saved_replies,
     senders,
     users,
     webhooks,
@@ -67,7 +69,12 @@ PRIVATE = (
     trial_texts.router,
     enroll.router,
     enrollments.router,
-    conversations.router,
+    inbox.router,
+    texts.router,
+    unknown.router,
+    handling.router,
+    replying.router,
+    threads.router,
     imports.router,  # before those with an id in the same place
     contact_acts.router,
     contacts.router,
@@ -79,6 +86,7 @@ PRIVATE = (
     account.router,
     senders.router,
     fields.router,
+    saved_replies.router,
     users.router,
     webhooks.router,
     activity.router,

@@ -9,12 +9,13 @@ from uuid import UUID
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.json_schema import WithJsonSchema
 
-from api.schemas.base import _AN_ID, Omissible, PhoneText, Schema, limits
+from api.schemas.base import _AN_ID, ListedUser, Omissible, PhoneText, Schema, limits
 from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS
 from domain.statuses.contacts import FieldType, LineType
 from services.contacts import groups
 from services.contacts.contacts import UPSERTED_AT_ONCE
 from services.contacts.fields import LABEL_LENGTH
+from services.contacts.notes import NOTE_LENGTH
 from services.contacts.values import EXTERNAL_ID_LENGTH, NAME_LENGTH
 
 PersonName = Annotated[str, Field(max_length=NAME_LENGTH)]
@@ -190,6 +191,25 @@ class ContactField(Schema):
     key: str
     label: str
     type: FieldType
+    created_at: datetime
+
+
+class NewNote(Schema):
+    """A note to write."""
+
+    body: Annotated[
+        str, Field(max_length=NOTE_LENGTH * 2), limits(minLength=1, maxLength=NOTE_LENGTH)
+    ]
+    """Plain text of at most 4,000 characters, line breaks included."""
+
+
+class Note(Schema):
+    """What a user wrote about a contact for colleagues; never sent."""
+
+    id: UUID
+    contact_id: UUID
+    author: ListedUser
+    body: str
     created_at: datetime
 
 

@@ -15,8 +15,9 @@ from domain.platform.names import SEARCH_LENGTH
 from domain.statuses.messaging import ConversationState, Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
 from services.messaging.conversations import ConversationText
+from services.messaging.saved_replies import NAME_LENGTH as SAVED_NAME_LENGTH
 from services.messaging.senders import NAME_LENGTH, RATE_LEAST, RATE_MOST
-from storage.messaging.conversations import ConversationFilter
+from storage.messaging.inbox import ConversationFilter
 
 Rate = Annotated[
     Decimal,
@@ -171,7 +172,8 @@ class Conversation(Schema):
     owner: ListedUser | None = Field(description="Whose inbox it is in; null: everyone's.")
     state: ConversationState
     """`needs_reply`: the last word is theirs. `done`: you said so, and the contact has not written
-    since. `open`: neither."""
+    since. `snoozed`: the same, until `snoozed_until`. `open`: none of these."""
+    snoozed_until: datetime | None = Field(description="When one that is snoozed comes back.")
     opted_out: bool = Field(description="Whether the number is suppressed for everyone.")
     last_message: LastMessage | None = Field(description="Null if there are no texts yet.")
 
@@ -184,6 +186,9 @@ class ConversationChanges(Schema):
     state: ConversationState = Omissible
     """`done`, until the contact writes again; `open` takes that back. `needs_reply` cannot be set:
     it follows from who wrote last."""
+    snoozed_until: Moment | None = None
+    """When it comes back by itself, within 365 days; before that if the contact writes. Null takes
+    it back at once."""
 
 
 Owner = Annotated[
@@ -208,6 +213,38 @@ class ConversationQuery(PageQuery):
             nobodys="none" in self.owner,
             search=self.search,
         )
+
+
+SavedReplyName = Annotated[
+    str, Field(max_length=SAVED_NAME_LENGTH * 2), limits(minLength=1, maxLength=SAVED_NAME_LENGTH)
+]
+
+
+class NewSavedReply(Schema):
+    """A reply to save."""
+
+    name: SavedReplyName
+    body: TextBody
+    own: bool = False
+    """Whether it is yours alone, not the workspace's."""
+
+
+class SavedReplyChanges(Schema):
+    """What to change of a saved reply; what is left out stays."""
+
+    name: SavedReplyName = Omissible
+    body: TextBody = Omissible
+
+
+class SavedReply(Schema):
+    """A text that users insert into what they write to contacts."""
+
+    id: UUID
+    own: bool = Field(description="Whether only you see it.")
+    name: str
+    body: str
+    created_at: datetime
+    updated_at: datetime
 
 
 class MessageQuery(PageQuery):

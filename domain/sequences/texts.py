@@ -224,6 +224,12 @@ def outline(body: str, values: Mapping[str, Value | None], *, has_media: bool = 
     return render(body, {**values, **{name: f"[{name}]" for name in gaps}})
 
 
+def half_filled(body: str, values: Mapping[str, Value | None]) -> str:
+    """Fill in a text as ``render`` does, but leave in what it cannot go without."""
+    gaps = missing(body, values)
+    return render(body, {**values, **{name: f"{{{{{name}}}}}" for name in gaps}})
+
+
 def _merge_fields(body: str) -> Iterator[tuple[str, str, str]]:
     """Yield the name, format and fallback of each merge field; the latter two may be empty."""
     return map(_parts, _FIELD.finditer(body))

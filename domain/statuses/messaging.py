@@ -93,11 +93,12 @@ class ConversationState(StrEnum):
     """How a conversation with a contact stands.
 
     ``needs_reply``: the last word is theirs. ``done``: a person said so, and the contact has not
-    written since. ``open``: neither.
+    written since. ``snoozed``: the same, until a moment to come. ``open``: none of these.
     """
 
     NEEDS_REPLY = "needs_reply"
     OPEN = "open"
+    SNOOZED = "snoozed"
     DONE = "done"
 
 

@@ -376,9 +376,7 @@ class Jobs:
 def _nobody(group_id: UUID | None, import_id: UUID | None) -> InvalidFieldError:
     """Build the error of enrolling nobody."""
     if import_id is not None:
-        return InvalidFieldError(
-            "import_id", "is an import with no contacts", code="empty_import"
-        )
+        return InvalidFieldError("import_id", "is an import with no contacts", code="empty_import")
     if group_id is not None:
         reason = "is a group with no members; add some first"
         return InvalidFieldError("group_id", reason, code="empty_group")

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from services.access.users import UserDetails, Users
 from services.contacts.contacts import Contacts
 from services.contacts.groups import Groups
 from services.contacts.values import ContactFields
+from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import SenderFields, Senders
 from services.sequences.sequences import SequenceDraft, Sequences, StepDraft
 
@@ -42,6 +44,11 @@ _GROUPS = ("Warehouse applicants", "Nurse applicants", "Spring trial users", "Ne
 _SENDER = SenderFields(name="Demo number", phone="+16285550100")
 _SEEN_HERE = 300
 
+_SAVED_REPLIES = {
+    "Call me": "Thank you, {{first_name|there}}! When may I call you, today or tomorrow?",
+    "Thanks": "Thank you, {{first_name|there}}. I have noted it and will come back to you.",
+}
+
 _ACTIVE = "Warehouse role: first contact"
 _DRAFT = "Nurse role: follow-up"
 
@@ -60,6 +67,7 @@ class Demo:
     groups: Groups
     senders: Senders
     sequences: Sequences
+    saved_replies: SavedReplies
 
     async def create(self) -> Sequence[Mapping[str, str | int]]:
         """Add missing parts.
@@ -77,6 +85,9 @@ class Demo:
         made += await self._fill_groups(contact_ids, member.id)
         sender_id = await self._sender()
         made += await self._write_sequences(sender_id, member.id)
+        for name, body in _SAVED_REPLIES.items():
+            with suppress(ConflictError):
+                await self.saved_replies.create(name, body, member.id)
         _, admin_made = await self._user(*_ADMIN)
         return [*made, *admin_made]
 

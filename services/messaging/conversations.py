@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from domain.contacts.names import ContactName
 from domain.enrollments.faults import Fault
 from domain.platform.errors import ConflictError, InvalidFieldError, required
 from domain.platform.filling import filled
+from domain.platform.moments import check_ahead
 from domain.platform.names import Named
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body, check_media
@@ -37,11 +38,8 @@ from storage.platform import outbox
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError, lock_numbers
 
-LATEST = timedelta(days=365)
-"""How far ahead a text can be scheduled."""
-
 _REFUSALS = {
-    "opted_out": "the number opted out; lift that first, if they asked for it",
+    "opted_out": "the number opted out; remove the opt-out first, if they asked for that",
     "landline": "the number is a landline and takes no texts",
 }
 
@@ -279,7 +277,8 @@ class Conversations:
             values = one_offs.message(
                 to, body, user_id, message_id=message_id, media_urls=media_urls, send_at=send_at
             )
-            _check_moment(send_at)
+            if send_at is not None:
+                check_ahead(send_at, field="send_at")
             if (refusal := one_offs.refusal(to)) is not None:
                 raise ConflictError(refusal, _REFUSALS[refusal])
             await _write(tx, {**values, **written})
@@ -315,22 +314,6 @@ def _hash(body: str, media_urls: Many[str], send_at: datetime | None) -> str:
     """Tell a reply as it was written from any other."""
     draft = json.dumps([body, *media_urls, send_at and send_at.timestamp()])
     return blake2b(draft.encode(), digest_size=16).hexdigest()
-
-
-def _check_moment(send_at: datetime | None) -> None:
-    now = datetime.now(UTC)
-    if send_at is not None and send_at <= now:
-        raise InvalidFieldError(
-            "send_at",
-            "is in the past; choose a later time, or leave it out to send the text now",
-            code="in_the_past",
-        )
-    if send_at is not None and send_at > now + LATEST:
-        raise InvalidFieldError(
-            "send_at",
-            f"is too far ahead; choose a time within {LATEST.days} days",
-            code="too_far_ahead",
-        )
 
 
 def _why_not_canceled(row: TextRow) -> str:

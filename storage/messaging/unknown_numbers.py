@@ -13,7 +13,7 @@ from sqlmodel import col
 from domain.platform.paging import Position
 from domain.statuses.messaging import Direction
 from storage.contacts.contacts import has_digits, number_in, opted_out
-from storage.messaging.conversations import LastText, unanswered
+from storage.messaging.inbox import LastText, unanswered
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
 from storage.tables.contacts import Contact

@@ -187,6 +187,7 @@ _DELETIONS = (
     "DELETE FROM former_phones WHERE contact_id = :id",
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)
+        OR (answer ->> 'contact_id' = CAST(:id AS text) AND jsonb_exists(answer, 'author'))
         OR EXISTS (
             SELECT 1 FROM unnest(CAST(:numbers AS text[])) AS number
             WHERE strpos(CAST(answer AS text), number) > 0

@@ -40,8 +40,8 @@ class Contact(SQLModel, table=True):
     ``external_id`` is the person's id in a program that syncs contacts. ``fields`` holds values by
     the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``owner_id`` is whose
     inbox their replies belong to; null: everybody's. ``conversation_done_at`` is the last text
-    there was when a person marked the conversation done; it is until the contact writes again.
-    ``conversation_snoozed_until`` is when a conversation that needs a reply shows as such again.
+    there was when a person marked the conversation done; it is until the contact writes again, or,
+    if it was snoozed, until ``conversation_snoozed_until``.
     """
 
     __tablename__: ClassVar[Any] = "contacts"
@@ -53,6 +53,11 @@ class Contact(SQLModel, table=True):
         Index("ix_contacts_created", "created_at", "id"),
         Index("uq_contacts_external_id", "external_id", unique=True),
         Index("ix_contacts_updated", "updated_at", "id"),
+        Index(
+            "ix_contacts_snoozed",
+            "conversation_snoozed_until",
+            postgresql_where=text("conversation_snoozed_until IS NOT NULL"),
+        ),
         Index("ix_contacts_owner", "owner_id", postgresql_where=text("owner_id IS NOT NULL")),
         Index(
             "ix_contacts_fields",

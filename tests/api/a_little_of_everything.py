@@ -104,6 +104,8 @@ async def found(services: Services) -> dict[str, str]:
     scheduled = await services.conversations.reply(
         uuid4(), ann, "See you soon", owner.id, send_at=datetime.now(UTC) + timedelta(days=1)
     )
+    note = await services.notes.add(ann, "Prefers mornings", owner.id)
+    saved = await services.saved_replies.create("Hours", "We are open from nine", owner.id)
     endpoint = await services.event_endpoints.create(
         {"url": "https://crm.example.com/events"}, owner.id
     )
@@ -114,6 +116,8 @@ async def found(services: Services) -> dict[str, str]:
         examples.OTHER_CONTACT: bo,
         examples.FIELD: field.id,
         examples.GROUP: group.id,
+        examples.NOTE: note.id,
+        examples.SAVED_REPLY: saved.id,
         examples.SENDER: sender.id,
         examples.DRAFT: draft,
         examples.IDS["sequence_id"]: active,

@@ -39,6 +39,13 @@ _TALK = (
 )
 """The conversation with Ada after her sequence ended: hers, ours, hers."""
 
+_SAVED = {
+    "Directions": "Hi {{first_name|there}}, we are at 12 Main St, second floor. Ring at Segue.",
+    "Pay": "22 an hour, 24 after midnight.",
+    "Documents": "Please bring your ID and your work permit.",
+}
+_NOTE = "Prefers calls before noon. Has a forklift license."
+
 _PLACES = (
     *("Albany", "Bristol", "Camden", "Dover", "Elgin", "Fargo", "Galena", "Hudson", "Ithaca"),
     *("Juneau", "Kenosha", "Laredo"),
@@ -221,6 +228,9 @@ def _talk(member: Workspace, simulator_url: str, sequence_id: str, person: Json)
     body = {"enrollment_ids": [people[0]["enrollment_id"]], "body": ours}
     member.post("/enrollments/batch/send-message", body)
     _say(simulator_url, person, last)
+    member.post(f"/contacts/{person['id']}/notes", {"body": _NOTE})
+    for name, reply in _SAVED.items():
+        member.post("/saved-replies", {"name": name, "body": reply})
 
 
 def _say(simulator_url: str, person: Json, body: str) -> None:

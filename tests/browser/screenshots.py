@@ -98,6 +98,21 @@ async def open_first_talk(page: Page) -> None:
     await expect(page.locator("#thread-heading")).to_be_visible()
 
 
+async def write_note(page: Page) -> None:
+    """Open the dialog of a note; on a phone, it is behind a button."""
+    more = page.get_by_role("button", name="More about this conversation")
+    if await more.is_visible():
+        await more.click()
+    await press("Add note")(page)
+
+
+async def offer_saved_replies(page: Page) -> None:
+    """Ask for the saved replies in the box of a conversation."""
+    box = page.locator("#thread").get_by_label("Reply")
+    await box.fill("/")
+    await expect(page.get_by_role("listbox", name="Saved replies")).to_be_visible()
+
+
 async def narrow_groups(page: Page) -> None:
     """Search for groups by name."""
     await page.get_by_role("button", name="Group", exact=True).click()
@@ -193,7 +208,10 @@ SHOTS = [
     Shot("group-remove", "/groups/{group_id}", act("Remove from group", people=2)),
     Shot("group-delete", "/groups/{group_id}", press("Delete")),
     Shot("conversations", "/conversations"),
+    Shot("conversations-all", "/conversations?only=all&owner=all"),
     Shot("conversation", "/conversations/{contact_id}"),
+    Shot("conversation-saved-replies", "/conversations/{contact_id}", offer_saved_replies),
+    Shot("conversation-note", "/conversations/{contact_id}", write_note),
     Shot("conversations-unknown", "/conversations?only=unknown"),
     Shot("conversations-unknown-open", "/conversations?only=unknown", open_first_talk),
     Shot("reports", "/reports", see_figures),
@@ -202,6 +220,8 @@ SHOTS = [
     Shot("settings-opt-outs", "/settings/opt-outs"),
     Shot("settings-opt-outs-import", "/settings/opt-outs/import"),
     Shot("settings-senders", "/settings/senders"),
+    Shot("settings-saved-replies", "/settings/saved-replies"),
+    Shot("settings-saved-replies-new", "/settings/saved-replies", press("Add saved reply")),
     Shot("settings-users", "/settings/users"),
     Shot("settings-user", "/settings/users", open_first_row),
     Shot("settings-webhooks", "/settings/webhooks"),

@@ -1,23 +1,28 @@
 """Conversations in a browser: live updates, typed text that stays, replies sent once."""
 
 import re
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
-from tests.e2e.people import Desk, Person
+from tests.e2e.people import Desk, Line, Person
+
+EVERYBODYS = "/conversations?only=all&owner=all"
 
 
 async def test_conversation_updates_while_replying(desk: Desk, visit: Visit) -> None:
     story = desk.start("", "Hello, shall we talk?")
     desk.wait_for_texts(story.person, 1)
-    page = await visit(Role.MEMBER, path="/conversations")
+    page = await visit(Role.MEMBER, path=EVERYBODYS)
     await page.get_by_role("link", name=story.person.name).click()
-    await expect(page).to_have_url(re.compile(f"/conversations/{story.person.id}$"))
-    await expect(page).to_have_title(f"{story.person.name} · Conversations · Segue")
+    await expect(page).to_have_url(re.compile(rf"/conversations/{story.person.id}\?only=all&"))
+    title = re.compile(rf"^(\(\d+\+?\) )?{story.person.name} · Conversations · Segue$")
+    await expect(page).to_have_title(title)
     thread = page.get_by_role("region", name="Conversation", exact=True)
     await expect(thread.get_by_text("Hello, shall we talk?")).to_be_visible()
     await expect(page.locator(".talks-row[aria-current]")).to_contain_text(story.person.name)
@@ -32,7 +37,7 @@ async def test_conversation_updates_while_replying(desk: Desk, visit: Visit) -> 
     await expect(box).to_have_value("We could talk on")
 
     await box.fill("Tuesday?")
-    await thread.get_by_role("button", name="Send").dblclick()
+    await thread.get_by_role("button", name="Send", exact=True).dblclick()
     await expect(thread.locator(".bubble", has_text="Tuesday?")).to_contain_text("Kim member")
     await expect(box).to_have_value("")
     await expect(box).to_be_focused()
@@ -53,13 +58,13 @@ async def test_text_is_scheduled_and_canceled_and_the_conversation_is_handled(
     story = desk.start("", "Hello, shall we talk?")
     desk.wait_for_texts(story.person, 1)
     desk.answer(story.person, "Tomorrow, please", story.line)
-    page = await visit(Role.MEMBER, path=f"/conversations/{story.person.id}?only=needs_reply")
+    page = await visit(Role.MEMBER, path=f"/conversations/{story.person.id}?owner=all")
     thread, row = page.locator("#thread"), page.locator(".talks-row", has_text=story.person.name)
-    await thread.get_by_text("Pictures, or send later").click()
+    await thread.get_by_text("Pictures or send later").click()
     await thread.get_by_label("Reply").fill("Good morning!")
     ahead = datetime.now(UTC) + timedelta(days=1)
     await thread.get_by_label("Send later").fill(f"{ahead:%Y-%m-%dT%H:%M}")
-    await thread.get_by_role("button", name="Send").click()
+    await thread.get_by_role("button", name="Send", exact=True).click()
     text = thread.locator(".bubble", has_text="Good morning!")
     await expect(text).to_contain_text("Scheduled for")
     await expect(row).to_be_visible()  # what is not said yet is no answer
@@ -98,16 +103,24 @@ async def test_earlier_texts_are_shown_on_demand(desk: Desk, visit: Visit) -> No
 async def test_phone_shows_the_list_or_one_conversation(desk: Desk, visit: Visit) -> None:
     story = desk.start("", "Hello on the phone")
     desk.wait_for_texts(story.person, 1)
-    page = await visit(path="/conversations", phone=True)
+    page = await visit(path=EVERYBODYS, phone=True)
     await page.get_by_label("Name or phone digits").fill(story.person.name)
     await expect(page).to_have_url(re.compile(r"\?search="))
     await page.get_by_role("link", name=story.person.name).click()
     await expect(page.locator("#talk-list")).to_be_hidden()
     await expect(page.locator("#thread").get_by_label("Reply")).to_be_visible()
+    screen = page.viewport_size
+    assert await page.locator(".talks").bounding_box() == {"x": 0, "y": 0, **(screen or {})}
+    await expect(page.locator("#handling").get_by_label("Assigned to")).to_be_hidden()
+    await page.get_by_role("button", name="More about this conversation").click()
+    await expect(page.locator("#handling").get_by_label("Assigned to")).to_be_visible()
     await accessible(page)
+    await page.locator("#thread").get_by_label("Reply").fill("Half a thought")
     await page.get_by_role("link", name="Back to the conversations").click()
     await expect(page.locator("#talk-list")).to_be_visible()
     await expect(page.get_by_label("Name or phone digits")).to_have_value(story.person.name)
+    await page.get_by_role("link", name=story.person.name).click()
+    await expect(page.locator("#thread").get_by_label("Reply")).to_have_value("Half a thought")
 
 
 async def test_viewer_reads_and_cannot_reply(visit: Visit, desk: Desk) -> None:
@@ -155,7 +168,7 @@ async def test_unknown_number_is_read_and_added_as_contact(desk: Desk, visit: Vi
     await page.get_by_role("link", name="Noor Newcomer").click()
     await expect(page.locator("#thread").get_by_text("Is the job still open?")).to_be_visible()
     await page.locator("#thread").get_by_label("Reply").fill("It is. Shall we talk?")
-    await page.get_by_role("button", name="Send").click()
+    await page.get_by_role("button", name="Send", exact=True).click()
     desk.wait_for_texts(stranger, 1)
 
 
@@ -170,3 +183,83 @@ async def test_phone_shows_unknown_numbers_or_one_of_them(desk: Desk, visit: Vis
     await page.get_by_role("link", name="Back to the conversations").click()
     await expect(page.locator("#talk-list")).to_be_visible()
     await expect(page.get_by_role("radio", name="Unknown numbers")).to_be_checked()
+
+
+_NOTIFICATIONS = """
+window.told = [];
+window.Notification = class extends EventTarget {
+  static permission = "default";
+  static async requestPermission() { return (this.permission = "granted"); }
+  constructor(words) { super(); window.told.push(words); }
+};
+"""
+"""Stands in for a desktop, which a browser without windows has none of."""
+
+
+async def test_saved_reply_is_inserted_by_its_name_and_new_replies_are_told(
+    desk: Desk, visit: Visit
+) -> None:
+    line = desk.line()
+    stranger = Person("", desk.free_number(), "")
+    contact = desk.post(
+        "/api/contacts", {"first_name": "Zora", "phone": stranger.phone}, status=201
+    )
+    for name, body in (
+        ("Zora directions", "Hi {{first_name|there}}, 12 Main St"),
+        ("Zora start", "Your shift: {{shift_of_zora}}. See you"),
+    ):
+        desk.post("/api/saved-replies", {"name": name, "body": body}, status=201)
+    desk.answer(stranger, "Where are you?", line)
+    page = await visit(Role.MEMBER, path=f"/conversations/{contact['id']}")
+    await page.add_init_script(_NOTIFICATIONS)
+    await page.reload()
+    box = page.locator("#thread").get_by_label("Reply")
+    offered = page.get_by_role("listbox", name="Saved replies").get_by_role("option")
+    await box.fill("Hello\n")
+    await box.press("End")
+    await box.press_sequentially("/zora")
+    await expect(offered).to_have_count(2)
+    await accessible(page)
+    await box.press("Escape")
+    await expect(offered).to_have_count(0)
+    await box.press_sequentially(" d")
+    await expect(offered).to_have_count(0)  # closed for this line
+    await box.fill("Hello\n")
+    await box.press("End")
+    await box.press_sequentially("/zora")
+    await expect(offered.first).to_have_attribute("aria-selected", "true")
+    await box.press("ArrowDown")
+    await box.press("ArrowUp")
+    await box.press("Enter")
+    await expect(box).to_have_value("Hello\nHi Zora, 12 Main St")
+    await expect(offered).to_have_count(0)
+
+    await box.fill("")
+    await page.get_by_role("button", name="Saved replies").click()
+    await box.press_sequentially("zora s")
+    await offered.click()
+    await expect(box).to_have_value("Your shift: {{shift_of_zora}}. See you")
+    await expect(page.get_by_text("Blank for this contact: Shift of zora")).to_be_visible()
+    await page.keyboard.type("at nine")
+    await expect(box).to_have_value("Your shift: at nine. See you")
+    await box.press("Control+Enter")
+    await expect(page.locator(".bubble", has_text="Your shift: at nine.")).to_be_visible()
+
+    await _check_notifications(desk, page, stranger, line)
+
+
+async def _check_notifications(desk: Desk, page: Page, stranger: Person, line: Line) -> None:
+    told: Callable[[], Awaitable[list[str]]] = partial(page.evaluate, "() => window.told")
+    await page.get_by_role("button", name="Notify me of replies").click()
+    notifies = page.get_by_role("button", name="Notifications are on")
+    await expect(notifies).to_have_attribute("aria-pressed", "true")
+    assert await told() == []
+    await page.evaluate("() => { document.hasFocus = () => false }")
+    desk.answer(stranger, "Thank you, where is that?", line)
+    await expect(page.locator(".bubble", has_text="where is that?")).to_be_visible()
+    await page.evaluate("() => document.body.dispatchEvent(new Event('texts-changed'))")
+    await expect(page).to_have_title(re.compile(r"^\(\d+\+?\) Zora "))
+    await page.wait_for_function("() => window.told.length > 0")
+    assert await told() == ["New reply from Zora"]
+    await notifies.click()
+    await expect(page.get_by_role("button", name="Notify me of replies")).to_be_visible()

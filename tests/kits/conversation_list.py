@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.statuses.messaging import ConversationState
-from storage.messaging.conversations import ConversationFilter
+from storage.messaging.inbox import ConversationFilter
 from tests.kits.inbound import receive
 from tests.kits.sending import SendingKit
 

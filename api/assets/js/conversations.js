@@ -1,4 +1,5 @@
-// Conversations: which one is open, a line between days only once, Ctrl+Enter sends.
+// Conversations: which one is open, a line between days only once, Ctrl+Enter sends,
+// what is typed stays, phones.
 
 const thread = () => document.getElementById("thread");
 
@@ -28,7 +29,31 @@ document.addEventListener("htmx:afterSwap", (event) => {
     document.getElementById("thread-heading")?.focus({ preventScroll: true });
   }
   if (event.target.id === "reply-box") document.getElementById("field-body")?.focus();
+  restore();
 });
+
+// What is typed and not sent stays while one looks at others, until the tab is closed.
+const typed = () => document.querySelector("#reply textarea[name=body]");
+const place = (form) => `typed ${form.getAttribute("hx-post")}`;
+
+function restore() {
+  const text = typed();
+  const kept = text && sessionStorage.getItem(place(text.form));
+  if (!kept || text.value) return;
+  text.value = kept;
+  text.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+document.addEventListener("input", (event) => {
+  if (event.target !== typed()) return;
+  if (event.target.value) sessionStorage.setItem(place(event.target.form), event.target.value);
+  else sessionStorage.removeItem(place(event.target.form));
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const form = event.detail.requestConfig?.elt;
+  if (form?.id === "reply" && event.detail.xhr.status === 200) sessionStorage.removeItem(place(form));
+});
+restore();
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -37,3 +62,21 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   form.requestSubmit();
 });
+
+// On a phone, what can be done about a conversation is behind a button.
+document.addEventListener("click", (event) => {
+  const more = event.target.closest("[data-thread-more]");
+  if (!more) return;
+  const isOpen = more.closest(".thread-head").classList.toggle("is-open");
+  more.setAttribute("aria-expanded", String(isOpen));
+});
+
+// There a conversation fills what the keyboard leaves of the screen.
+function fit() {
+  document.documentElement.style.setProperty("--seen-height", `${window.visualViewport.height}px`);
+  document.documentElement.style.setProperty("--seen-top", `${window.visualViewport.offsetTop}px`);
+}
+if (document.querySelector(".talks") && window.visualViewport) {
+  for (const change of ["resize", "scroll"]) window.visualViewport.addEventListener(change, fit);
+  fit();
+}

@@ -14,6 +14,8 @@ import "./people.js";
 import "./message.js";
 import "./week.js";
 import "./conversations.js";
+import "./saved_replies.js";
+import "./new_replies.js";
 import "./upload.js";
 import "./pictures.js";
 import "./session.js"; // after what keeps a form from being sent

@@ -35,9 +35,9 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (polls(event.target)) event.detail.headers["Segue-Poll"] = "1";
 });
 
-// Nobody looks, nothing is asked.
+// Nobody looks, nothing is asked; but for what tells of new replies (new_replies.js).
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden && polls(event.target)) event.preventDefault();
+  if (document.hidden && polls(event.target) && !("asksHidden" in event.target.dataset)) event.preventDefault();
 });
 
 function polls(element) {

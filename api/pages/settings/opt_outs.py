@@ -100,7 +100,9 @@ async def opt_out_contact(page: PageDep, contact_id: UUID, form: InForm[ReasonFi
     """Opt a contact out by hand."""
     with page.refusing():
         await _suppress(page, form, contact_id)
-        return page.redirect_to("show_contact", "They are now opted out.", contact_id=contact_id)
+        back = own_path(page.request.headers.get("hx-current-url"))
+        contact = page.path_to("show_contact", contact_id=contact_id)
+        return page.redirect(back if back != "/" else contact, "They are now opted out.")
     return _ask(page, await _of_contact(page, contact_id), form)
 
 

@@ -1,6 +1,9 @@
 """The pages of conversations: the list, the texts, replying."""
 
+import html
+import json
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -8,10 +11,14 @@ import httpx
 import pytest
 
 from domain.messaging.ports import Attachment
+from domain.statuses.access import Role
+from domain.statuses.messaging import ConversationState
+from services.factory import Services
 from storage.platform.database import Database
 from tests.api.conftest import FakeGateway
+from tests.api.pages.conftest import Browse
 from tests.kits import pictures
-from tests.worlds import World
+from tests.worlds import World, ongoing
 
 HTMX = {"HX-Request": "true"}
 PHONE = "+12125550101"
@@ -63,16 +70,16 @@ async def test_latest_inbound_conversation_is_first_and_unanswered(
     bob = await person(world, "Bob", "+12125550102")
     await said(world, ada, "Hello", inbound=False)
     await said(world, bob, "Are you there?")
-    page = await member.get("/conversations")
+    page = await member.get("/conversations", params={"only": "all"})
     assert page.status_code == 200
     assert re.findall(r'<li id="talk-([0-9a-f-]+)"', page.text) == [str(bob), str(ada)]
     assert page.text.count("is-unanswered") == 1
-    unanswered = await member.get("/conversations", params={"only": "needs_reply"}, headers=HTMX)
+    unanswered = await member.get("/conversations", headers=HTMX)
     assert "<html" not in unanswered.text
     assert str(bob) in unanswered.text
     assert str(ada) not in unanswered.text
     nobody = await member.get("/conversations", params={"search": "zed"})
-    assert "No conversation fits" in nobody.text
+    assert "No conversation found" in nobody.text
 
 
 async def test_reaction_is_a_mark_and_can_be_marked_as_a_persons(
@@ -98,7 +105,9 @@ async def test_reaction_is_a_mark_and_can_be_marked_as_a_persons(
 
 
 async def test_empty_list_says_how_to_fill_it(world: World, member: httpx.AsyncClient) -> None:
-    assert "Enroll contacts in a sequence" in (await member.get("/conversations")).text
+    assert "Nothing needs a reply" in (await member.get("/conversations")).text
+    everybodys = await member.get("/conversations?only=all&owner=all")
+    assert "Enroll contacts in a sequence" in everybodys.text
 
 
 async def test_filters_change_the_address_and_keep_the_conversation(
@@ -110,7 +119,7 @@ async def test_filters_change_the_address_and_keep_the_conversation(
     typed = await member.get(
         "/conversations", params=asked, headers={**HTMX, "HX-Trigger": "talk-filters"}
     )
-    assert typed.headers["HX-Replace-Url"] == f"/conversations/{ada}?search=ada"
+    assert typed.headers["HX-Replace-Url"] == f"/conversations/{ada}?search=ada&only=all"
     polled = await member.get("/conversations", params=asked, headers=HTMX)
     assert "HX-Replace-Url" not in polled.headers
     assert 'aria-current="true"' in polled.text
@@ -358,7 +367,7 @@ async def test_open_conversation_stays_as_filters_change(
     assert typed.headers["HX-Replace-Url"] == where
     assert 'aria-current="true"' in typed.text
     nobody = await member.get("/conversations", params={"only": "unknown", "search": "999"})
-    assert "No conversation fits" in nobody.text
+    assert "No conversation found" in nobody.text
     assert (await member.get(f"/conversations/unknown/{uuid4()}")).status_code == 404
 
 
@@ -369,3 +378,210 @@ async def test_viewer_cannot_add_unknown_number(
     page = await viewer.get(f"/conversations/unknown/{text_id}")
     assert "Hello" in page.text
     assert "Add as contact" not in page.text
+
+
+def handled(html: str) -> str:
+    """The controls of a conversation's head."""
+    found = re.search(r'<div class="thread-handling".*', html, re.DOTALL)
+    assert found is not None
+    return found[0]
+
+
+async def test_inbox_opens_on_what_waits_for_the_user(
+    world: World, browse: Browse, services: Services
+) -> None:
+    """The number in the menu is that of the list, and tells who wrote last."""
+    member = await browse(Role.MEMBER)
+    me = await services.users.by_email("member@example.com")
+    assert me is not None
+    people = {
+        name: await person(world, name, f"+1212555010{number}")
+        for number, name in enumerate(("Ada", "Bob", "Cid", "Dee"), start=1)
+    }
+    for name in ("Ada", "Bob", "Cid"):
+        await said(world, people[name], f"I am {name}")
+    await said(world, people["Dee"], "Hello", inbound=False)
+    await services.inbox.change(people["Ada"], {"owner_id": me.id})
+    await services.inbox.change(people["Cid"], {"owner_id": world.user_id})
+
+    async def listed(**query: str) -> set[str]:
+        html = (await member.get("/conversations", params=query)).text
+        ids = set(re.findall(r'<li id="talk-([0-9a-f-]+)"', html))
+        return {name for name, one in people.items() if str(one) in ids}
+
+    assert await listed() == {"Ada", "Bob"}
+    assert await listed(owner="me") == {"Ada"}
+    assert await listed(owner="none") == {"Bob"}
+    assert await listed(owner="all") == {"Ada", "Bob", "Cid"}
+    assert await listed(owner=str(world.user_id)) == {"Cid"}
+    assert await listed(owner="all", only="all") == set(people)
+    count = (await member.get("/conversations/count", headers=HTMX)).text
+    assert 'data-replies="2"' in count
+    assert 'data-from="Bob"' in count
+    assert "I am Bob" not in count
+    await services.inbox.change(people["Ada"], {"state": ConversationState.DONE})
+    await services.inbox.change(people["Bob"], {"state": ConversationState.DONE})
+    assert await listed() == set()
+    assert not (await member.get("/conversations/count", headers=HTMX)).text.strip()
+
+
+async def test_conversation_is_snoozed_and_taken_back(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    await said(world, ada, "Are you there?")
+    page = f"/conversations/{ada}"
+    offered = handled((await member.get(page)).text)
+    assert re.search("Tomorrow, 9:00 am", offered, re.IGNORECASE)
+    until = re.findall(r"hx-vals='({\"snoozed_until\": [^']+})'", offered)
+    snoozed = await member.post(
+        f"{page}/handling", data=json.loads(html.unescape(until[-1])), headers=HTMX
+    )
+    assert "Snoozed until" in handled(snoozed.text)
+    assert snoozed.headers["HX-Trigger"] == "texts-changed"
+    assert str(ada) not in (await member.get("/conversations")).text
+    assert str(ada) in (await member.get("/conversations?only=snoozed")).text
+    again = await member.post(f"{page}/handling", data={"state": "open"}, headers=HTMX)
+    assert "Snoozed until" not in again.text
+    past = await member.post(
+        f"{page}/handling", data={"snoozed_until": "2020-01-01T09:00"}, headers=HTMX
+    )
+    assert past.status_code == 422
+    assert "The time is in the past" in past.text
+
+
+async def test_head_shows_sequences_and_ends_them_and_adds_to_a_group(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    sequence = await world.active(steps=[ongoing("Hi", 60)], name="Night shift")
+    enrolled = {"contact_ids": [str(ada)]}
+    await member.post(f"/api/sequences/{sequence.id}/enrollments", json=enrolled)
+    group = (await member.post("/api/groups", json={"name": "Nurses"})).json()
+    page = f"/conversations/{ada}"
+    head = handled((await member.get(page)).text)
+    assert "Night shift" in head
+    assert "Active</span>" in head
+    for act in ("finish", "group", "notes/new"):
+        assert f'hx-get="{page}/{act}"' in head
+        assert f"{page}/{act}" not in (await viewer.get(page)).text
+    assert f'hx-get="/contacts/{ada}/opt-out"' in head
+
+    asked = await member.get(f"{page}/finish", headers=HTMX)
+    assert "Night shift, 0 of 1 sent" in asked.text
+    done = await member.post(f"{page}/finish", headers=HTMX)
+    assert "Marked finished in 1 sequence." in done.text
+    head = handled((await member.get(f"{page}/handling", headers=HTMX)).text)
+    assert "Finished, stopped</span>" in head
+    assert f"{page}/finish" not in head
+
+    nothing = await member.post(f"{page}/group", headers=HTMX)
+    assert nothing.status_code == 422
+    added = await member.post(f"{page}/group", data={"group_id": group["id"]}, headers=HTMX)
+    assert "Added to Nurses." in added.text
+    members = (await member.get(f"/api/groups/{group['id']}/members")).json()["items"]
+    assert [one["id"] for one in members] == [str(ada)]
+    here = {**HTMX, "HX-Current-URL": f"https://segue.test{page}?owner=all"}
+    opted = await member.post(f"/contacts/{ada}/opt-out", data={"reason": "Asked"}, headers=here)
+    assert opted.headers["HX-Redirect"] == f"{page}?owner=all"
+    assert "Opted out" in (await member.get(page)).text
+
+
+async def test_notes_stand_where_they_were_written_and_only_their_author_deletes_them(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    page = f"/conversations/{ada}"
+    texts = [await said(world, ada, f"Text {number}") for number in range(60)]
+    added = await member.post(
+        f"{page}/notes", data={"body": "<b>Prefers</b>\nmornings"}, headers=HTMX
+    )
+    assert "Note added." in added.text
+    last = await said(world, ada, "The last word")
+    blank = await member.post(f"{page}/notes", data={"body": " "}, headers=HTMX)
+    assert blank.status_code == 422
+    assert 'id="error-note"' in blank.text
+    shown = (await member.get(page)).text
+    [note] = re.findall(r'id="note-([0-9a-f-]+)"', shown)
+    assert "&lt;b&gt;Prefers&lt;/b&gt;\nmornings" in shown
+    places = [shown.index(f'id="{one}"') for one in (f"text-{texts[-1]}", f"note-{note}")]
+    assert places == sorted(places)
+    assert shown.index(f'id="text-{last}"') > places[1]
+    earlier = re.search(r'hx-get="([^"]+/earlier[^"]+)"', shown)
+    assert earlier is not None
+    assert note not in (await member.get(earlier[1], headers=HTMX)).text
+    polled = await member.get(f"{page}/texts?first={texts[-1]}", headers=HTMX)
+    assert note in polled.text
+
+    delete = f"{page}/notes/{note}/delete"
+    assert delete in shown
+    await world.run("UPDATE contact_notes SET author_id = :id", id=world.user_id)
+    assert delete not in (await member.get(page)).text
+    assert (await member.post(delete, headers=HTMX)).status_code == 403
+    assert "Prefers" in (await admin.get(delete, headers=HTMX)).text
+    assert "Note deleted." in (await admin.post(delete, headers=HTMX)).text
+    assert note not in (await member.get(page)).text
+
+
+async def test_saved_replies_are_filled_in_for_the_contact(
+    world: World, member: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    ada = await person(world)
+    await member.post(
+        "/api/fields", json={"key": "start_date", "label": "Start date", "type": "date"}
+    )
+    for fields in (
+        {"name": "Directions", "body": "Hi {{first_name|there}}, we are at 12 Main St"},
+        {"name": "Start", "body": "You start on {{start_date}}", "whose": "own"},
+    ):
+        made = await member.post("/settings/saved-replies", data=fields, headers=HTMX)
+        assert f"{fields['name']} is saved." in made.text
+    path = f"/conversations/{ada}/saved-replies"
+    found = (await member.get(path, headers=HTMX)).text
+    assert re.findall(r'data-text="([^"]*)"', found) == [
+        "Hi Ada, we are at 12 Main St",
+        "You start on {{start_date}}",
+    ]
+    assert re.findall(r'data-missing="([^"]*)"', found) == ["Start date"]
+    others = (await admin.get(path, headers=HTMX)).text
+    assert re.findall(r'data-name="([^"]*)"', others) == ["directions"]
+    unfilled = {"body": "You start on {{start_date}}", "message_id": str(uuid4())}
+    refused = await member.post(f"/conversations/{ada}/reply", data=unfilled, headers=HTMX)
+    assert refused.status_code == 422
+
+
+async def test_reply_at_night_says_so_and_offers_the_next_good_time(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    """A contact in whose zone it is night now, whatever hour it is here."""
+    ada = await person(world, "Zoë Quill")
+    now = datetime.now(UTC)
+    zones = {(now + timedelta(hours=one)).hour: -one for one in range(-11, 13)}
+    page = f"/conversations/{ada}"
+
+    async def at_hour(hour: int) -> str:
+        offset = zones[hour]
+        await world.run(
+            "UPDATE contacts SET time_zone = :zone",
+            zone=f"Etc/GMT{offset:+d}" if offset else "Etc/GMT",
+        )
+        return (await member.get(page)).text
+
+    night = await at_hour(2)
+    assert re.search(r"It\Ws [23]:\d\d (am|AM) for Zoë\.", night)
+    later = re.search(r'name="send_next" value="([^"]+)"', night)
+    assert later is not None
+    opens = datetime.fromisoformat(later[1])
+    assert timedelta(hours=6) < opens - now <= timedelta(hours=10)
+    sent = await member.post(
+        f"{page}/reply",
+        data={"body": "Good morning", "send_next": later[1], "message_id": str(uuid4())},
+        headers=HTMX,
+    )
+    assert sent.status_code == 200
+    [text] = await world.rows("SELECT send_at, status FROM messages WHERE body = 'Good morning'")
+    assert (text.send_at, text.status) == (opens, "pending")
+    noon = await at_hour(13)
+    assert "send_next" not in noon
+    assert "for Zoë" not in noon
+    assert "send_next" not in (await member.get(f"{page}/hours", headers=HTMX)).text

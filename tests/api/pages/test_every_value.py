@@ -54,7 +54,10 @@ SEQUENCE = (
     *("/sequences/{sequence}/settings", "/sequences/{sequence}/contacts"),
     *("/sequences/{sequence}/figures", "/sequences/{sequence}/enrol"),
 )
-TALK = ("/enrollments/{enrollment}", "/conversations/{contact}", "/conversations")
+TALK = (
+    *("/enrollments/{enrollment}", "/conversations/{contact}"),
+    "/conversations?only=all&owner=all",
+)
 CONTACT = (
     *("/contacts/{contact}", "/contacts", "/contacts/{contact}/edit"),
     "/sequences/{sequence}/enrol/people",

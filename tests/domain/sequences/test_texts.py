@@ -14,6 +14,7 @@ from domain.sequences.texts import (
     Merged,
     Value,
     check_body,
+    half_filled,
     keys_in,
     merge_values,
     missing,
@@ -183,6 +184,14 @@ def test_text_is_missing_what_it_cannot_go_without(body: str, lacking: tuple[str
     assert missing(body, values, has_media=True) == tuple(
         name for name in lacking if name not in MERGE_FIELDS
     )
+
+
+def test_half_filled_text_keeps_what_it_cannot_go_without() -> None:
+    body = "Hi {{first_name}}, {{job}} from {{start:short}} at {{place|here}}"
+    values = {"first_name": "Ann", "start": "2026-12-01"}
+    assert half_filled(body, values) == "Hi Ann, {{job}} from Dec 1 at here"
+    assert missing(half_filled(body, values), values) == ("job",)
+    assert half_filled("{{first_name}}", {}) == "{{first_name}}"
 
 
 def test_outline_names_what_a_text_is_missing() -> None:

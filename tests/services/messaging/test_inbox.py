@@ -11,12 +11,14 @@ import pytest
 
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.messaging import ConversationState
+from services.messaging.inbox import ConversationChange, ListedConversation
+from storage.messaging.inbox import ConversationFilter
 from storage.platform.locks import lock_numbers
 from tests.kits.conversation_list import add_contact, listed_names, receive_text
 from tests.kits.locks import until_blocked
 from tests.kits.sending import SendingKit
 
-NEEDS_REPLY, OPEN, DONE = ConversationState
+NEEDS_REPLY, OPEN, SNOOZED, DONE = ConversationState
 ADA = "+12125550101"
 LIKED = "Liked \N{LEFT DOUBLE QUOTATION MARK}Hi\N{RIGHT DOUBLE QUOTATION MARK}"
 
@@ -80,6 +82,89 @@ async def test_conversation_is_done_until_the_contact_writes_again(kit: SendingK
     assert refused.value.field_code == "computed_state"
     with pytest.raises(NotFoundError):
         await inbox.get(uuid4())
+
+
+async def test_snoozed_conversation_comes_back_by_itself_and_when_the_contact_writes(
+    kit: SendingKit,
+) -> None:
+    ada = await add_contact(kit, "Ada", ADA)
+    inbox = kit.services.inbox
+
+    async def state() -> ConversationState:
+        [listed] = (await inbox.page_by_reply()).items
+        found = await inbox.get(ada)
+        assert (found.state, found.snoozed_until) == (listed.state, listed.snoozed_until)
+        assert await listed_names(kit, found.state) == ["Ada"]
+        assert not await listed_names(kit, *(set(ConversationState) - {found.state}))
+        needing = await inbox.count_needing_reply(kit.world.user_id, most=10)
+        assert needing == (found.state is NEEDS_REPLY)
+        assert (found.snoozed_until is not None) == (found.state is SNOOZED)
+        return found.state
+
+    async def snooze() -> None:
+        until = datetime.now(UTC) + timedelta(hours=2)
+        assert (await inbox.change(ada, {"snoozed_until": until})).snoozed_until == until
+        assert await state() is SNOOZED
+
+    await kit.send(await kit.enroll(await kit.sequence("Hi", "Still there?"), ada))
+    await receive_text(kit, ADA, "Hello?")
+    await snooze()
+    await receive_text(kit, ADA, LIKED)
+    assert await state() is SNOOZED
+    await kit.pass_time(timedelta(hours=3))
+    assert await state() is NEEDS_REPLY
+    await snooze()
+    await receive_text(kit, ADA, "Anybody there?")
+    assert await state() is NEEDS_REPLY
+    await snooze()
+    await inbox.change(ada, {"snoozed_until": None})
+    assert await state() is NEEDS_REPLY
+    await snooze()
+    await inbox.change(ada, {"state": DONE})
+    assert await state() is DONE
+    await inbox.change(ada, {"snoozed_until": None})
+    assert await state() is DONE  # which it was not snoozed
+    now = datetime.now(UTC)
+    wrong: list[tuple[ConversationChange, str]] = [
+        ({"state": SNOOZED}, "computed_state"),
+        ({"snoozed_until": now - timedelta(minutes=1)}, "in_the_past"),
+        ({"snoozed_until": now + timedelta(days=400)}, "too_far_ahead"),
+    ]
+    for change, code in wrong:
+        with pytest.raises(InvalidFieldError) as refused:
+            await inbox.change(ada, change)
+        assert refused.value.field_code == code
+    assert await state() is DONE
+
+
+async def test_texts_of_ours_hide_nobody_who_wrote(kit: SendingKit) -> None:
+    ids = {}
+    for number, name in enumerate(("Ada", "Bob", "Cid", "Dee", "Eve")):
+        phone = f"+1212555010{number + 1}"
+        ids[name] = await add_contact(kit, name, phone)
+        if name in {"Ada", "Dee"}:
+            await receive_text(kit, phone, "Hello?")
+    reply = kit.services.conversations.reply
+    for name in ("Bob", "Cid", "Eve", "Ada"):
+        await reply(uuid4(), ids[name], "Hi", kit.world.user_id)
+
+    page = kit.services.inbox.page_by_reply
+    whole = (await page()).items
+    assert [one.contact.name for one in whole] == ["Dee", "Ada", "Eve", "Cid", "Bob"]
+    assert [one.snippet for one in whole[:3]] == ["Hello?", "Hello?", "Hi"]
+    assert [one.state for one in whole[:3]] == [NEEDS_REPLY, OPEN, OPEN]
+    assert [one.answer is None for one in whole[:2]] == [True, False]
+    paged: list[ListedConversation] = []
+    after = None
+    while not paged or after is not None:
+        part = await page(after=after, limit=1)
+        paged += part.items
+        after = part.next
+    assert paged == list(whole)
+    waiting = ConversationFilter(states=[NEEDS_REPLY])
+    assert [one.contact.name for one in (await page(waiting)).items] == ["Dee"]
+    found = await page(ConversationFilter(states=[OPEN], search="e"))
+    assert [one.contact.name for one in found.items] == ["Eve"]
 
 
 async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKit) -> None:

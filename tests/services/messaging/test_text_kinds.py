@@ -22,7 +22,7 @@ from services.messaging.conversations import Conversations
 from services.messaging.inbox import Inbox
 from services.messaging.text_kinds import TextKinds
 from services.suppression.reviews import Reviews
-from storage.messaging.conversations import ConversationFilter
+from storage.messaging.inbox import ConversationFilter
 from tests.kits.conversations import (
     ACTIVE,
     CONTINUE,

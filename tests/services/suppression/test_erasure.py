@@ -86,6 +86,7 @@ async def test_erasure_leaves_nothing_of_the_contact(kit: SendingKit) -> None:
     await text(kit, "It is Annabel")
     await kit.enroll(contact_id=contact_id)
     await kit.one_off(enrollment_id, "Dear Annabel")
+    await kit.services.notes.add(contact_id, "Annabel likes mornings", kit.world.user_id)
     assert ANN in await everything(kit)
 
     await erase(kit, contact_id)
@@ -95,7 +96,7 @@ async def test_erasure_leaves_nothing_of_the_contact(kit: SendingKit) -> None:
     assert "Annabel" not in left
     for table in ("contacts", "enrollments", "messages", "attempts", "status_events"):
         assert await count(kit, table) == 0, table
-    assert await count(kit, "group_members") == 0
+    assert await count(kit, "group_members") == await count(kit, "contact_notes") == 0
     [kept] = await kit.world.rows("SELECT phone, payload FROM inbound_events")
     assert (kept.phone, kept.payload) == ("", {})
     [audited] = await kit.world.rows("SELECT * FROM audit_log WHERE action = 'contact.erase'")
@@ -146,6 +147,7 @@ def test_every_column_about_a_person_is_covered() -> None:
     }
     assert pointing == {
         "attempts.message_id",
+        "contact_notes.contact_id",
         "enrollment_events.enrollment_id",
         "enrollments.contact_id",
         "former_phones.contact_id",
@@ -476,6 +478,7 @@ async def test_stored_answers_and_job_results_are_erased(kit: SendingKit) -> Non
     for key, answer in (
         ("made", f'{{"id": "{contact_id}", "name": "Annabel"}}'),
         ("opted out", f'{{"id": "{uuid4()}", "phone": "{ANN}"}}'),
+        ("noted", f'{{"id": "{uuid4()}", "contact_id": "{contact_id}", "author": {{}}}}'),
         ("enrolled", f'{{"enrolled": [{{"contact_id": "{contact_id}"}}]}}'),
     ):
         await kit.world.run(

@@ -1,0 +1,111 @@
+"""The reply box: sending, saved replies to insert, and hours in which one had better not."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import Response
+
+from api.dependencies import Sends
+from api.pages.forms import FormFields, chosen_id
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from domain.platform.errors import InvalidFieldError
+from services.messaging.conversations import Conversation
+
+router = APIRouter()
+
+_OUR_YEARS = range(1900, 2200)
+
+
+def moment_of(written: str, zone: str, *, field: str) -> datetime | None:
+    """Read a date and time as browsers write them, without a zone on the clock of the one given.
+
+    Gives None of an empty text.
+
+    Raises:
+        InvalidFieldError: It is no date and time.
+    """
+    if not written.strip():
+        return None
+    try:
+        moment: datetime | None = datetime.fromisoformat(written.strip())
+    except ValueError:
+        moment = None
+    if moment is None or moment.year not in _OUR_YEARS:
+        raise InvalidFieldError(field, "is not a date and time; choose one")
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
+
+
+class ReplyFields(FormFields):
+    """A reply; ``message_id`` keeps it from being sent twice.
+
+    Attributes:
+        media: Addresses of pictures, one a line.
+        send_at: A date and time on the workspace's clock; empty for now.
+        send_next: The moment of the button that waits for a better hour, if that was pressed.
+    """
+
+    message_id: UUID = Field(default_factory=uuid4)
+    body: str = ""
+    sender_id: str = ""
+    media: str = ""
+    send_at: str = ""
+    send_next: str = ""
+
+    @property
+    def media_urls(self) -> tuple[str, ...]:
+        """The addresses without blank lines."""
+        return tuple(line.strip() for line in self.media.splitlines() if line.strip())
+
+
+@router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
+async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields]) -> Response:
+    """Text a contact, now or later; show the reply box empty, or as typed with its errors."""
+    lines = {f"media_urls.{index}": "media" for index in range(len(form.media_urls))}
+    with page.refusing(media_urls="media", **lines):
+        await page.services.conversations.reply(
+            form.message_id,
+            contact_id,
+            form.body,
+            page.user.id,
+            sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
+            media_urls=form.media_urls,
+            send_at=moment_of(form.send_next or form.send_at, page.clock.zone, field="send_at"),
+        )
+    talk = await page.services.conversations.get(contact_id, limit=1)
+    box = await reply_box(page, talk, form if page.errors else None)
+    event = None if page.errors else PageEvent.TEXTS_CHANGED
+    return page.part("conversations/_reply.html", event=event, **box)
+
+
+@router.get("/conversations/{contact_id}/hours")
+async def show_hours(page: PageDep, contact_id: UUID) -> Response:
+    """Say whether it is a decent hour to text a contact, and when the next one is."""
+    quiet = await page.services.replying_hours.quiet(contact_id, page.now)
+    contact = await page.services.contacts.get(contact_id)
+    return page.part("conversations/_hours.html", quiet=quiet, contact=contact)
+
+
+@router.get("/conversations/{contact_id}/saved-replies")
+async def show_replies_to_insert(page: PageDep, contact_id: UUID) -> Response:
+    """List the saved replies with the contact's values filled in."""
+    saved = await page.services.saved_replies.for_contact(contact_id, page.user.id)
+    return page.part("conversations/_saved_replies.html", saved=saved)
+
+
+async def reply_box(
+    page: Page, talk: Conversation, form: ReplyFields | None = None
+) -> dict[str, Any]:
+    """Return what the reply box shows: the senders too, if the contact knows none."""
+    asks_sender = talk.reply.sender is None and talk.reply.refusal is None
+    senders = await page.sender_options() if asks_sender else []
+    return {
+        "talk": talk,
+        "contact": talk.contact,
+        "form": form or ReplyFields(),
+        "sender_options": senders,
+        "quiet": await page.services.replying_hours.quiet(talk.contact.id, page.now),
+    }
