@@ -65,7 +65,7 @@ async def test_report_of_all_sequences_leads_to_one_and_its_replies(
     await page.get_by_role("link", name="People", exact=True).focus()
     await page.keyboard.press("Enter")
     await expect(page.locator("th[aria-sort=ascending]")).to_have_text("People")
-    await line.get_by_role("link", name=NAME).click()
+    await line.get_by_role("link", name=NAME, exact=True).click()
     await expect(page).to_have_url(re.compile(f"/sequences/{life.sequence_id}$"))
 
     tiles = page.locator("#report .tile")
