@@ -14,6 +14,7 @@ from domain.statuses.jobs import JobKind
 from domain.suppression.second_reading import SecondReaderRules
 from services.access.own_password import OwnPassword
 from services.access.passwords import Passwords
+from services.access.preferences import Preferences
 from services.access.refusals import Refusals
 from services.access.sessions import Sessions
 from services.access.set_up_links import SetUpLinks
@@ -202,6 +203,7 @@ class Services:
 
         passwords = Passwords(access.workspace_words)
         self.own_password = OwnPassword(database, access, passwords)
+        self.preferences = Preferences(database)
         self.refusals = Refusals(database)
         self.sessions = Sessions(database, access, passwords, self.refusals)
         self.set_up_links = SetUpLinks(database, access, passwords)
