@@ -29,6 +29,7 @@ from services.enrollments.enrollment_detail import EnrollmentDetail
 from services.enrollments.enrollment_list import EnrollmentList
 from services.enrollments.finishing import Finishing
 from services.enrollments.overview import SequenceOverview
+from services.enrollments.pace import Pace
 from services.enrollments.pausing import Pausing
 from services.enrollments.pickers import Pickers
 from services.enrollments.previews import Previews
@@ -239,6 +240,7 @@ class Services:
             workflows_url=config.workflows_url,
         )
         self.overview = SequenceOverview(database, workspace_zone=zone)
+        self.pace = Pace(database)
         self.pausing = Pausing(database, rules)
         self.variables = Variables(database)
         self.pickers = Pickers(database)

@@ -20,7 +20,7 @@ from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
 from api.pages.rendering import PageRoutes, build_environment
-from api.pages.sequences import acts, enroll, index, overview, steps
+from api.pages.sequences import acts, enroll, index, overview, pace, steps
 from api.pages.sequences import contacts as enrolled
 from api.pages.sequences import settings as sequence_settings
 from api.pages.settings import (
@@ -43,6 +43,7 @@ PRIVATE = (
     jobs.router,
     index.router,
     overview.router,
+    pace.router,
     sequence_settings.router,
     acts.router,
     enrolled.router,
