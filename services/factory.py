@@ -16,6 +16,7 @@ from services.access.own_password import OwnPassword
 from services.access.passwords import Passwords
 from services.access.preferences import Preferences
 from services.access.refusals import Refusals
+from services.access.saved_views import SavedViews
 from services.access.sessions import Sessions
 from services.access.set_up_links import SetUpLinks
 from services.access.tokens import Tokens
@@ -206,6 +207,7 @@ class Services:
         self.own_password = OwnPassword(database, access, passwords)
         self.preferences = Preferences(database)
         self.refusals = Refusals(database)
+        self.saved_views = SavedViews(database)
         self.sessions = Sessions(database, access, passwords, self.refusals)
         self.set_up_links = SetUpLinks(database, access, passwords)
         self.tokens = Tokens(database, self.own_password)

@@ -1,7 +1,6 @@
 """Contacts: the list, the form of one, and one with its groups, enrollments and opt-outs."""
 
 from collections.abc import Mapping
-from datetime import date
 from functools import partial
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -17,12 +16,13 @@ from api.pages.flash import Flash
 from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
-from api.pages.times import TIME_ZONES, date_words
+from api.pages.times import TIME_ZONES
+from api.pages.values import in_words
 from api.paging import FilterQuery, InQuery
 from domain.contacts.fields import Value, as_text
 from domain.platform.errors import ConflictError, SegueError
 from domain.platform.provider_errors import explain
-from domain.statuses.contacts import FieldType, LineType
+from domain.statuses.contacts import LineType
 from services.contacts.values import ContactFields
 from services.suppression.suppressions import may_lift
 from storage.contacts.contacts import ContactDetails
@@ -153,7 +153,7 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         groups=groups,
         group_options=[one for one in await page.group_options() if one[0] not in joined],
         own=[
-            (one, _in_words(one.type, contact.fields[one.key]))
+            (one, in_words(one.type, contact.fields[one.key]))
             for one in await services.fields.all()
             if one.key in contact.fields
         ],
@@ -208,15 +208,6 @@ async def leave_group(page: PageDep, contact_id: UUID, group_id: UUID) -> Respon
     """Remove a contact from a group."""
     await page.services.groups.remove_members(group_id, [contact_id])
     return page.redirect_to("show_contact", contact_id=contact_id)
-
-
-def _in_words(kind: FieldType, value: Value) -> str:
-    """Write a value of a field as people read it."""
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if kind is FieldType.DATE:
-        return date_words(date.fromisoformat(str(value)))
-    return as_text(value)
 
 
 async def _refuse(

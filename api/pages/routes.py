@@ -15,6 +15,7 @@ from api.pages import (
     reviews,
     set_up,
     sign_in,
+    views,
 )
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.menu import SIDEBAR
@@ -41,6 +42,7 @@ PRIVATE = (
     home,
     composing.router,
     jobs.router,
+    views.router,
     index.router,
     overview.router,
     pace.router,

@@ -350,16 +350,17 @@ async def by_status(
         some = enrollment_counts.by_status(narrowed(cells, others))
         return {status: Count(size, is_exact=True) for status, size in some.items()}
     found = await _tally(tx, sequence_id, others, counted(cells))
-    is_exact = _size(found) <= _most(wanted)
-    return {status: Count(found.get(status, 0), is_exact) for status in EnrollmentStatus}
+    most = _most(wanted)
+    is_exact = _size(found) <= most
+    return {status: Count(min(found.get(status, 0), most), is_exact) for status in EnrollmentStatus}
 
 
 def count_in(counts: Mapping[EnrollmentStatus, Count], wanted: ListFilter) -> Count | None:
     """Count what matches a filter by what ``by_status`` counted; None if that does not tell."""
     chosen = [counts[status] for status in wanted.status or EnrollmentStatus]
-    if wanted.status and not all(one.is_exact for one in chosen):
-        return None
-    return _up_to(_most(wanted), sum(one.number for one in chosen))
+    if all(one.is_exact for one in chosen):
+        return _up_to(_most(wanted), sum(one.number for one in chosen))
+    return None if wanted.status else Count(_most(wanted), is_exact=False)
 
 
 def _up_to(most: int, number: int) -> Count:

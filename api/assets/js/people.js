@@ -3,6 +3,8 @@
 const LIMIT_WORDS = (most) => `A message by hand goes to at most ${most} contacts; untick some.`;
 const count = (number) => number.toLocaleString("en-US");
 
+const SHOWN_ONLY = new Set(["columns", "density"]); // what the page shows, not whom
+
 let last = null; // the box ticked last, for shift-click
 
 const boxes = () => [...document.querySelectorAll("#selection [name=enrollment]")];
@@ -50,7 +52,7 @@ function asQuery(withSelection) {
   if (withSelection && !everyone) {
     for (const box of boxes()) if (box.checked) chosen.append("enrollment", box.value);
   } else {
-    for (const [name, value] of filters) if (value) chosen.append(name, value);
+    for (const [name, value] of filters) if (value && !SHOWN_ONLY.has(name)) chosen.append(name, value);
   }
   return String(chosen);
 }

@@ -15,7 +15,12 @@ from api.pages.routes import PRIVATE, PUBLIC
 from domain.statuses.access import Role
 from tests.api.pages.conftest import HTMX, Browse
 
-PARAMETERS: Mapping[str, str] = {"act": "mark-finished", "number": "1", **IDS}
+PARAMETERS: Mapping[str, str] = {
+    "act": "mark-finished",
+    "number": "1",
+    "view_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0032",
+    **IDS,
+}
 """Existing ids, by the name of a path's parameter, and an action."""
 
 UNNAMED = ("body", "file", "group_id", "mode", "new_group", "reason", "region")
