@@ -207,7 +207,10 @@ async def test_views_are_saved_opened_changed_and_deleted(
     assert "Ours" not in (await viewer.get("/views", params=shown, headers=HTMX)).text
 
 
-async def test_views_lead_nowhere_else(services: Services, browse: Browse) -> None:
+async def test_views_lead_nowhere_else_and_are_not_too_many(
+    browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.access.saved_views.MOST_VIEWS", 1)
     browser = await browse()
     away = {"path": "https://example.com/x", "query": "a=1&b", "name": "Away"}
     saved = await browser.post("/views", data=away, headers=HTMX)
@@ -216,8 +219,10 @@ async def test_views_lead_nowhere_else(services: Services, browse: Browse) -> No
     assert menu.status_code == 422, "a name is no part of the list"
     assert "example.com" not in menu.text
     long = {"query": "search=" + "x" * 4_000, "name": "Long"}
-    refused = await browser.post("/views", data=long, headers=HTMX)
-    assert (refused.status_code, "too many filters" in refused.text) == (422, True)
+    more = {"query": "", "name": "More"}
+    for form, words in ((long, "has too many filters"), (more, "delete one first")):
+        refused = await browser.post("/views", data=form, headers=HTMX)
+        assert (refused.status_code, words in refused.text) == (422, True)
 
 
 async def test_contact_who_is_only_a_number_is_shown_once(
