@@ -5,11 +5,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from storage.enrollments import due_texts
+from storage.enrollments.enrollment_list import COUNTED
 from storage.platform import pacing
 from storage.platform.database import Database
-
-COUNTED = 10_000
-"""Most texts of a sequence that are counted."""
 
 _WORTH_TELLING = timedelta(seconds=10)
 
@@ -22,11 +20,13 @@ class Queue:
         texts: How many, up to ``COUNTED``.
         texts_per_second: What the sender sends of all its sequences together.
         left: How long it takes until all that the sender has to send now is sent.
+        is_exact: Whether all were counted; if not, there are more, and it takes longer.
     """
 
     texts: int
     texts_per_second: float
     left: timedelta
+    is_exact: bool
 
 
 class Pace:
@@ -38,9 +38,11 @@ class Pace:
     async def of(self, sequence_id: UUID) -> Queue | None:
         """Read a sequence's queue; None if it has none, or one that is gone in some seconds."""
         async with self._database.transaction() as tx:
-            due = await due_texts.waiting(tx, sequence_id, most=COUNTED)
+            due = await due_texts.waiting(tx, sequence_id, most=COUNTED + 1)
             if due is None or not due.here:
                 return None
             rate = (await pacing.texts_per_second(tx, [due.sender_id]))[due.sender_id]
         left = timedelta(seconds=due.of_sender / rate)
-        return Queue(due.here, rate, left) if left >= _WORTH_TELLING else None
+        if left < _WORTH_TELLING:
+            return None
+        return Queue(min(due.here, COUNTED), rate, left, is_exact=due.of_sender <= COUNTED)

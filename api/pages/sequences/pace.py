@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.page import PageDep
-from services.enrollments.pace import COUNTED
 
 router = APIRouter()
 
@@ -21,9 +20,10 @@ async def show_pace(page: PageDep, sequence_id: UUID) -> Response:
     queue = await page.services.pace.of(sequence_id)
     words = ""
     if queue is not None:
-        more = "+" if queue.texts >= COUNTED else ""
+        more = "" if queue.is_exact else "+"
         texts = f"{queue.texts:,}{more} text{'' if queue.texts == 1 else 's'} in line"
-        words = f"{texts}: sending {rate_words(queue.texts_per_second)}, {left_words(queue.left)}"
+        left = left_words(queue.left, is_exact=queue.is_exact)
+        words = f"{texts}: sending {rate_words(queue.texts_per_second)}, {left}"
     return page.part("sequences/_pace.html", words=words)
 
 
@@ -36,11 +36,12 @@ def rate_words(texts_per_second: float) -> str:
     return f"{round(texts_per_second * _HOUR, 1):g} an hour"
 
 
-def left_words(left: timedelta) -> str:
+def left_words(left: timedelta, *, is_exact: bool = True) -> str:
     """Write how long it takes yet: "about 3 min left"."""
     seconds = left.total_seconds()
+    roughly = "about" if is_exact else "more than"
     if seconds < _MINUTE:
         return "less than a minute left"
     if seconds <= 90 * _MINUTE:
-        return f"about {ceil(seconds / _MINUTE)} min left"
-    return f"about {seconds / _HOUR:.0f} hr left"
+        return f"{roughly} {ceil(seconds / _MINUTE)} min left"
+    return f"{roughly} {seconds / _HOUR:.0f} hr left"
