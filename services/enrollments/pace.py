@@ -45,4 +45,4 @@ class Pace:
         left = timedelta(seconds=due.of_sender / rate)
         if left < _WORTH_TELLING:
             return None
-        return Queue(min(due.here, COUNTED), rate, left, is_exact=due.of_sender <= COUNTED)
+        return Queue(min(due.here, COUNTED), rate, left, is_exact=due.is_exact)

@@ -15,7 +15,8 @@ _DUE = """
 
 _WAITING = f"""
     SELECT n.id AS sender_id, sum(due.count)::integer AS of_sender,
-        coalesce(sum(due.count) FILTER (WHERE q.id = :sequence_id), 0)::integer AS here
+        coalesce(sum(due.count) FILTER (WHERE q.id = :sequence_id), 0)::integer AS here,
+        bool_and(due.count < :most) AS is_exact
     FROM senders n
     JOIN sequences q ON q.sender_id = n.id AND q.state = 'active'
     JOIN LATERAL ({_DUE}) due ON true
@@ -26,11 +27,15 @@ _WAITING = f"""
 
 @dataclass(frozen=True)
 class DueTexts:
-    """Texts that are due: of one sequence, and of all that have its sender."""
+    """Texts that are due: of one sequence, and of all that have its sender.
+
+    ``is_exact``: whether all of them were counted.
+    """
 
     sender_id: UUID
     of_sender: int
     here: int
+    is_exact: bool
 
 
 async def waiting(tx: Transaction, sequence_id: UUID, *, most: int) -> DueTexts | None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.page import PageDep
+from services.enrollments.pace import COUNTED
 
 router = APIRouter()
 
@@ -20,7 +21,7 @@ async def show_pace(page: PageDep, sequence_id: UUID) -> Response:
     queue = await page.services.pace.of(sequence_id)
     words = ""
     if queue is not None:
-        more = "" if queue.is_exact else "+"
+        more = "" if queue.texts < COUNTED else "+"
         texts = f"{queue.texts:,}{more} text{'' if queue.texts == 1 else 's'} in line"
         left = left_words(queue.left, is_exact=queue.is_exact)
         words = f"{texts}: sending {rate_words(queue.texts_per_second)}, {left}"

@@ -262,8 +262,18 @@ async def test_queue_says_its_pace(world: World, services: Services, browse: Bro
     await world.run("UPDATE senders SET segments_per_second = 0.1")
     shown = (await browser.get(pace, headers=HTMX)).text
     assert "30 texts in line: sending 6 a minute, about 5 min left" in shown
-    await world.run("UPDATE enrollments SET next_send_at = now() + interval '1 hour'")
-    assert (await browser.get(pace, headers=HTMX)).text == "", "nothing is due"
+    await enrolled(world, services, 30)
+    await world.run("UPDATE enrollments SET next_send_at = now() - interval '1 second'")
+    shown = (await browser.get(pace, headers=HTMX)).text
+    assert "30 texts in line" in shown
+    assert "about 10 min left" in shown, "another sequence has the same sender"
+    for change in (
+        "UPDATE enrollments SET next_send_at = now() + interval '1 hour'",
+        "UPDATE senders SET held_at = now(), next_probe_at = now()",
+    ):
+        await world.run("UPDATE enrollments SET next_send_at = now() - interval '1 second'")
+        await world.run(change)
+        assert (await browser.get(pace, headers=HTMX)).text == "", change
 
 
 @pytest.mark.parametrize(
