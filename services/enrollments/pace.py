@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from storage.enrollments import due_texts
-from storage.enrollments.enrollment_list import COUNTED
+from storage.enrollments.enrollment_list import COUNTED, Count
 from storage.platform import pacing
 from storage.platform.database import Database
 
@@ -20,10 +20,10 @@ class Queue:
         texts: How many, up to ``COUNTED``.
         texts_per_second: What the sender sends of all its sequences together.
         left: How long it takes until all that the sender has to send now is sent.
-        is_exact: Whether all were counted; if not, there are more, and it takes longer.
+        is_exact: Whether all of the sender were counted; if not, it takes longer.
     """
 
-    texts: int
+    texts: Count
     texts_per_second: float
     left: timedelta
     is_exact: bool
@@ -45,4 +45,5 @@ class Pace:
         left = timedelta(seconds=due.of_sender / rate)
         if left < _WORTH_TELLING:
             return None
-        return Queue(min(due.here, COUNTED), rate, left, is_exact=due.is_exact)
+        texts = Count(min(due.here, COUNTED), is_exact=due.here <= COUNTED)
+        return Queue(texts, rate, left, is_exact=due.is_exact)

@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.page import PageDep
-from services.enrollments.pace import COUNTED
 
 router = APIRouter()
 
@@ -21,8 +20,8 @@ async def show_pace(page: PageDep, sequence_id: UUID) -> Response:
     queue = await page.services.pace.of(sequence_id)
     words = ""
     if queue is not None:
-        more = "" if queue.texts < COUNTED else "+"
-        texts = f"{queue.texts:,}{more} text{'' if queue.texts == 1 else 's'} in line"
+        number, more = queue.texts.number, "" if queue.texts.is_exact else "+"
+        texts = f"{number:,}{more} text{'' if number == 1 else 's'} in line"
         left = left_words(queue.left, is_exact=queue.is_exact)
         words = f"{texts}: sending {rate_words(queue.texts_per_second)}, {left}"
     return page.part("sequences/_pace.html", words=words)
