@@ -101,6 +101,7 @@ async def test_search_by_name_reads_the_index_of_trigrams(world: World) -> None:
         " SELECT gen_random_uuid(), 'Zoë' || i, 'Quinn', '+1212' || 2000000 + i"
         " FROM generate_series(1, 5000) i"
     )
+    await world.rows("SELECT gin_clean_pending_list('ix_contacts_search_name_trgm')")
     await world.run("ANALYZE contacts")
     async with asked_of(world.database) as asked, world.database.transaction() as tx:
         wanted = ContactFilter(search="zoé4321")
