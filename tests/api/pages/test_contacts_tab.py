@@ -247,7 +247,7 @@ async def test_error_is_one_line_that_focus_shows_whole(
         id=ids[0],
     )
     page = await (await browse()).get(path)
-    error = r'class="next-words people-error" data-tip="([^"]+) \(30003\)" tabindex="0">([^<]+)<'
+    error = r'class="people-error" data-tip="([^"]+) \(30003\)" tabindex="0">([^<]+)<'
     found = re.search(error, page.text)
     assert found is not None
     assert found[1] == found[2]
