@@ -34,7 +34,8 @@ Cursor = Annotated[
 Search = Annotated[
     str,
     Field(
-        max_length=SEARCH_LENGTH, description="Any part of the name in any case, or phone digits."
+        max_length=SEARCH_LENGTH,
+        description="Any part of the name, whatever the case and accents, or phone digits.",
     ),
 ]
 

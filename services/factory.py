@@ -16,6 +16,7 @@ from services.access.own_password import OwnPassword
 from services.access.passwords import Passwords
 from services.access.preferences import Preferences
 from services.access.refusals import Refusals
+from services.access.saved_views import SavedViews
 from services.access.sessions import Sessions
 from services.access.set_up_links import SetUpLinks
 from services.access.tokens import Tokens
@@ -31,6 +32,7 @@ from services.enrollments.enrollment_list import EnrollmentList
 from services.enrollments.finding import Finding
 from services.enrollments.finishing import Finishing
 from services.enrollments.overview import SequenceOverview
+from services.enrollments.pace import Pace
 from services.enrollments.pausing import Pausing
 from services.enrollments.pickers import Pickers
 from services.enrollments.previews import Previews
@@ -216,6 +218,7 @@ class Services:
         self.own_password = OwnPassword(database, access, passwords)
         self.preferences = Preferences(database)
         self.refusals = Refusals(database)
+        self.saved_views = SavedViews(database)
         self.sessions = Sessions(database, access, passwords, self.refusals)
         self.set_up_links = SetUpLinks(database, access, passwords)
         self.tokens = Tokens(database, self.own_password)
@@ -254,6 +257,7 @@ class Services:
         )
         self.overview = SequenceOverview(database, workspace_zone=zone)
         self.reports = Reports(database, workspace_zone=zone)
+        self.pace = Pace(database)
         self.pausing = Pausing(database, rules)
         self.variables = Variables(database, self.contacts)
         self.finding = Finding(database)

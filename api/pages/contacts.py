@@ -1,7 +1,6 @@
 """Contacts: the list, the form of one, and one with its groups, enrollments and opt-outs."""
 
 from collections.abc import Mapping
-from datetime import date
 from functools import partial
 from hashlib import blake2b
 from typing import Annotated, Any, cast
@@ -18,12 +17,13 @@ from api.pages.contact_acts import count_matching
 from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
-from api.pages.times import TIME_ZONES, date_words
+from api.pages.times import TIME_ZONES
+from api.pages.values import in_words
 from api.paging import FilterQuery, InQuery
 from domain.contacts.fields import Value, as_text
 from domain.platform.errors import ConflictError, SegueError
 from domain.platform.provider_errors import explain
-from domain.statuses.contacts import FieldType, LineType
+from domain.statuses.contacts import LineType
 from services.contacts.values import ContactFields
 from services.suppression.suppressions import may_lift
 from storage.contacts.contacts import ContactDetails
@@ -178,7 +178,7 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         contact=contact,
         groups=groups,
         own=[
-            (one, _in_words(one.type, contact.fields[one.key]))
+            (one, in_words(one.type, contact.fields[one.key]))
             for one in await services.fields.all()
             if one.key in contact.fields
         ],
@@ -216,15 +216,6 @@ async def erase_contact(page: PageDep, contact_id: UUID) -> Response:
     """Erase a contact for good."""
     await page.services.erasure.erase(contact_id, page.user.id)
     return page.redirect_to("show_contacts", "Contact erased.")
-
-
-def _in_words(kind: FieldType, value: Value) -> str:
-    """Write a value of a field as people read it."""
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if kind is FieldType.DATE:
-        return date_words(date.fromisoformat(str(value)))
-    return as_text(value)
 
 
 async def _refuse(

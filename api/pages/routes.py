@@ -18,6 +18,7 @@ from api.pages import (
     reviews,
     set_up,
     sign_in,
+    views,
 )
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
 from api.pages.conversations import handling, replying, texts, threads, unknown
@@ -32,6 +33,7 @@ from api.pages.sequences import (
     index,
     new,
     overview,
+    pace,
     steps,
     trial_texts,
 )
@@ -59,8 +61,10 @@ PRIVATE = (
     composing.router,
     jobs.router,
     new.router,  # before what has an id in the same place
+    views.router,
     index.router,
     overview.router,
+    pace.router,
     sequence_settings.router,
     activating.router,
     acts.router,

@@ -139,6 +139,10 @@ class EnrollmentFilter(FieldsQuery):
     search: Search = ""
     step: list[Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=list, max_length=101)
     """The step last sent, 0 for none yet."""
+    waiting_for_step: list[Annotated[int, Field(ge=1, le=100)]] = Field(
+        default_factory=list, max_length=100
+    )
+    """Active, and this step is the one to be sent next."""
     enrolled_by: list[UUID] = Field(default_factory=list, max_length=50)
     """Who enrolled them."""
     status: list[EnrollmentStatus] = Field(default_factory=list, max_length=50)

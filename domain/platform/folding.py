@@ -1,7 +1,35 @@
 """Folding texts for comparison."""
 
+import re
 import unicodedata
 from functools import lru_cache
+
+_ACCENTS = re.compile(
+    "[\u00ad\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
+    "\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u2060\u20d0-\u20ff"
+    "\ufe20-\ufe2f\ufeff]"
+)
+"""Combining accents, the points of Hebrew and Arabic, and what is invisible. Vowel signs stay."""
+
+_SPELLED = str.maketrans(
+    dict(zip("øłđðħŧ\u0131\u03c2", "olddhti\u03c3", strict=True))
+    | {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
+    | dict.fromkeys("\u2018\u2019\u02bc\u2032", "'")
+    | dict.fromkeys("\u2010\u2012\u2013\u2014\u2212", "-")
+)
+"""Letters that Unicode does not take apart, and the signs that keyboards have in their place."""
+
+
+def folded_name(name: str) -> str:
+    """Fold a name as searches and sorting use it: "José" and "JOSE" are the same.
+
+    PostgreSQL's function ``folded_name`` does the same to the names that it keeps (migration 0032);
+    ``tests/storage/contacts/test_name_search.py`` compares the two.
+    """
+    if name.isascii():
+        return name.lower()
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", name))
+    return plain.lower().translate(_SPELLED)
 
 
 def folded(body: str) -> str:

@@ -1,6 +1,6 @@
 """background work on contacts: groups, owners, opt-outs
 
-Revision: 0030, after 0028.
+Revision: 0030, after 0029.
 
 Each statement commits by itself and is harmless when repeated. The check is validated afterwards,
 which keeps nobody from writing. The release before must be gone before somebody acts on contacts in
@@ -10,7 +10,7 @@ bulk: it cannot read a job of a kind that it does not know.
 from alembic import op
 
 revision = '0030'
-down_revision = '0028'
+down_revision = '0029'
 branch_labels = None
 depends_on = None
 

@@ -1,5 +1,6 @@
 """A sequence's Contacts tab: its enrollments, filtered, sorted, counted; and lists of others."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -39,12 +40,14 @@ class EnrollmentPage:
         state: The sequence's.
         counts: Of the whole sequence, regardless of the filter.
         matching: How many the filter matches; None if that was neither asked for nor known anyway.
+        by_status: Of those that match the filter but for its statuses; None if not asked for.
     """
 
     page: Page[ListedEnrollment]
     state: SequenceState
     counts: Mapping[EnrollmentStatus, int]
     matching: Count | None
+    by_status: Mapping[EnrollmentStatus, Count] | None
 
 
 class EnrollmentList:
@@ -67,12 +70,14 @@ class EnrollmentList:
         limit: int = 50,
         live: bool = False,
         count: bool = False,
+        fields: bool = False,
     ) -> EnrollmentPage:
         """List a sequence's enrollments, with ``live`` asking the workflows of the active ones.
 
-        With ``count`` it also counts what the filter matches. ``sort`` is ``name``,
-        ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending with ``-`` before it;
-        those without a value come last either way. ``after`` was made for the same ``sort``.
+        With ``count`` it also counts what the filter matches, in all and by status; with ``fields``
+        each line has its contact's values of fields. ``sort`` is ``name``, ``enrolled_at``,
+        ``next_send_at`` or ``last_message_at``, descending with ``-`` before it; those without a
+        value come last either way. ``after`` was made for the same ``sort``.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -83,11 +88,24 @@ class EnrollmentList:
             summary = required(await rows.summary(tx, sequence_id), "sequence", sequence_id)
             state, cells = summary
             found = await rows.page(
-                tx, sequence_id, wanted, cells, sort=sort, after=after, limit=limit + 1
+                tx,
+                sequence_id,
+                wanted,
+                cells,
+                sort=sort,
+                after=after,
+                limit=limit + 1,
+                fields=fields,
             )
             matching = rows.known_count(cells, wanted) or found.matching
-            if count and matching is None:
-                matching = await rows.count(tx, sequence_id, wanted, cells)
+            by_status: Mapping[EnrollmentStatus, Count] | None = None
+            if count:
+                if after is None and not wanted.status and len(found.rows) <= limit:
+                    by_status = _counted(found.rows)  # these are all
+                else:
+                    by_status = await rows.by_status(tx, sequence_id, wanted, cells)
+                matching = matching or rows.count_in(by_status, wanted)
+                matching = matching or await rows.count(tx, sequence_id, wanted, cells)
         page = cut(found.rows, limit, lambda row: Position(row.sort_key, row.id))
         active = [row.id for row in page.items if not row.status.is_final] if live else []
         answers: Mapping[UUID, LiveState] = {}
@@ -98,9 +116,8 @@ class EnrollmentList:
             activity = shown_activity(row.activity, state)
             return ListedEnrollment(**{**vars(row), "activity": activity}, live=answers.get(row.id))
 
-        return EnrollmentPage(
-            page.showing(listed), state, enrollment_counts.by_status(cells), matching
-        )
+        counts = enrollment_counts.by_status(cells)
+        return EnrollmentPage(page.showing(listed), state, counts, matching, by_status)
 
     async def of_contact(self, contact_id: UUID) -> Sequence[ContactEnrollment]:
         """List a contact's enrollments, the latest first, at most ``OF_CONTACT_MOST``."""
@@ -185,6 +202,11 @@ async def cleaned(tx: Transaction, wanted: ListFilter, *, path: str = "") -> Lis
 
 def _lacks(missing: str, given: str) -> InvalidFieldError:
     return InvalidFieldError(missing, f"is missing; {given} needs it", code="missing")
+
+
+def _counted(found: Sequence[ListedRow]) -> dict[EnrollmentStatus, Count]:
+    sizes = Counter(row.status for row in found)
+    return {status: Count(sizes[status], is_exact=True) for status in EnrollmentStatus}
 
 
 def shown_activity(

@@ -24,6 +24,7 @@ from sqlmodel import col
 from domain.contacts.fields import Value
 from domain.contacts.names import full_name
 from domain.platform import phones
+from domain.platform.folding import folded_name
 from domain.platform.paging import Position
 from domain.statuses.contacts import LineType
 from storage.platform.database import Transaction
@@ -134,12 +135,13 @@ def matches(
 ) -> ColumnElement[bool]:
     """Build the condition that a contact matches a search.
 
-    Any part of "first last" matches, in any case; digits and punctuation also match any part of
-    the phone number. ``name`` and ``phone`` are columns that hold a contact's ``search_name`` and
-    ``phone``; by default the contact's own.
+    Any part of "first last" matches, whatever the case and accents of either; digits and
+    punctuation also match any part of the phone number. ``name`` and ``phone`` are columns that
+    hold a contact's ``search_name`` and ``phone``; by default the contact's own.
     """
     name = col(Contact.search_name) if name is None else name
-    found: ColumnElement[bool] = name.like(func.lower(f"%{escaped(search)}%"), escape="\\")
+    sought = escaped(folded_name(search))
+    found: ColumnElement[bool] = name.like(f"%{sought}%", escape="\\")
     number = number_in(search)
     if not number:
         return found
@@ -230,7 +232,7 @@ async def find(
     search = wanted.search
     query = _contacts().where(*_conditions(wanted))
     key: SQLColumnExpression[Any] = getattr(Contact, _SORTED_BY[sort.removeprefix("-")])
-    if len(search) >= _TRIGRAM and not number_in(search) and not whole:
+    if len(folded_name(search)) >= _TRIGRAM and not number_in(search) and not whole:
         key = func.coalesce(key, key)  # no index has it
     query = paged(query, key, col(Contact.id), after, down=sort.startswith("-"))
     return await tx.rows(ContactDetails, query.limit(limit))

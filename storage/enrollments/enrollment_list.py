@@ -1,7 +1,8 @@
 """The queries behind a sequence's Contacts tab."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col
 
+from domain.contacts.fields import Value
 from domain.contacts.names import ContactName, full_name
 from domain.enrollments.faults import Fault
 from domain.platform.names import Named
@@ -172,10 +174,12 @@ class ListedRow(EnrollmentOfContact):
     Attributes:
         sort_key: Places it.
         matching: How many match in all, if reading them told.
+        fields: The contact's values of fields, if they were asked for.
     """
 
     sort_key: str | datetime | None
     matching: int | None = None
+    fields: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def enrollment_id(self) -> UUID:
@@ -259,11 +263,13 @@ async def page(
     sort: str,
     after: Position | None,
     limit: int,
+    fields: bool = False,
 ) -> FoundRows:
     """List enrollments of a sequence; those without a value to sort by come last either way.
 
     ``sort`` is ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending with
-    ``-`` before it. ``cells`` are the sequence's, if the caller has read them.
+    ``-`` before it. ``cells`` are the sequence's, if the caller has read them. With ``fields``, the
+    rows have the contacts' values of fields.
     """
     if cells is None:
         cells = await enrollment_counts.cells(tx, sequence_id)
@@ -275,37 +281,36 @@ async def page(
             return FoundRows([])
         if some is cells:
             # Its own rows fill the page; the planner might sort all for a longer walk.
-            return await _read(tx, walk(order, wanted, limit, limit, limit), order)
+            return await _read(tx, walk(order, wanted, limit, limit, limit), order, fields=fields)
         places = {(cell.status, cell.step) for cell in some}
         if order.name == "enrolled_at" and not wanted.held and len(places) <= _MOST_CELLS:
-            return await _read(tx, beside(order, places, limit), order)
+            return await _read(tx, beside(order, places, limit), order, fields=fields)
         # Walking reads limit * total / fits rows, selecting all that fit.
         is_rare = fits * fits <= limit * total
         window = 0 if is_rare else 4 * limit * total // fits
     else:
-        looks_up = any(
-            (
-                *(wanted.group, wanted.fields, wanted.enrolled_by, wanted.outcome, wanted.sender),
-                *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
-            )
+        looks_up = (
+            *(wanted.group, wanted.fields, wanted.enrolled_by, wanted.outcome, wanted.sender),
+            *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
+            *(wanted.waiting_for_step, order.may_be_empty),
         )
         # Each has an index of its own.
         window = (
             0
             if wanted.enrollment or wanted.replied_late or wanted.held_reason
-            else max(_LOOKED_UP if looks_up or order.may_be_empty else _WALKED, 20 * limit)
+            else max(_LOOKED_UP if any(looks_up) else _WALKED, 20 * limit)
         )
     # What a short walk shows to be rare is not looked for in a long one.
     short = window if fits is not None else min(window, 20 * limit)
     for most in dict.fromkeys((short, window)) if window else ():
-        found = await _read(tx, walk(order, wanted, most, limit, total), order)
+        found = await _read(tx, walk(order, wanted, most, limit, total), order, fields=fields)
         if len(found.rows) >= limit or total <= most:
             return found
         if len(found.rows) * window < limit * most:
             break
     by_contact = fits is None and await _is_by_contact(tx, wanted, total)
     every = select_all(order, wanted, limit, by_contact=by_contact)
-    return await _read(tx, every, order, is_counted=True)
+    return await _read(tx, every, order, is_counted=True, fields=fields)
 
 
 def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
@@ -331,16 +336,33 @@ async def count(
         cells = await enrollment_counts.cells(tx, sequence_id)
     if (exactly := known_count(cells, wanted)) is not None:
         return exactly
-    most = COUNTED_BY_FIELD if wanted.fields else COUNTED
-    if wanted.search and not wanted.enrollment:
-        found = await _count_search(tx, sequence_id, wanted, counted(cells))
-    elif (wanted.group or wanted.fields) and not wanted.enrollment:
-        found = await _count_contacts(tx, sequence_id, wanted, counted(cells), most)
-    else:
-        found = await _bounded(
-            tx, matching(select(col(Enrollment.id)).select_from(Enrollment), sequence_id, wanted)
-        )
-    return _up_to(most, found)
+    found = await _tally(tx, sequence_id, wanted, counted(cells))
+    return _up_to(_most(wanted), _size(found))
+
+
+async def by_status(
+    tx: Transaction, sequence_id: UUID, wanted: ListFilter, cells: Many[Cell]
+) -> dict[EnrollmentStatus, Count]:
+    """Count what matches a filter by status, all eight, whichever of them it names.
+
+    As ``count`` counts: of more than that in all, each number is of those that were counted.
+    """
+    others = replace(wanted, status=())
+    if known(cells, others) is not None:
+        some = enrollment_counts.by_status(narrowed(cells, others))
+        return {status: Count(size, is_exact=True) for status, size in some.items()}
+    found = await _tally(tx, sequence_id, others, counted(cells))
+    most = _most(wanted)
+    is_exact = _size(found) <= most
+    return {status: Count(min(found.get(status, 0), most), is_exact) for status in EnrollmentStatus}
+
+
+def count_in(counts: Mapping[EnrollmentStatus, Count], wanted: ListFilter) -> Count | None:
+    """Count what matches a filter by what ``by_status`` counted; None if that does not tell."""
+    chosen = [counts[status] for status in wanted.status or EnrollmentStatus]
+    if all(one.is_exact for one in chosen):
+        return _up_to(_most(wanted), sum(one.number for one in chosen))
+    return None if wanted.status else Count(_most(wanted), is_exact=False)
 
 
 def _up_to(most: int, number: int) -> Count:
@@ -366,12 +388,17 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
 
 
 async def _read(
-    tx: Transaction, picked: Select[*tuple[Any, ...]], order: Order, *, is_counted: bool = False
+    tx: Transaction,
+    picked: Select[*tuple[Any, ...]],
+    order: Order,
+    *,
+    is_counted: bool = False,
+    fields: bool,
 ) -> FoundRows:
     """Read what the list shows of the enrollments that were picked, in their order."""
     # Its own query, or what is looked up for each row might be for rows that are not on the page.
     row = picked.cte("picked").prefix_with("MATERIALIZED")
-    query = _shown(order.may_be_empty, order.down, is_counted).add_cte(row)
+    query = _shown(order.may_be_empty, order.down, is_counted, fields).add_cte(row)
     found = await tx.rows(ListedRow, query)
     matching = found[0].matching if found else None
     return FoundRows(found, None if matching is None else _up_to(COUNTED, matching))
@@ -390,7 +417,12 @@ def row_columns() -> dict[str, Any]:
 
 
 @cache
-def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[Any, ...]]:  # noqa: FBT001
+def _shown(
+    may_be_empty: bool,  # noqa: FBT001 - by place, as the cache has them
+    down: bool,  # noqa: FBT001
+    is_counted: bool,  # noqa: FBT001
+    fields: bool,  # noqa: FBT001
+) -> Select[*tuple[Any, ...]]:
     """Select what the list shows of ``picked``; building it takes longer than PostgreSQL does."""
     counts = [column("matching", Integer)] if is_counted else []
     row = table("picked", column("id", Uuid), column("sort_key"), *counts)
@@ -402,6 +434,7 @@ def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[An
                 **row_columns(),
                 sort_key=row.c.sort_key,
                 **{one.name: row.c[one.name] for one in counts},
+                **({"fields": col(Contact.fields)} if fields else {}),
             )
         )
         .select_from(row)
@@ -414,45 +447,73 @@ def _shown(may_be_empty: bool, down: bool, is_counted: bool) -> Select[*tuple[An
 
 # A count
 
-
-async def _bounded(
-    tx: Transaction, query: Select[*tuple[Any, ...]], most: int | None = None
-) -> int:
-    """Count rows up to one more than ``most``, by default ``COUNTED``."""
-    some = query.limit((COUNTED if most is None else most) + 1).subquery()
-    return int((await tx.execute(select(func.count()).select_from(some))).scalar_one())
+_Tally = Mapping[EnrollmentStatus, int]
+"""Numbers of enrollments by status; zeros are left out."""
 
 
-async def _count_search(tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int) -> int:
+def _most(wanted: ListFilter) -> int:
+    return COUNTED_BY_FIELD if wanted.fields else COUNTED
+
+
+def _size(tally: _Tally) -> int:
+    return sum(tally.values())
+
+
+async def _tally(tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int) -> _Tally:
+    """Count what matches up to one more than the most, in the way that reads least."""
+    if wanted.search and not wanted.enrollment:
+        return await _count_search(tx, sequence_id, wanted, total)
+    if (wanted.group or wanted.fields) and not wanted.enrollment:
+        return await _count_contacts(tx, sequence_id, wanted, total, _most(wanted))
+    row_id = col(Enrollment.id)
+    return await _bounded(
+        tx, matching(select(row_id).select_from(Enrollment), sequence_id, wanted), COUNTED
+    )
+
+
+async def _bounded(tx: Transaction, query: Select[*tuple[Any, ...]], most: int) -> _Tally:
+    """Count rows with an ``id`` up to one more than ``most``."""
+    some = query.limit(most + 1).subquery()
+    own = select(col(Enrollment.status)).where(col(Enrollment.id) == some.c.id)
+    # Looked up for each: a join might read all enrollments.
+    found = select(own.scalar_subquery().label("status")).select_from(some).subquery()
+    rows = await tx.execute(select(found.c.status, func.count()).group_by(found.c.status))
+    return {EnrollmentStatus(status): size for status, size in rows}
+
+
+async def _count_search(
+    tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int
+) -> _Tally:
     """Count by walking where that is soon enough, else by the trigrams of the search."""
 
     def walked(window: int) -> Select[*tuple[Any, ...]]:
         return walk_half(order, wanted, Half.ALL, window, COUNTED + 1)
 
     order = Order(sequence_id, "enrolled_at", down=True, after=None)
-    found = await _bounded(tx, walked(_WALKED))
-    if found > COUNTED or total <= _WALKED:
+    found = await _bounded(tx, walked(_WALKED), COUNTED)
+    size = _size(found)
+    if size > COUNTED or total <= _WALKED:
         return found
-    # A walk reads _WALKED * COUNTED / found rows until it has counted enough.
-    if total <= _WALKED_FOR_COUNT or found * _WALKED_FOR_COUNT > COUNTED * _WALKED:
-        found = await _bounded(tx, walked(_WALKED_FOR_COUNT))
-        if found > COUNTED or total <= _WALKED_FOR_COUNT:
+    # A walk reads _WALKED * COUNTED / size rows until it has counted enough.
+    if total <= _WALKED_FOR_COUNT or size * _WALKED_FOR_COUNT > COUNTED * _WALKED:
+        found = await _bounded(tx, walked(_WALKED_FOR_COUNT), COUNTED)
+        if _size(found) > COUNTED or total <= _WALKED_FOR_COUNT:
             return found
-    return await _bounded(tx, found_by_search(order, wanted))
+    return await _bounded(tx, found_by_search(order, wanted), COUNTED)
 
 
 async def _count_contacts(
     tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int, most: int
-) -> int:
+) -> _Tally:
     """Count from the smaller side: the sequence's enrollments, or the contacts that are wanted.
 
     Those are a group's members, or the contacts with the values of fields.
     """
     order = Order(sequence_id, "enrolled_at", down=True, after=None)
-    found = await _bounded(tx, walk_half(order, wanted, Half.ALL, _PROBED, most + 1))
+    found = await _bounded(tx, walk_half(order, wanted, Half.ALL, _PROBED, most + 1), most)
     if total <= _PROBED:
         return found
-    if found * 5 < _PROBED and await _is_by_contact(tx, wanted, total):
+    if _size(found) * 5 < _PROBED and await _is_by_contact(tx, wanted, total):
         return await _bounded(tx, found_by_contact(order, wanted), most)
     return await _bounded(tx, walk_half(order, wanted, Half.ALL, total, most + 1), most)
 

@@ -29,6 +29,7 @@ class ListFilter:
 
     Attributes:
         step: The step last sent is any of these.
+        waiting_for_step: Active, and the step to be sent next is any of these.
         held: Only held ones.
         held_reason: Only those held for any of these.
         replied_late: Only those whose contact replied after they ended without a response.
@@ -45,6 +46,7 @@ class ListFilter:
     """
 
     step: Many[int] = ()
+    waiting_for_step: Many[int] = ()
     enrolled_by: Many[UUID] = ()
     status: Many[EnrollmentStatus] = ()
     held: bool = False
@@ -83,6 +85,7 @@ def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
         *(wanted.enrolled_by, wanted.group, wanted.search, wanted.enrollment, wanted.outcome),
         *(wanted.replied_late, wanted.held_reason, wanted.fields, wanted.sender),
         *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
+        wanted.waiting_for_step,
     )
     return None if any(more) else counted(narrowed(cells, wanted))
 
@@ -92,6 +95,10 @@ def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
     found: list[ColumnElement[bool] | TextClause] = []
     if wanted.step:
         found.append(col(Enrollment.step).in_(wanted.step))
+    if wanted.waiting_for_step:
+        found.append(col(Enrollment.status) == EnrollmentStatus.ACTIVE)
+        found.append(col(Enrollment.position).in_(wanted.waiting_for_step))
+        found.append(col(Enrollment.position) <= col(Enrollment.step_count))
     if wanted.enrolled_by:
         found.append(col(Enrollment.enrolled_by).in_(wanted.enrolled_by))
     if wanted.status:

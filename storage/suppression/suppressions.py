@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.platform.folding import folded_name
 from domain.platform.paging import Position
 from domain.platform.phones import digits
 from domain.statuses.messaging import CancelReason
@@ -272,7 +273,7 @@ _PAGE = f"""
     WHERE (
         :search = ''
         OR (:digits <> '' AND s.phone LIKE '%' || :digits || '%')
-        OR c.search_name LIKE lower('%' || :escaped || '%')
+        OR c.search_name LIKE '%' || :escaped || '%'
     )
     AND (cardinality(CAST(:sources AS text[])) = 0 OR s.source = ANY(:sources))
     AND (CAST(:standing AS boolean) IS NULL OR (s.lifted_at IS NULL) = :standing)
@@ -337,7 +338,7 @@ async def find(
         _PAGE,
         search=search,
         digits=digits(search),
-        escaped=escaped(search),
+        escaped=escaped(folded_name(search)),
         sources=sources,
         standing=is_standing,
         after_at=after.value if after else None,

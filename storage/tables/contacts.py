@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, Column, Computed, Index, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Column, FetchedValue, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from domain.statuses.contacts import FieldType, LineType
@@ -42,6 +42,7 @@ class Contact(SQLModel, table=True):
     inbox their replies belong to; null: everybody's. ``conversation_done_at`` is the last text
     there was when a person marked the conversation done; it is until the contact writes again, or,
     if it was snoozed, until ``conversation_snoozed_until``.
+    ``search_name`` is the name as ``domain.platform.folding.folded_name`` folds it.
     """
 
     __tablename__: ClassVar[Any] = "contacts"
@@ -91,13 +92,9 @@ class Contact(SQLModel, table=True):
     conversation_snoozed_until: datetime | None = moment(nullable=True)
     created_at: datetime = moment(default_now=True)
     updated_at: datetime = moment(default_now=True)
+    # A trigger writes it, whatever is given.
     search_name: str = Field(
-        default=None,
-        sa_column=Column(
-            Text,
-            Computed("lower(btrim(first_name || ' ' || last_name))", persisted=True),
-            nullable=False,
-        ),
+        default=None, sa_column=Column(Text, server_default=FetchedValue(), nullable=False)
     )
 
 

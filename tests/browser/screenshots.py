@@ -115,6 +115,9 @@ async def offer_saved_replies(page: Page) -> None:
 
 async def narrow_groups(page: Page) -> None:
     """Search for groups by name."""
+    sheet = page.get_by_role("button", name="Filters")
+    if await sheet.is_visible():
+        await sheet.click()
     await page.get_by_role("button", name="Group", exact=True).click()
     await page.get_by_role("group", name="Group").get_by_role("searchbox").fill("shift")
 

@@ -241,7 +241,7 @@ async def test_marking_as_finished_asks_first(visit: Visit, desk: Desk) -> None:
 async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) -> None:
     page, _, people = await open_tab(visit, desk, 2)
     dialog = page.locator("#dialog")
-    doing = row(page, people[0].name).locator(".people-doing")
+    doing = row(page, people[0].name).locator(".people-next")
 
     await tick(page, people[0])
     for act, said, becomes in (

@@ -95,7 +95,7 @@ async def test_filters_narrow_the_list_and_live_in_the_address(visit: Visit, lif
     by_member = await rows(page).count()
     assert set(await rows(page).locator("td:nth-child(6) .sub").all_inner_texts()) == {MEMBER}
 
-    await choose(page, "Step", "3: ")
+    await choose(page, "Last step sent", "3: ")
     await expect(page).to_have_url(re.compile(r"step=3"))
     await expect(rows(page)).not_to_have_count(by_member)
     names = await rows(page).locator(".people-name a").all_inner_texts()
@@ -109,7 +109,7 @@ async def test_filters_narrow_the_list_and_live_in_the_address(visit: Visit, lif
 
     await page.reload()
     await expect(rows(page)).to_have_count(3)
-    await expect(page.get_by_role("button", name="Step 1")).to_be_visible()
+    await expect(page.get_by_role("button", name="Last step sent 1")).to_be_visible()
     shared = page.url
 
     await page.go_back()

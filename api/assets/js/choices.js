@@ -2,6 +2,9 @@
 
 const all = new WeakMap();
 
+/** Without case and accents, as searches for people are. */
+const folded = (words) => words.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+
 /** Leave out the options that do not fit; what is chosen, and the blank one, stay. */
 function narrowSelect(select, fits) {
   if (!all.has(select)) all.set(select, [...select.options]);
@@ -24,8 +27,8 @@ function narrowBoxes(menu, fits) {
 
 function narrow(box) {
   const target = document.getElementById(box.dataset.narrow);
-  const sought = box.value.trim().toLowerCase();
-  const fits = (words) => words.toLowerCase().includes(sought);
+  const sought = folded(box.value.trim());
+  const fits = (words) => folded(words).includes(sought);
   const found = target instanceof HTMLSelectElement ? narrowSelect(target, fits) : narrowBoxes(target, fits);
   box.nextElementSibling.textContent = sought ? `${found.length} found` : "";
   return { target, found };

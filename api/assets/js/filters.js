@@ -1,4 +1,7 @@
-// Filters of lists: dropdowns say how many of their boxes are ticked or filled; addresses stay short.
+// Filters of lists: dropdowns say how many of their boxes are ticked or filled, the button of the
+// sheet how many filters there are; addresses stay short.
+
+const NO_FILTERS = new Set(["sort", "columns", "density"]); // how the list is shown
 
 document.addEventListener("change", (event) => {
   const chosen = event.target.closest("[data-chosen]");
@@ -21,13 +24,37 @@ document.addEventListener(
 );
 document.addEventListener("input", (event) => showClear(event.target.closest("form")));
 
-/** Offer to clear the filters once there are any. */
+/** Offer to clear the filters once there are any, and say how many are in the sheet. */
 function showClear(form) {
   const clear = form?.querySelector("[data-clear-filters]");
   if (!clear) return;
-  const values = [...new FormData(form)].filter(([name, value]) => value && name !== "sort");
-  clear.hidden = values.length === 0;
+  const used = [...new FormData(form)].filter(([name, value]) => value && !NO_FILTERS.has(name));
+  clear.hidden = used.length === 0;
+  const folded = new Set(used.map(([name]) => name));
+  for (const name of ["search", "outcome_step"]) folded.delete(name);
+  const count = form.querySelector("[data-filters-count]");
+  if (count) count.textContent = folded.size ? ` (${folded.size})` : "";
 }
+showClear(document.getElementById("filters"));
+
+// Chips that are folded away, and unfolded by the last one.
+document.addEventListener("click", (event) => {
+  const unfold = event.target.closest("[data-unfold]");
+  if (!unfold) return;
+  const opened = document.getElementById(unfold.dataset.unfold).classList.toggle("is-open");
+  unfold.setAttribute("aria-expanded", String(opened));
+});
+
+// A sheet that is open says so on its button, as menus do (floating.js).
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (!event.target.matches?.(".filters-sheet")) return;
+    const button = document.querySelector('[popovertarget="filters-sheet"]');
+    button?.setAttribute("aria-expanded", String(event.newState === "open"));
+  },
+  true,
+);
 
 // An empty field filters nothing, so it is no part of the address.
 document.addEventListener("htmx:configRequest", (event) => {

@@ -4,6 +4,8 @@ const LIMIT_WORDS = (most) => `You can message up to ${most} contacts at once.`;
 const BOX = "#selection tbody .people-tick input";
 const count = (number) => number.toLocaleString("en-US");
 
+const SHOWN_ONLY = new Set(["columns", "density"]); // what the page shows, not whom
+
 let last = null; // the box ticked last, for shift-click
 
 const boxes = () => [...document.querySelectorAll(BOX)];
@@ -51,7 +53,7 @@ function asQuery(withSelection) {
   if (withSelection && !everyone) {
     for (const box of boxes()) if (box.checked) chosen.append(box.name, box.value);
   } else {
-    for (const [name, value] of filters) if (value) chosen.append(name, value);
+    for (const [name, value] of filters) if (value && !SHOWN_ONLY.has(name)) chosen.append(name, value);
   }
   return String(chosen);
 }

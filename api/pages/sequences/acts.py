@@ -61,7 +61,7 @@ class Selection(TabQuery):
             InvalidFieldError: Nothing is ticked.
         """
         if self.everyone:
-            left_out = {"enrollment", "everyone", "sort", "cursor", "trail"}
+            left_out = {"enrollment", "everyone", "sort", "cursor", "trail", "columns", "density"}
             given = self.as_parameters()
             return EnrollmentFilter(
                 **{name: value for name, value in given.items() if name not in left_out}

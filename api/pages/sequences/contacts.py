@@ -1,20 +1,35 @@
 """A sequence > Contacts: its enrollments with filters, and the words for their states."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import Response
 
+from api.dependencies import OwnAccount
 from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery
-from api.pages.page import Page, PageDep
+from api.pages.forms import FormFields
+from api.pages.page import InForm, Page, PageDep, own_path
+from api.pages.sequences.display import (
+    MOST_COLUMNS,
+    NAME,
+    PREFERENCE,
+    Density,
+    Display,
+    every_column,
+)
 from api.pages.sequences.frame import OPEN_STATES, render_tab
 from api.pages.sequences.report_chips import report_chips
+from api.pages.values import in_words
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
 from domain.sequences.timing import ContactClock
 from services.enrollments.enrollment_list import EnrollmentPage
+from storage.contacts.fields import FieldDetails
 
 router = APIRouter()
 
@@ -26,9 +41,19 @@ _FIRST_SORT: EnrollmentSort = "-enrolled_at"
 
 
 class TabQuery(EnrollmentFilter, PlaceQuery):
-    """Query of the tab."""
+    """Query of the tab; ``columns`` and ``density`` go before what the user chose for good."""
 
     sort: EnrollmentSort = _FIRST_SORT
+    columns: Annotated[str, Field(max_length=2000)] = ""
+    density: Density | None = None
+
+
+class DisplayForm(FormFields):
+    """Columns and density as chosen; ``back`` is the address of the list that one sees."""
+
+    columns: list[str] = Field(default_factory=list)
+    density: str = Density.COMPACT
+    back: str = ""
 
 
 @router.get("/sequences/{sequence_id}/contacts")
@@ -36,18 +61,30 @@ async def show_sequence_contacts(
     page: PageDep, sequence_id: UUID, query: InQuery[TabQuery]
 ) -> Response:
     """Show the enrollments; the page asks again every few seconds."""
-    tab = await _read(page, sequence_id, query, count=True)
+    kept = await page.services.preferences.get(page.user.id, PREFERENCE)
+    display = Display.of(kept, columns=query.columns, density=query.density)
+    tab = await _read(page, sequence_id, query, count=True, fields=display.has_fields)
     next_cursor = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
     path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
+    lacking = any(one.missing_fields for one in tab.page.items)
+    needs_fields = display.has_fields or lacking or not page.wants_part
+    own = await page.services.fields.all() if needs_fields else []
+    columns = display.columns(own)
     shown: dict[str, Any] = {
         "query": query,
         "first_sort": _FIRST_SORT,
         "filtered": query.wanted() != EnrollmentFilter().wanted(),
         "people": tab.page.items,
-        "counts": tab.counts,
+        "by_status": tab.by_status,
         "matching": tab.matching,
         "address": Addresses(path, query, next_cursor, first_sort=_FIRST_SORT),
         "zones": _zones(page, tab),
+        "heads": [NAME, *columns],
+        "columns": columns,
+        "density": display.density,
+        "field_labels": {one.key: one.label for one in own},
+        "in_words": in_words,
+        "shown_query": _as_view(query, display),
         "enroll_path": page.path_to("show_enroll", sequence_id=sequence_id)
         if tab.state in OPEN_STATES
         else None,
@@ -55,11 +92,23 @@ async def show_sequence_contacts(
     if page.wants_part:
         return page.part("sequences/_people.html", **shown)
     sequence = await page.services.sequences.get(sequence_id, counted=False)
-    choices = await _choices(page, sequence_id)
+    choices = await _choices(page, sequence_id, own)
     chips = await report_chips(page, query, shown["address"])
     return await render_tab(
         page, sequence, "sequences/contacts.html", **shown, **choices, report_chips=chips
     )
+
+
+@router.post("/sequences/{sequence_id}/contacts/display", dependencies=[OwnAccount])
+async def choose_display(page: PageDep, sequence_id: UUID, form: InForm[DisplayForm]) -> Response:
+    """Keep which columns the user wants, and how close rows are; lead back to the list."""
+    known = {column.name for column in every_column(await page.services.fields.all())}
+    wanted = [name for name in dict.fromkeys(form.columns) if name in known][:MOST_COLUMNS]
+    dense = form.density if form.density in set(Density) else Density.COMPACT
+    value = {"columns": wanted, "density": dense}
+    await page.services.preferences.put(page.user.id, PREFERENCE, value)
+    path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
+    return page.redirect(own_path(form.back, otherwise=path))
 
 
 @router.get("/sequences/{sequence_id}/contacts/live")
@@ -70,7 +119,13 @@ async def show_live_states(page: PageDep, sequence_id: UUID, query: InQuery[TabQ
 
 
 async def _read(
-    page: Page, sequence_id: UUID, query: TabQuery, *, live: bool = False, count: bool = False
+    page: Page,
+    sequence_id: UUID,
+    query: TabQuery,
+    *,
+    live: bool = False,
+    count: bool = False,
+    fields: bool = False,
 ) -> EnrollmentPage:
     return await page.services.enrollment_list.page(
         sequence_id,
@@ -80,21 +135,34 @@ async def _read(
         limit=ROWS,
         live=live,
         count=count,
+        fields=fields,
     )
 
 
-async def _choices(page: Page, sequence_id: UUID) -> dict[str, Any]:
+def _as_view(query: TabQuery, display: Display) -> str:
+    """Write what the list shows as a saved view has it: the same for the same list."""
+    left_out = {"cursor", "trail", "columns", "density"}
+    given = {
+        name: sorted(value) if isinstance(value, list) else value
+        for name, value in query.as_parameters().items()
+        if name not in left_out
+    }
+    return urlencode({**given, **display.as_parameters()}, doseq=True)
+
+
+async def _choices(page: Page, sequence_id: UUID, own: Sequence[FieldDetails]) -> dict[str, Any]:
     """Return the options of the filters, which are outside the part that htmx asks for."""
     found = await page.services.pickers.filters(sequence_id)
     steps = [
-        (one.step, f"{one.step}: {_short(one.body)}" if one.step else "0: no text yet")
+        (one.step, f"{one.step}: {_short(one.body)}" if one.step else "None yet")
         for one in found.steps
     ]
     return {
         "step_options": steps,
         "user_options": [(one.id, one.name) for one in found.users],
         "group_options": [(one.id, one.name) for one in found.groups],
-        "own": await page.services.fields.all(),
+        "own": own,
+        "every_column": every_column(own),
     }
 
 

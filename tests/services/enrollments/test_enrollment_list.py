@@ -207,6 +207,8 @@ async def test_filters_match_any_value_and_combine_with_and(
 
     assert await found() == [ada, bob, cid, dee]
     assert await found(step=[1, 2]) == [bob, cid]
+    assert await found(waiting_for_step=[1]) == [ada], "who has ended waits for nothing"
+    assert await found(waiting_for_step=[2, 3], search="o") == [bob, cid]
     assert await found(enrolled_by=[noa]) == [cid, dee]
     assert await found(enrolled_by=[noa, world.user_id]) == [ada, bob, cid, dee]
     assert await found(status=[EnrollmentStatus.FINISHED_STOPPED]) == [dee]
@@ -216,6 +218,22 @@ async def test_filters_match_any_value_and_combine_with_and(
     assert await found(search="a byr") == [ada]
     assert await found(step=[7]) == []
     assert await found(group=[uuid4()]) == []
+
+    async def counted(**wanted: Any) -> tuple[int, dict[EnrollmentStatus, int]]:
+        tab = await enrollment_list.page(sequence.id, ListFilter(**wanted), count=True, limit=1)
+        assert tab.matching is not None
+        assert tab.by_status is not None
+        some = {status: one.number for status, one in tab.by_status.items() if one.number}
+        return tab.matching.number, some
+
+    active, stopped = EnrollmentStatus.ACTIVE, EnrollmentStatus.FINISHED_STOPPED
+    assert await counted() == (4, {active: 3, stopped: 1})
+    assert await counted(search="o") == (4, {active: 3, stopped: 1})
+    assert await counted(search="o", status=[stopped]) == (1, {active: 3, stopped: 1})
+    assert await counted(group=[family]) == (2, {active: 2})
+    assert await counted(enrolled_by=[noa], status=[active]) == (1, {active: 1, stopped: 1})
+    assert await counted(search="fox") == (1, {stopped: 1})
+    assert await counted(step=[2]) == (1, {active: 1})
 
 
 @pytest.mark.usefixtures("ways")

@@ -1,7 +1,7 @@
 """why one-off texts were canceled, when scheduled ones were written, what replies were written as;
 removed event endpoints; indexes of enrollments that ended and that miss data
 
-Revision: 0036, after 0028.
+Revision: 0032, after 0031.
 
 Each statement commits by itself and is harmless when repeated. No column's values are written, so
 tables are locked for moments only; the indexes are made while rows are written. The release before
@@ -12,8 +12,8 @@ refused if this one is asked for it again.
 
 from alembic import op
 
-revision = '0036'
-down_revision = '0028'
+revision = '0032'
+down_revision = '0031'
 branch_labels = None
 depends_on = None
 
