@@ -74,7 +74,7 @@ async def write_steps(page: Page) -> None:
     await expect(steps).to_have_count(2)
     await expect(page.get_by_text("Unsaved changes")).to_be_visible()
     await accessible(page)
-    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.locator("#flashes")).to_contain_text("The steps are saved")
     await expect(steps.nth(1).get_by_label("Text")).to_have_value("Still there?")
     await expect(steps.nth(1).get_by_label("Time of day, optional")).to_have_value("09:30")
@@ -105,7 +105,7 @@ async def open_all_day(page: Page, sequence_id: str) -> None:
     """Remove the send window, so that texts go at any time."""
     await page.goto(f"/sequences/{sequence_id}/settings")
     await page.get_by_label("At any time of day").check()
-    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.get_by_label("At any time of day")).to_be_checked()
 
 
