@@ -177,7 +177,7 @@ def _fact(key: str, words: str) -> str | datetime:
     match key:
         case "fields":
             named = [one.removeprefix("fields.") for one in re.split("[ ,]+", words)]
-            return ", ".join(named).replace("_", " ")
+            return re.sub("_(id|seconds)(?=,|$)", "", ", ".join(named)).replace("_", " ")
         case "source":
             return LABELS.opt_out_sources[OptOutSource(words)]
         case "scopes":
