@@ -18,7 +18,7 @@ branch_labels = None
 depends_on = None
 
 COLUMNS = (
-    ('messages', 'cancel_reason', 'varchar(32)'),
+    ('messages', 'cancel_reason', 'varchar'),
     ('messages', 'written_at', 'timestamptz'),
     ('messages', 'draft_hash', 'varchar'),
     ('event_endpoints', 'removed_at', 'timestamptz'),

@@ -8,13 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Numeric, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.messaging import (
-    AttemptOutcome,
-    CancelReason,
-    Direction,
-    MessageStatus,
-    TextKind,
-)
+from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus, TextKind
 from storage.tables.columns import code, computed, json, moment, one_of, reference, serial
 
 
@@ -184,7 +178,7 @@ class Message(SQLModel, table=True):
     next_try_at: datetime | None = moment(nullable=True)
     send_at: datetime | None = moment(nullable=True)
     written_at: datetime | None = moment(nullable=True)
-    cancel_reason: CancelReason | None = Field(default=None, sa_type=code(CancelReason))
+    cancel_reason: str | None = None
     created_at: datetime = moment(default_now=True)
 
 
