@@ -29,18 +29,13 @@ _IMPORTED = ("created", "changed", "exists", "unchanged")
 VARIABLES = "variables"
 """What a row that is to be enrolled, and the parameters of its import, hold until then: by key."""
 
-_HIDDEN = ("salt", VARIABLES)
-"""Parameters that are never shown, and dropped once the job has ended."""
-
-_WITHOUT_HIDDEN = " - ".join(("params", *(f"'{one}'" for one in _HIDDEN)))
-
 IGNORED_COLUMNS = "ignored_columns"
 """The parameter that an upload gets once it is complete: the columns that are left out."""
 
 MATCHING = "matching"
 """The parameter of a file whose columns a person matches: what is known of them until its end."""
 
-_HIDDEN = ("salt", MATCHING)
+_HIDDEN = ("salt", MATCHING, VARIABLES)
 """Parameters that are never shown, and dropped once the job has ended."""
 
 _WITHOUT_HIDDEN = " - ".join(("params", *(f"'{one}'" for one in _HIDDEN)))
