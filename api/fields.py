@@ -19,7 +19,7 @@ CURSORS = Cursors("fields", "key", {"key": str})
 async def create_field(body: NewField, services: ServicesDep, once: OnceDep) -> Response:
     """Add a field that contacts can have a value of.
 
-    409 `field_taken` names the field that already has the key, `too_many_fields` is for more than
+    409 `field_taken` names the field that already has the key, `field_limit` is for more than
     50. 422 `reserved_key` for a key that has a meaning of its own, such as `first_name`.
     """
     return await once.answer(

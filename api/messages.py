@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
+from api import attachments
 from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery
@@ -65,6 +67,31 @@ async def create_message(
 async def get_message(message_id: UUID, services: ServicesDep) -> Message:
     """Return one text."""
     return Message.of(await services.conversations.text(message_id))
+
+
+@router.get(
+    "/messages/{message_id}/media/{number}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The file; what is not a JPEG, PNG or GIF comes as an attachment.",
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
+    },
+)
+async def get_inbound_media(
+    message_id: UUID,
+    number: Annotated[int, Path(ge=1, le=attachments.MOST)],
+    services: ServicesDep,
+) -> Response:
+    """Return a file that came with a text, by its place in the text's `media_urls`, from 1.
+
+    Those addresses are the provider's and need its password. 404 if the text has no such file, or
+    the provider no longer has it; 503 `provider_unavailable`.
+    """
+    return await attachments.served(services.attachments, message_id, number)
 
 
 @router.post("/messages/{message_id}/cancel", response_model=Message)

@@ -46,7 +46,7 @@ class Fields:
 
         Raises:
             InvalidRequestError: ``invalid_key``, ``reserved_key``, or the label is invalid.
-            ConflictError: ``field_taken``, naming the field, or ``too_many_fields``.
+            ConflictError: ``field_taken``, naming the field, or ``field_limit``.
         """
         problems = Problems()
         with problems.collect():
@@ -64,7 +64,7 @@ class Fields:
                 )
             if len(known) >= MAX_FIELDS:
                 raise ConflictError(
-                    "too_many_fields",
+                    "field_limit",
                     f"a workspace has at most {MAX_FIELDS} fields; delete one that is not used",
                 )
             added = await fields.add(tx, {"key": key, "label": called, "type": type_})

@@ -55,7 +55,7 @@ async def test_fields_are_created_listed_relabeled_and_limited(
         new = {"key": f"field_{number}", "type": "text"}
         assert (await member.post("/api/fields", json=new)).status_code == 201
     full = await member.post("/api/fields", json={"key": "one_more", "type": "text"})
-    assert (full.status_code, full.json()["code"]) == (409, "too_many_fields")
+    assert (full.status_code, full.json()["code"]) == (409, "field_limit")
 
 
 async def test_contacts_hold_typed_values_and_patch_merges_them(

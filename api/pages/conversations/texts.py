@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
-from mimetypes import guess_extension
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,12 +11,10 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import Response
 
-from api import problems
+from api import attachments
 from api.pages.addresses import address
 from api.pages.page import PageDep, PageEvent
 from api.paging import Cursor, Cursors, FilterQuery
-from domain.messaging.ports import ProviderUnavailableError
-from domain.sequences.pictures import type_of
 from domain.statuses.messaging import TextKind
 from services.contacts.notes import Note
 from services.messaging.conversations import Conversation, ConversationText
@@ -33,8 +30,6 @@ TEXTS = 50
 
 TEXTS_MOST = 200
 """Most texts that load by themselves."""
-
-_PICTURES_MOST = 100
 
 
 class TextsQuery(FilterQuery):
@@ -66,25 +61,10 @@ class Line:
 
 @router.get("/conversations/texts/{message_id}/pictures/{number}")
 async def show_inbound_picture(
-    page: PageDep, message_id: UUID, number: Annotated[int, Path(ge=1, le=_PICTURES_MOST)]
+    page: PageDep, message_id: UUID, number: Annotated[int, Path(ge=1, le=attachments.MOST)]
 ) -> Response:
     """Show a picture that came with a text, or have any other file saved."""
-    try:
-        found = await page.services.attachments.get(message_id, number)
-    except ProviderUnavailableError:
-        return problems.unavailable(
-            "provider_unavailable", "the provider does not answer; try again soon"
-        ).response()
-    kind = type_of(found.content)
-    if kind:
-        return Response(found.content, media_type=kind)
-    ending = guess_extension(found.content_type.partition(";")[0].strip()) or ""
-    name = f'attachment; filename="file-{number}{ending}"'
-    return Response(
-        found.content,
-        media_type="application/octet-stream",
-        headers={"Content-Disposition": name},
-    )
+    return await attachments.served(page.services.attachments, message_id, number)
 
 
 @router.post("/conversations/texts/{message_id}/cancel")

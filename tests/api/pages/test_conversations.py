@@ -206,10 +206,15 @@ async def test_pictures_are_shown_from_here_and_from_the_provider_alone(
     saved = await member.get(f"{through}/2")
     assert saved.headers["content-type"] == "application/octet-stream"
     assert saved.headers["content-disposition"] == 'attachment; filename="file-2.vcf"'
+    by_api = f"/api/messages/{text_ids[0]}/media"
+    same = await member.get(f"{by_api}/1")
+    assert (same.content, same.headers["content-type"]) == (picture, "image/png")
     statuses = {
         f"{through}/3": 404,  # no longer at the provider
         f"{through}/7": 404,
         f"{through}/0": 422,
+        f"{by_api}/7": 404,
+        f"{by_api}/0": 422,
         f"/conversations/texts/{text_ids[1]}/pictures/2": 404,
         f"/conversations/texts/{uuid4()}/pictures/1": 404,
     }
