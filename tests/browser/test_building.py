@@ -144,7 +144,7 @@ async def enroll_file(page: Page, desk: Desk, sequence_id: str) -> None:
     await expect(result).to_contain_text("2 Active")
     await expect(result).to_contain_text("1 Omitted Opted Out")
     await accessible(page)
-    await page.get_by_role("link", name="To the Contacts tab").click()
+    await page.get_by_role("link", name="View contacts").click()
     await expect(rows(page)).to_have_count(3)
     await expect(row(page, "Ana Lima")).to_contain_text("1 of 2")
     ana = Person("", "+14155550199", "Ana Lima")
@@ -160,7 +160,7 @@ async def test_viewer_reads_steps_and_cannot_enroll(visit: Visit, desk: Desk) ->
     await expect(page.get_by_role("button", name="Publish")).to_have_count(0)
     await page.goto(f"/sequences/{sequence_id}/enrol")
     await expect(page.get_by_text("Members enroll contacts")).to_be_visible()
-    await expect(page.get_by_role("button", name="See what will happen")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Review")).to_have_count(0)
 
 
 async def test_sequence_is_found_duplicated_paused_and_archived(visit: Visit, desk: Desk) -> None:

@@ -185,7 +185,7 @@ async def test_viewer_sees_no_action_and_is_refused(visit: Visit, life: Life, de
 
     await page.get_by_role("link", name="Keiko Ishikawa").click()
     panel = page.get_by_role("dialog")
-    await expect(panel.get_by_role("heading", name="Still to come")).to_be_visible()
+    await expect(panel.get_by_role("heading", name="Upcoming")).to_be_visible()
     await expect(panel.get_by_role("button", name="Mark as finished")).to_have_count(0)
 
     before = desk.counts(life.sequence_id)

@@ -125,11 +125,13 @@ async def test_enrolling_leads_to_the_preview_from_wherever_people_are(
     assert (unchosen.status_code, "Sequence is missing" in words(unchosen.text)) == (422, True)
 
     file = {"file": ("people.csv", "phone,last_name\n+14155550123,Ada\n", "text/csv")}
-    await member.post("/contacts/import", files=file, data={"mode": "import"}, headers=HTMX)
+    its_page = (await member.post("/contacts/import", files=file)).headers["location"]
+    columns = {"column": ["phone", "last_name"], "region": "US"}
+    assert (await member.post(its_page, data=columns)).status_code == 303
     job_id = (await services.jobs.find()).items[0].id
     while (await services.jobs.run_chunk(job_id)).more:
         pass
-    imported = await member.get(f"/contacts/import/{job_id}", headers=HTMX)
+    imported = await member.get(its_page, headers=HTMX)
     assert "Enroll this contact" in words(imported.text)
     assert f"{path}?imported={job_id}" in imported.text
     assert f"{path}?contact={one}" in (await member.get(f"/contacts/{one}")).text
@@ -199,7 +201,7 @@ async def test_texts_get_the_variables_of_an_enrollment(
         f"{path}/check", data={**whom, "variable.job_title": "Line\nbreak"}, headers=HTMX
     )
     assert wrong.status_code == 422
-    assert "Job title holds control characters" in words(wrong.text)
+    assert "Job title contains control characters" in words(wrong.text)
     assert (await member.post(path, data=form, headers=HTMX)).status_code == 204
     job_id = (await services.jobs.find()).items[0].id
     await services.jobs.run_chunk(job_id)
