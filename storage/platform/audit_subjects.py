@@ -33,6 +33,8 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "event_endpoint": "coalesce(nullif(description, ''), url) AS name FROM event_endpoints",
         "token": "name FROM api_tokens",
         "job": "kind AS name FROM jobs",
+        "saved_reply": "name FROM saved_replies",
+        "template": "name FROM sequence_templates",
         "suppression": "'' AS name, phone FROM suppressions",
     }
 )
