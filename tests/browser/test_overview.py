@@ -21,7 +21,7 @@ async def test_funnel_counts_match_their_lists(visit: Visit, life: Life) -> None
 
     await links.first.click()
     await expect(rows(page)).to_have_count(numbers[0])
-    await expect(page.get_by_text("Step 1: ")).to_be_visible()
+    await expect(page.locator(".chip.is-on", has_text="Step 1: ")).to_be_visible()
     for address, number in zip(addresses[1:], numbers[1:], strict=True):
         await page.goto(str(address))
         await expect(rows(page)).to_have_count(number)
