@@ -47,7 +47,7 @@ async def test_statuses_and_held_link_to_their_lists(visit: Visit, life: Life, d
     await page.get_by_label("Everyone on this page").check()
     await page.get_by_role("button", name="Release").click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("1 of 1 is held, waiting for you to decide.")
+    await expect(dialog).to_contain_text("1 of 1 is held and waiting for your decision.")
     await expect(dialog.get_by_role("radio")).to_have_count(2)
     await accessible(page)
 
