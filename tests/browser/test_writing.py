@@ -56,7 +56,7 @@ async def test_text_outlives_an_ended_session_and_goes_live(
     await expect(again.get_by_label("Email")).to_have_value(EMAIL)
     await again.get_by_label("Password").fill("not the password")
     await again.get_by_role("button", name="Sign in").click()
-    await expect(again.get_by_role("alert")).to_contain_text("password is wrong")
+    await expect(again.get_by_role("alert")).to_contain_text("password is incorrect")
     await accessible(page)
     await _sign_in_again(page)
 
