@@ -218,7 +218,7 @@ def test_parked_outbox_entries_are_listed_and_retried(manage: Manage, database_u
         left = rows.execute("SELECT id, parked_at FROM outbox").fetchall()
 
     assert listed.out == f"{entry}  refused  start_job of {subject} since 2026-11-29 02:46\n"
-    assert retried.out == "1 are tried again within a minute\n"
+    assert retried.out == "1 will be tried again within a minute\n"
     assert left == [(entry, None)]
     assert manage(database_url, "parked").out == ""
 
