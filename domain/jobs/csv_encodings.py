@@ -5,6 +5,7 @@ of names does not tell one of them from another, and a wrong guess would change 
 """
 
 import codecs
+import string
 
 from charset_normalizer import from_bytes
 
@@ -22,6 +23,8 @@ _MARKS = (
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How files of Excel begin: .xlsx is a ZIP archive, .xls an OLE document."""
 
+_PLAIN = frozenset(string.printable)
+
 _SAVE_AS = "open it in your spreadsheet and save it as “CSV UTF-8”"
 
 
@@ -38,13 +41,14 @@ def begins(start: bytes) -> tuple[str | None, bytes]:
     for mark, encoding in _MARKS:
         if start.startswith(mark):
             return encoding, start.removeprefix(mark)
-    # Without a mark, UTF-16 shows by the zeros in every other byte of delimiters and digits.
-    even, odd = start[0::2].count(0), start[1::2].count(0)
-    if odd > len(start) // 8 and even == 0:
-        return "utf-16-le", start
-    if even > len(start) // 8 and odd == 0:
-        return "utf-16-be", start
-    return None, start
+    # Without a mark, UTF-16 shows by zeros beside the delimiters and letters of the first line.
+    line = start.partition(b"\n")[0]
+    pairs = list(zip(line[0::2], line[1::2], strict=False))
+    little = sum(high == 0 and chr(low) in _PLAIN for low, high in pairs)
+    big = sum(high == 0 and chr(low) in _PLAIN for high, low in pairs)
+    if max(little, big) * 8 <= len(pairs):
+        return None, start
+    return ("utf-16-le" if little > big else "utf-16-be"), start
 
 
 def of_letters(data: bytes, *, final: bool) -> str | None:
