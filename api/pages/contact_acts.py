@@ -15,6 +15,7 @@ from api.pages.forms import FormFields, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery
+from domain.contacts.names import called
 from domain.platform.errors import InvalidFieldError
 from services.contacts.contacts import COUNTED
 from services.jobs.contact_actions import Whom, can_be_undone
@@ -206,7 +207,8 @@ async def _ask(
     else:
         wanted = selection.chosen().wanted()
         outlook = await services.contact_actions.outlook(wanted)
-        names = [one.name for one in (await services.contacts.find(wanted, limit=_NAMES)).items]
+        found = (await services.contacts.find(wanted, limit=_NAMES)).items
+        names = [called(one.name, one.phone) for one in found]
     sequences = await services.pickers.open_sequences() if act is ContactAct.ENROLL else []
     owners = await services.inbox.owners() if act is ContactAct.ASSIGN else []
     return page.part(

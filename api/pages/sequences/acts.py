@@ -21,8 +21,8 @@ from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.pages.sequences.contacts import TabQuery
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter
+from domain.contacts.names import called
 from domain.platform.errors import InvalidFieldError, InvalidRequestError
-from domain.platform.phones import readable
 from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind
 from services.access.users import ForbiddenError
@@ -239,7 +239,7 @@ def _words(row: EnrollmentResult) -> str:
 
 
 def _name(person: ListedEnrollment) -> str:
-    return person.contact.name or readable(person.contact.phone)
+    return called(person.contact.name, person.contact.phone)
 
 
 async def _first(
