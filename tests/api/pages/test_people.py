@@ -394,7 +394,7 @@ async def test_viewer_sees_no_actions_and_is_refused(
     assert (await viewer.post(path, params=ticked)).status_code == 403
     panel = await viewer.get(f"/enrollments/{ids[0]}")
     assert panel.status_code == 200
-    assert "Mark as finished" not in panel.text
+    assert "Mark finished" not in panel.text
 
 
 async def test_overdue_text_shows_as_due_everywhere(
