@@ -1,4 +1,4 @@
-"""What is done about a conversation: whose it is, snoozing, notes, groups, ending sequences."""
+"""What is done about a conversation: whose it is, snoozing, notes, ending sequences."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,12 +34,6 @@ class NoteFields(FormFields):
     """A note as typed."""
 
     body: str = ""
-
-
-class GroupFields(FormFields):
-    """The group that was chosen."""
-
-    group_id: str = ""
 
 
 @router.get("/conversations/{contact_id}/handling")
@@ -97,25 +91,6 @@ async def finish_contact(page: PageDep, contact_id: UUID) -> Response:
         words = f"Marked finished in {count} sequence{'' if count == 1 else 's'}."
         return page.done(words, event=PageEvent.TEXTS_CHANGED)
     return await _ask_finish(page, contact_id)
-
-
-@router.get("/conversations/{contact_id}/group")
-async def ask_group(page: PageDep, contact_id: UUID) -> Response:
-    """Ask which group to add a contact to."""
-    return await _ask_group(page, contact_id, GroupFields())
-
-
-@router.post("/conversations/{contact_id}/group")
-async def add_contact_to_group(
-    page: PageDep, contact_id: UUID, form: InForm[GroupFields]
-) -> Response:
-    """Add a contact to a group."""
-    with page.refusing():
-        group_id = chosen_id(form.group_id, field="group_id")
-        await page.services.groups.add_members(group_id, [contact_id], page.user.id)
-        group = await page.services.groups.get(group_id)
-        return page.done(f"Added to {group.name}.", event=PageEvent.TEXTS_CHANGED)
-    return await _ask_group(page, contact_id, form)
 
 
 @router.get("/conversations/{contact_id}/notes/new")
@@ -176,13 +151,6 @@ async def _ask_finish(page: Page, contact_id: UUID) -> Response:
     enrolled = await page.services.enrollment_list.of_contact(contact_id)
     active = [one for one in enrolled if not one.status.is_final]
     return page.part("conversations/_finish.html", contact=contact, active=active)
-
-
-async def _ask_group(page: Page, contact_id: UUID, form: GroupFields) -> Response:
-    contact = await page.services.contacts.get(contact_id)
-    joined = {str(one.id) for one in await page.services.groups.of_contact(contact_id)}
-    options = [one for one in await page.group_options() if one[0] not in joined]
-    return page.part("conversations/_group.html", contact=contact, form=form, options=options)
 
 
 async def _ask_note(page: Page, contact_id: UUID, form: NoteFields) -> Response:
