@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.contacts import ContactFilter
+from api.dependencies import MembersOnly
 from api.pages.addresses import PlaceQuery, address
 from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen_id
@@ -112,7 +113,7 @@ class Matching:
         return cls(count, f"{count:,}")
 
 
-@router.get("/contacts/act/{contact_act}")
+@router.get("/contacts/act/{contact_act}", dependencies=[MembersOnly])
 async def show_contact_act(
     page: PageDep, contact_act: ContactAct, selection: InQuery[Selection]
 ) -> Response:

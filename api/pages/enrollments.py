@@ -10,16 +10,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.dependencies import Sends, reaches
+from api.dependencies import MembersOnly, Sends
 from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep, PageEvent
 from api.pages.times import Clock
 from domain.sequences.texts import MERGE_FIELDS
-from domain.statuses.access import Role
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason, PauseReason
 from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import TextMeaning
-from services.access.users import ForbiddenError
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.enrollments.step_plan import Reason, StepAhead
 from services.messaging.holds import Decision
@@ -86,15 +84,9 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
     )
 
 
-@router.get("/enrollments/{enrollment_id}/missing", dependencies=[Sends])
+@router.get("/enrollments/{enrollment_id}/missing", dependencies=[MembersOnly, Sends])
 async def ask_missing(page: PageDep, enrollment_id: UUID) -> Response:
-    """Ask for what an enrollment's next text is missing.
-
-    Raises:
-        ForbiddenError: The user is a viewer; ``GET`` alone would let them in.
-    """
-    if not reaches(page.user.role, Role.MEMBER):
-        raise ForbiddenError(Role.MEMBER)
+    """Ask for what an enrollment's next text is missing."""
     return await _ask_missing(page, enrollment_id, {})
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.dependencies import MembersOnly
 from api.pages.conversations.replying import moment_of
 from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen_id
@@ -76,7 +77,7 @@ def _change(page: Page, form: HandlingFields) -> ConversationChange:
     return change
 
 
-@router.get("/conversations/{contact_id}/finish")
+@router.get("/conversations/{contact_id}/finish", dependencies=[MembersOnly])
 async def ask_finish(page: PageDep, contact_id: UUID) -> Response:
     """Ask before all active sequences of a contact end."""
     return await _ask_finish(page, contact_id)
@@ -93,7 +94,7 @@ async def finish_contact(page: PageDep, contact_id: UUID) -> Response:
     return await _ask_finish(page, contact_id)
 
 
-@router.get("/conversations/{contact_id}/notes/new")
+@router.get("/conversations/{contact_id}/notes/new", dependencies=[MembersOnly])
 async def new_note(page: PageDep, contact_id: UUID) -> Response:
     """Show the dialog of a new note."""
     return await _ask_note(page, contact_id, NoteFields())
