@@ -211,7 +211,7 @@ async def _ask(
         found = (await services.contacts.find(wanted, limit=_NAMES)).items
         names = [called(one.name, one.phone) for one in found]
     sequences = await services.pickers.open_sequences() if act is ContactAct.ENROLL else []
-    owners = await services.inbox.owners() if act is ContactAct.ASSIGN else []
+    owners = await page.owner_options() if act is ContactAct.ASSIGN else []
     return page.part(
         "contacts/_act.html",
         act=act,
@@ -223,7 +223,7 @@ async def _ask(
         owner_options=[
             ("", "Choose somebody"),
             (_NOBODY, "Nobody (shared inbox)"),
-            *((str(one.id), one.name) for one in owners),
+            *owners,
         ],
         form=form or ActFields(),
     )

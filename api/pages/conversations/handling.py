@@ -126,15 +126,12 @@ async def delete_note(page: PageDep, contact_id: UUID, note_id: UUID) -> Respons
 async def handling(page: Page, contact_id: UUID) -> dict[str, Any]:
     """Return what the head of a conversation shows: whose it is, how it stands, the sequences."""
     found = await page.services.inbox.get(contact_id)
-    owners = list(await page.services.inbox.owners())
-    if found.owner is not None and found.owner not in owners:
-        owners = [*owners, found.owner]  # disabled by now
     enrolled = await page.services.enrollment_list.of_contact(contact_id)
     active = [one for one in enrolled if not one.status.is_final]
     told = active or enrolled[:1]
     return {
         "handling": found,
-        "owners": [(str(one.id), one.name) for one in owners],
+        "owners": await page.owner_options(found.owner.id if found.owner else None),
         "offers": snooze_offers(page.now, page.clock.zone),
         "enrolled": told[:_SHOWN],
         "more_enrolled": len(told[_SHOWN:]),
