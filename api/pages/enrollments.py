@@ -14,6 +14,7 @@ from api.dependencies import MembersOnly, Sends
 from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep, PageEvent
 from api.pages.times import Clock
+from api.pages.values import label_of
 from domain.sequences.texts import MERGE_FIELDS
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason, PauseReason
 from domain.statuses.messaging import TextKind
@@ -81,6 +82,7 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
         talk=talk,
         told=list(_told(page.clock, details)),
         why=partial(_reasons, page.clock, details),
+        field_labels=await page.services.pickers.contact_fields(),
     )
 
 
@@ -117,13 +119,9 @@ async def _ask_missing(page: Page, enrollment_id: UUID, typed: Mapping[str, str]
     missing = [key for key in details.missing_fields if key not in MERGE_FIELDS]
     keys = list(dict.fromkeys((*missing, *typed)))
     fields = await page.services.pickers.contact_fields()
-    asked = [(key, fields.get(key) or _as_words(key), typed.get(key, "")) for key in keys]
+    asked = [(key, label_of(key, fields), typed.get(key, "")) for key in keys]
     is_whole = fields.keys() >= set(keys)
     return page.part("enrollments/_missing.html", one=details, asked=asked, is_whole=is_whole)
-
-
-def _as_words(key: str) -> str:
-    return key.replace("_", " ").capitalize()
 
 
 def _reasons(clock: Clock, details: EnrollmentDetails, step: StepAhead) -> str:

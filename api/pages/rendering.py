@@ -18,6 +18,7 @@ from api.pages import times
 from api.pages.assets import Assets
 from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
+from api.pages.values import label_of
 from domain.contacts.names import called, is_nameless
 from domain.platform.phones import readable
 from domain.sequences.pictures import KINDS, MAX_PICTURE_BYTES, PATH, thumbnail_of
@@ -164,6 +165,7 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
         count="{:,}".format,
         phone=readable,
         called=called,
+        label=label_of,
         thumbnail=thumbnail,
         said=said,
     )
