@@ -96,7 +96,8 @@ async def test_missing_data_is_filled_in_from_the_list(
 
     page = await member.get(people, params={"held_reason": "missing_data"})
     assert rows(page.text) == [held]
-    assert "Held: missing data: job_title, Town" in page.text
+    assert "Held: missing data: Job title, Town" in page.text
+    assert "missing data: Job title, Town" in (await member.get(f"/enrollments/{held}")).text
     ask = f"/enrollments/{held}/missing"
     assert ask in page.text
     assert f"/enrollments/{other}/missing" not in (await member.get(people)).text
