@@ -154,6 +154,10 @@ async def _sends() -> None:
     """Mark a route; ``authorize`` reads the mark."""
 
 
+async def _members_only() -> None:
+    """Mark a route; ``authorize`` reads the mark."""
+
+
 async def _own_account() -> None:
     """Mark a route; ``authorize`` reads the mark."""
 
@@ -163,6 +167,9 @@ AdminOnly = Depends(require_admin)
 
 Sends = Depends(_sends)
 """For a route's or router's ``dependencies``: texts may go out; requires the scope ``send``."""
+
+MembersOnly = Depends(_members_only)
+"""For a route's ``dependencies``: a ``GET`` that leads to a change, so it is not for viewers."""
 
 OwnAccount = Depends(_own_account)
 """For a route's ``dependencies``: the caller's own account; every role, the scope ``admin``."""
@@ -187,6 +194,8 @@ def needed_role(dependencies: Sequence[params.Depends], method: str) -> Role:
     marks = {one.dependency for one in dependencies}
     if AdminOnly.dependency in marks:
         return Role.ADMIN
+    if MembersOnly.dependency in marks:
+        return Role.MEMBER
     if method in _READING or OwnAccount.dependency in marks:
         return Role.VIEWER
     return Role.MEMBER

@@ -9,12 +9,14 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.contacts import ContactFilter
+from api.dependencies import MembersOnly
 from api.pages.addresses import PlaceQuery, address
 from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery
+from domain.contacts.names import called
 from domain.platform.errors import InvalidFieldError
 from services.contacts.contacts import COUNTED
 from services.jobs.contact_actions import Whom, can_be_undone
@@ -111,7 +113,7 @@ class Matching:
         return cls(count, f"{count:,}")
 
 
-@router.get("/contacts/act/{contact_act}")
+@router.get("/contacts/act/{contact_act}", dependencies=[MembersOnly])
 async def show_contact_act(
     page: PageDep, contact_act: ContactAct, selection: InQuery[Selection]
 ) -> Response:
@@ -206,9 +208,10 @@ async def _ask(
     else:
         wanted = selection.chosen().wanted()
         outlook = await services.contact_actions.outlook(wanted)
-        names = [one.name for one in (await services.contacts.find(wanted, limit=_NAMES)).items]
+        found = (await services.contacts.find(wanted, limit=_NAMES)).items
+        names = [called(one.name, one.phone) for one in found]
     sequences = await services.pickers.open_sequences() if act is ContactAct.ENROLL else []
-    owners = await services.inbox.owners() if act is ContactAct.ASSIGN else []
+    owners = await page.owner_options() if act is ContactAct.ASSIGN else []
     return page.part(
         "contacts/_act.html",
         act=act,
@@ -220,7 +223,7 @@ async def _ask(
         owner_options=[
             ("", "Choose somebody"),
             (_NOBODY, "Nobody (shared inbox)"),
-            *((str(one.id), one.name) for one in owners),
+            *owners,
         ],
         form=form or ActFields(),
     )

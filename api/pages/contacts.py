@@ -144,7 +144,9 @@ async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
         contacts=contacts,
         matching=await count_matching(page, query.wanted(), len(contacts), whole=whole),
         address=address,
-        owners=dict(await page.user_options()),
+        owners=await page.services.users.names_of(
+            {one.owner_id for one in contacts if one.owner_id}
+        ),
         group_options=[] if page.wants_part else await page.group_options(),
         own=[] if page.wants_part else await page.services.fields.all(),
     )
@@ -182,7 +184,9 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
             for one in await services.fields.all()
             if one.key in contact.fields
         ],
-        owner=dict(await page.user_options()).get(str(contact.owner_id)),
+        owner=(await services.users.names_of([contact.owner_id])).get(contact.owner_id)
+        if contact.owner_id
+        else None,
         enrollments=await services.enrollment_list.of_contact(contact_id),
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},
@@ -242,5 +246,8 @@ async def _render_form(
         zones=_ZONES,
         lines=_LINES,
         own=await page.services.fields.all(),
-        owners=[("", "Unassigned"), *await page.user_options()],
+        owners=[
+            ("", "Unassigned"),
+            *await page.owner_options(contact.owner_id if contact is not None else None),
+        ],
     )

@@ -10,16 +10,15 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.dependencies import Sends, reaches
+from api.dependencies import MembersOnly, Sends
 from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep, PageEvent
 from api.pages.times import Clock
+from api.pages.values import label_of
 from domain.sequences.texts import MERGE_FIELDS
-from domain.statuses.access import Role
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason, PauseReason
 from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import TextMeaning
-from services.access.users import ForbiddenError
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
 from services.enrollments.step_plan import Reason, StepAhead
 from services.messaging.holds import Decision
@@ -83,18 +82,13 @@ async def show_enrollment(page: PageDep, enrollment_id: UUID) -> Response:
         talk=talk,
         told=list(_told(page.clock, details)),
         why=partial(_reasons, page.clock, details),
+        field_labels=await page.services.pickers.contact_fields(),
     )
 
 
-@router.get("/enrollments/{enrollment_id}/missing", dependencies=[Sends])
+@router.get("/enrollments/{enrollment_id}/missing", dependencies=[MembersOnly, Sends])
 async def ask_missing(page: PageDep, enrollment_id: UUID) -> Response:
-    """Ask for what an enrollment's next text is missing.
-
-    Raises:
-        ForbiddenError: The user is a viewer; ``GET`` alone would let them in.
-    """
-    if not reaches(page.user.role, Role.MEMBER):
-        raise ForbiddenError(Role.MEMBER)
+    """Ask for what an enrollment's next text is missing."""
     return await _ask_missing(page, enrollment_id, {})
 
 
@@ -125,13 +119,9 @@ async def _ask_missing(page: Page, enrollment_id: UUID, typed: Mapping[str, str]
     missing = [key for key in details.missing_fields if key not in MERGE_FIELDS]
     keys = list(dict.fromkeys((*missing, *typed)))
     fields = await page.services.pickers.contact_fields()
-    asked = [(key, fields.get(key) or _as_words(key), typed.get(key, "")) for key in keys]
+    asked = [(key, label_of(key, fields), typed.get(key, "")) for key in keys]
     is_whole = fields.keys() >= set(keys)
     return page.part("enrollments/_missing.html", one=details, asked=asked, is_whole=is_whole)
-
-
-def _as_words(key: str) -> str:
-    return key.replace("_", " ").capitalize()
 
 
 def _reasons(clock: Clock, details: EnrollmentDetails, step: StepAhead) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlsplit
+from uuid import UUID
 
 from fastapi import Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -25,7 +26,6 @@ from domain.platform.errors import SegueError
 HTMX = "hx-request"
 _OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # have a meaning in addresses, or are escaped already
 _SENDERS_MOST = 200
-_USERS_MOST = 200
 _Model = TypeVar("_Model")
 InForm = Annotated[_Model, Form()]
 """A model read from a form."""
@@ -228,10 +228,12 @@ class Page(PublicPage):
         """Return all groups, id and name; a long dropdown gets a search box in the browser."""
         return [(str(group.id), group.name) for group in await self.services.pickers.groups()]
 
-    async def user_options(self) -> list[tuple[str, str]]:
-        """Return the users, id and name."""
-        users = await self.services.users.find(limit=_USERS_MOST)
-        return [(str(one.id), one.name) for one in users.items]
+    async def owner_options(self, current: UUID | None = None) -> list[tuple[str, str]]:
+        """Return the users who can own contacts, id and name; ``current`` even if disabled."""
+        owners = {one.id: one.name for one in await self.services.inbox.owners()}
+        if current is not None and current not in owners:
+            owners |= await self.services.users.names_of([current])
+        return [(str(one), name) for one, name in owners.items()]
 
     async def sender_options(self) -> list[tuple[str, str]]:
         """Return the senders, id and name."""

@@ -18,6 +18,8 @@ from api.pages import times
 from api.pages.assets import Assets
 from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
+from api.pages.values import label_of
+from domain.contacts.names import called, is_nameless
 from domain.platform.phones import readable
 from domain.sequences.pictures import KINDS, MAX_PICTURE_BYTES, PATH, thumbnail_of
 from domain.sequences.texts import MAX_MEDIA, is_media_url, said
@@ -153,6 +155,7 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
     )
     environment.tests["media_url"] = is_media_url
     environment.tests["at_provider"] = at_provider
+    environment.tests["nameless"] = is_nameless
     environment.filters.update(
         relative=_relative,
         exact=_by_clock(times.Clock.exact),
@@ -161,6 +164,8 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
         iso=times.iso,
         count="{:,}".format,
         phone=readable,
+        called=called,
+        label=label_of,
         thumbnail=thumbnail,
         said=said,
     )

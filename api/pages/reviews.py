@@ -12,7 +12,7 @@ from api.pages.flash import Flash
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery
 from api.reviews import CURSORS
-from domain.platform.phones import readable
+from domain.contacts.names import called
 from domain.statuses.suppression import ReviewDecision
 
 router = APIRouter()
@@ -46,7 +46,7 @@ async def decide_review(
 ) -> Response:
     """Record what a text meant."""
     row = await page.services.reviews.decide(message_id, decision, user_id=page.user.id)
-    who = row.contact_name or readable(row.phone)
+    who = called(row.contact_name, row.phone)
     if decision is ReviewDecision.NOT_AN_OPT_OUT:
         flash = Flash(f"{who} can still be texted.")
     elif row.opted_out:

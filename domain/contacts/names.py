@@ -3,6 +3,8 @@
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.platform.phones import readable
+
 _AFTER_NAMES = frozenset(
     (
         "jr",
@@ -32,10 +34,15 @@ class ContactName(NamedTuple):
     name: str
     phone: str
 
-    @property
-    def is_nameless(self) -> bool:
-        """Whether the number is all that is known: whoever is added by number is named by it."""
-        return self.name in {"", self.phone}
+
+def is_nameless(name: str | None, phone: str) -> bool:
+    """Whether the number is all that is known: whoever is added by number is named by it."""
+    return not name or name == phone
+
+
+def called(name: str | None, phone: str) -> str:
+    """Return what a contact is called: by name, or the number where that is all that is known."""
+    return readable(phone) if not name or is_nameless(name, phone) else name
 
 
 def full_name(first_name: str, last_name: str) -> str:

@@ -140,7 +140,12 @@ def merge_values(
     fields: Mapping[str, Value],
     variables: Mapping[str, Value],
 ) -> dict[str, Value]:
-    """Give the values of merge fields: a variable goes before the contact's field of its key."""
+    """Give the values of merge fields: a variable goes before the contact's field of its key.
+
+    Whoever is added by number has it for a last name; in texts they have no name.
+    """
+    if not first_name and last_name == phone:
+        last_name = ""
     return {
         **fields,
         **variables,

@@ -1,7 +1,7 @@
 """Who may use Segue, and who a caller is."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
@@ -192,6 +192,11 @@ class Users:
         async with self._database.transaction() as tx:
             rows = await users.find(tx, after=after, limit=limit + 1)
         return cut(rows, limit, by_creation).showing(UserDetails.of)
+
+    async def names_of(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """Give the names of users, disabled ones too, by id."""
+        async with self._database.transaction() as tx:
+            return await users.names_of(tx, user_ids)
 
     async def authenticate(self, token: str | None) -> Caller:
         """Identify the caller by an API token.

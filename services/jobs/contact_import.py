@@ -451,7 +451,7 @@ def _stand_in(phone: str, salt: bytes) -> UUID:
 def _missing(name: str) -> InvalidFieldError:
     return InvalidFieldError(
         "body",
-        f"has no column {name}; name the columns in the first line: phone, first_name, last_name or"
+        f"has no column {name}; name the columns in the first row: phone, first_name, last_name or"
         " full_name, and optionally time_zone, line_type, external_id, owner and fields by key or"
         " label",
         code="missing_column",

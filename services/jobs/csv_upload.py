@@ -34,7 +34,7 @@ _CELL_LENGTH = URL_LENGTH
 _COLUMN_LENGTH = 100
 
 _WRONG = {
-    "column_count": "has more values than the first line has columns; put values that hold the"
+    "column_count": "has more values than the first row has columns; put values that hold the"
     " separator into quotation marks",
     "invalid_text": "contains control characters; write plain text",
     "too_long": f"has a value of more than {_CELL_LENGTH} characters; shorten it",
@@ -121,7 +121,7 @@ class CsvUpload:
         """
         params = {"dry_run": False, "region": self._default_region}
         empty = InvalidFieldError(
-            "body", "is empty; choose one with a first line that names its columns"
+            "body", "is empty; choose one with a first row that names its columns"
         )
         return await self._upload(data, user_id, params, Columns.whole, missing=empty)
 

@@ -152,6 +152,6 @@ def _checked(given: Mapping[str, str], params: Mapping[str, Any]) -> tuple[str, 
 def _missing() -> InvalidFieldError:
     return InvalidFieldError(
         "body",
-        "has no column phone; name the columns in the first line: phone, and optionally reason",
+        "has no column phone; name the columns in the first row: phone, and optionally reason",
         code="missing_column",
     )

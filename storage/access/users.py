@@ -89,6 +89,12 @@ async def find(tx: Transaction, *, after: Position | None, limit: int) -> list[U
     )
 
 
+async def names_of(tx: Transaction, user_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Give the names of users, disabled ones too, by id."""
+    rows = await tx.run("SELECT id, name FROM users WHERE id = ANY(:ids)", ids=list(user_ids))
+    return {row.id: row.name for row in rows}
+
+
 async def known_ids(tx: Transaction, user_ids: Collection[UUID]) -> set[UUID]:
     """Find which of these ids are users'."""
     return set(await tx.column("SELECT id FROM users WHERE id = ANY(:ids)", ids=user_ids))

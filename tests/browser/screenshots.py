@@ -180,7 +180,7 @@ SHOTS = [
     Shot("sequence-contacts-ticked", f"{_SEQUENCE}/contacts?status=active", act("")),
     Shot("sequence-group", f"{_SEQUENCE}/contacts?status=active", act("Add to group")),
     Shot("sequence-message", f"{_SEQUENCE}/contacts?status=active", act("Send message")),
-    Shot("sequence-finish", f"{_SEQUENCE}/contacts?status=active", act("Mark as finished")),
+    Shot("sequence-finish", f"{_SEQUENCE}/contacts?status=active", act("Mark finished")),
     Shot("sequence-nobody", f"{_SEQUENCE}/contacts?search=nobody+at+all"),
     Shot("enrollment-panel", f"{_SEQUENCE}/contacts?sort=name", open_panel),
     Shot("enrollment", "/enrollments/{enrollment_id}"),

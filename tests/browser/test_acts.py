@@ -191,10 +191,10 @@ async def test_message_to_more_than_ten_matches_is_refused(
     )
     assert refused == 422
 
-    await page.get_by_role("button", name="Mark as finished").click()
+    await page.get_by_role("button", name="Mark finished").click()
     dialog = page.locator("#dialog")
     await expect(dialog).to_contain_text("52 people")
-    await dialog.get_by_role("button", name="Mark as finished").click()
+    await dialog.get_by_role("button", name="Mark finished").click()
     await expect(dialog.get_by_role("progressbar")).to_be_visible()
     await expect(dialog).to_contain_text("52 of 52")
     await expect(dialog).to_contain_text("Done")
@@ -210,23 +210,23 @@ async def test_message_to_more_than_ten_matches_is_refused(
 async def test_marking_as_finished_asks_first(visit: Visit, desk: Desk) -> None:
     page, sequence_id, people = await open_tab(visit, desk, 3)
     dialog = page.locator("#dialog")
-    finish = page.get_by_role("button", name="Mark as finished")
+    finish = page.get_by_role("button", name="Mark finished")
 
     await tick(page, *people[:2])
     await finish.click()
-    await expect(dialog.get_by_role("heading", name="Mark as finished?")).to_be_visible()
+    await expect(dialog.get_by_role("heading", name="Mark finished?")).to_be_visible()
     await expect(dialog).to_contain_text("2 people")
     await expect(dialog).to_contain_text("2 upcoming texts")
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(dialog).to_be_hidden()
     await finish.click()
-    await expect(dialog.get_by_role("button", name="Mark as finished")).to_be_visible()
+    await expect(dialog.get_by_role("button", name="Mark finished")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     assert desk.counts(sequence_id) == {"active": 3}
 
     await finish.click()
-    await dialog.get_by_role("button", name="Mark as finished").click()
+    await dialog.get_by_role("button", name="Mark finished").click()
     await expect(page.locator("#flashes")).to_contain_text("2 marked as finished.")
     for person in people[:2]:
         await expect(row(page, person.name).locator(".status")).to_have_text("Finished, stopped")
@@ -234,7 +234,7 @@ async def test_marking_as_finished_asks_first(visit: Visit, desk: Desk) -> None:
     assert desk.counts(sequence_id) == {"active": 1, "finished_stopped": 2}
 
     await finish.click()
-    await expect(dialog.get_by_role("button", name="Mark as finished")).to_be_disabled()
+    await expect(dialog.get_by_role("button", name="Mark finished")).to_be_disabled()
 
 
 async def test_pausing_and_resuming_are_a_menu_away(visit: Visit, desk: Desk) -> None:
@@ -259,7 +259,7 @@ async def test_dialog_can_be_answered_at_once(visit: Visit, desk: Desk) -> None:
     page, _, people = await open_tab(visit, desk, 2)
     await page.evaluate(_CONFIRM_AT_ONCE)
     await tick(page, people[0])
-    await page.get_by_role("button", name="Mark as finished").click()
+    await page.get_by_role("button", name="Mark finished").click()
     await expect(page.locator("#flashes")).to_contain_text("1 marked as finished.")
 
 

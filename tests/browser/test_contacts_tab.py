@@ -179,14 +179,14 @@ async def test_viewer_sees_no_action_and_is_refused(visit: Visit, life: Life, de
     await expect(rows(page).first).to_be_visible()
     await expect(page.locator("#toolbar")).to_have_count(0)
     await expect(rows(page).get_by_role("checkbox")).to_have_count(0)
-    for name in ("Activate", "Pause", "Duplicate", "Mark as finished", "Send message"):
+    for name in ("Activate", "Pause", "Duplicate", "Mark finished", "Send message"):
         await expect(page.get_by_role("button", name=name)).to_have_count(0)
     await accessible(page)
 
     await page.get_by_role("link", name="Keiko Ishikawa").click()
     panel = page.get_by_role("dialog")
     await expect(panel.get_by_role("heading", name="Upcoming")).to_be_visible()
-    await expect(panel.get_by_role("button", name="Mark as finished")).to_have_count(0)
+    await expect(panel.get_by_role("button", name="Mark finished")).to_have_count(0)
 
     before = desk.counts(life.sequence_id)
     act = f"{tab(life)}/act/mark-finished?everyone=true"

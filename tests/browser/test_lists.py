@@ -63,7 +63,7 @@ async def test_selecting_moves_nothing_and_much_is_in_sight(visit: Visit, life: 
         await rows(page).nth(number).get_by_role("checkbox").check()
     await expect(page.locator("#toolbar-count")).to_have_text("3 selected")
     await page.get_by_role("checkbox", name="Everyone on this page").check()
-    await expect(page.get_by_role("button", name="Mark as finished")).to_be_in_viewport(ratio=1)
+    await expect(page.get_by_role("button", name="Mark finished")).to_be_in_viewport(ratio=1)
     assert await page.evaluate(_SHIFTED) <= 0.02
     assert await rows(page).first.bounding_box() == first
     await page.get_by_role("button", name="Clear", exact=True).click()

@@ -1,4 +1,4 @@
-"""What is done about a conversation: whose it is, snoozing, notes, groups, ending sequences."""
+"""What is done about a conversation: whose it is, snoozing, notes, ending sequences."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.dependencies import MembersOnly
 from api.pages.conversations.replying import moment_of
 from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen_id
@@ -34,12 +35,6 @@ class NoteFields(FormFields):
     """A note as typed."""
 
     body: str = ""
-
-
-class GroupFields(FormFields):
-    """The group that was chosen."""
-
-    group_id: str = ""
 
 
 @router.get("/conversations/{contact_id}/handling")
@@ -82,7 +77,7 @@ def _change(page: Page, form: HandlingFields) -> ConversationChange:
     return change
 
 
-@router.get("/conversations/{contact_id}/finish")
+@router.get("/conversations/{contact_id}/finish", dependencies=[MembersOnly])
 async def ask_finish(page: PageDep, contact_id: UUID) -> Response:
     """Ask before all active sequences of a contact end."""
     return await _ask_finish(page, contact_id)
@@ -99,26 +94,7 @@ async def finish_contact(page: PageDep, contact_id: UUID) -> Response:
     return await _ask_finish(page, contact_id)
 
 
-@router.get("/conversations/{contact_id}/group")
-async def ask_group(page: PageDep, contact_id: UUID) -> Response:
-    """Ask which group to add a contact to."""
-    return await _ask_group(page, contact_id, GroupFields())
-
-
-@router.post("/conversations/{contact_id}/group")
-async def add_contact_to_group(
-    page: PageDep, contact_id: UUID, form: InForm[GroupFields]
-) -> Response:
-    """Add a contact to a group."""
-    with page.refusing():
-        group_id = chosen_id(form.group_id, field="group_id")
-        await page.services.groups.add_members(group_id, [contact_id], page.user.id)
-        group = await page.services.groups.get(group_id)
-        return page.done(f"Added to {group.name}.", event=PageEvent.TEXTS_CHANGED)
-    return await _ask_group(page, contact_id, form)
-
-
-@router.get("/conversations/{contact_id}/notes/new")
+@router.get("/conversations/{contact_id}/notes/new", dependencies=[MembersOnly])
 async def new_note(page: PageDep, contact_id: UUID) -> Response:
     """Show the dialog of a new note."""
     return await _ask_note(page, contact_id, NoteFields())
@@ -150,15 +126,12 @@ async def delete_note(page: PageDep, contact_id: UUID, note_id: UUID) -> Respons
 async def handling(page: Page, contact_id: UUID) -> dict[str, Any]:
     """Return what the head of a conversation shows: whose it is, how it stands, the sequences."""
     found = await page.services.inbox.get(contact_id)
-    owners = list(await page.services.inbox.owners())
-    if found.owner is not None and found.owner not in owners:
-        owners = [*owners, found.owner]  # disabled by now
     enrolled = await page.services.enrollment_list.of_contact(contact_id)
     active = [one for one in enrolled if not one.status.is_final]
     told = active or enrolled[:1]
     return {
         "handling": found,
-        "owners": [(str(one.id), one.name) for one in owners],
+        "owners": await page.owner_options(found.owner.id if found.owner else None),
         "offers": snooze_offers(page.now, page.clock.zone),
         "enrolled": told[:_SHOWN],
         "more_enrolled": len(told[_SHOWN:]),
@@ -176,13 +149,6 @@ async def _ask_finish(page: Page, contact_id: UUID) -> Response:
     enrolled = await page.services.enrollment_list.of_contact(contact_id)
     active = [one for one in enrolled if not one.status.is_final]
     return page.part("conversations/_finish.html", contact=contact, active=active)
-
-
-async def _ask_group(page: Page, contact_id: UUID, form: GroupFields) -> Response:
-    contact = await page.services.contacts.get(contact_id)
-    joined = {str(one.id) for one in await page.services.groups.of_contact(contact_id)}
-    options = [one for one in await page.group_options() if one[0] not in joined]
-    return page.part("conversations/_group.html", contact=contact, form=form, options=options)
 
 
 async def _ask_note(page: Page, contact_id: UUID, form: NoteFields) -> Response:

@@ -124,7 +124,7 @@ async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
         "only_words": LABELS.conversations.items(),
         "owner_options": [
             *LABELS.inboxes.items(),
-            *((str(one.id), one.name) for one in await services.inbox.owners()),
+            *await page.owner_options(),
         ],
         "address_beside": lambda **beside: _address(page, query.model_copy(update=beside)),
         "everywhere": _address(

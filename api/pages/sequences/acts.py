@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.dependencies import Sends, reaches
+from api.dependencies import MembersOnly, Sends
 from api.pages.composing import merge_pills
 from api.pages.contact_acts import add_to_group, answer
 from api.pages.flash import Flash, Kind
@@ -21,11 +21,9 @@ from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.pages.sequences.contacts import TabQuery
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter
+from domain.contacts.names import called
 from domain.platform.errors import InvalidFieldError, InvalidRequestError
-from domain.platform.phones import readable
-from domain.statuses.access import Role
 from domain.statuses.jobs import JobKind
-from services.access.users import ForbiddenError
 from services.enrollments.enrollment_list import ListedEnrollment
 from services.enrollments.selection import EnrollmentResult
 from services.jobs.bulk_actions import MAX_RECIPIENTS
@@ -95,17 +93,11 @@ class ActFields(FormFields):
         return chosen(Decision, self.decision, field="decision")
 
 
-@router.get("/sequences/{sequence_id}/contacts/act/{act}", dependencies=[Sends])
+@router.get("/sequences/{sequence_id}/contacts/act/{act}", dependencies=[MembersOnly, Sends])
 async def show_act(
     page: PageDep, sequence_id: UUID, act: Act, selection: InQuery[Selection]
 ) -> Response:
-    """Show the dialog of an action: how many people it affects, and what it does.
-
-    Raises:
-        ForbiddenError: The user is a viewer; ``GET`` alone would let them in.
-    """
-    if not reaches(page.user.role, Role.MEMBER):
-        raise ForbiddenError(Role.MEMBER)
+    """Show the dialog of an action: how many people it affects, and what it does."""
     return await _ask(page, sequence_id, act, selection)
 
 
@@ -239,7 +231,7 @@ def _words(row: EnrollmentResult) -> str:
 
 
 def _name(person: ListedEnrollment) -> str:
-    return person.contact.name or readable(person.contact.phone)
+    return called(person.contact.name, person.contact.phone)
 
 
 async def _first(

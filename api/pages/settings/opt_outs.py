@@ -13,6 +13,7 @@ from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, own_path
 from api.paging import InQuery
 from api.suppressions import CURSORS, SuppressionFilter
+from domain.contacts.names import called
 from domain.platform.phones import readable
 from domain.platform.provider_errors import explain
 from services.suppression.suppressions import may_lift
@@ -142,12 +143,12 @@ _OF_NUMBER = Question("Opt out a number", _STOPS, "Opt out", asks_phone=True)
 
 async def _of_contact(page: Page, contact_id: UUID) -> Question:
     contact = await page.services.contacts.get(contact_id)
-    return Question(f"Opt out {contact.name}?", _STOPS, "Opt out")
+    return Question(f"Opt out {called(contact.name, contact.phone)}?", _STOPS, "Opt out")
 
 
 async def _of_lifting(page: Page, suppression_id: UUID) -> Question:
     row = await page.services.suppressions.get(suppression_id)
-    who = row.contact_name or (readable(row.phone) if row.phone else "An erased number")
+    who = called(row.contact_name, row.phone) if row.phone else "An erased number"
     words = (
         f"{who} can be texted again. The opt-out stays on record with your name and reason."
         " Make sure they agreed. A carrier that blocks texts to them keeps doing so until they"

@@ -231,4 +231,5 @@ async def test_viewer_selects_nobody(world: World, viewer: httpx.AsyncClient) ->
         assert 'id="toolbar"' not in html
         assert 'name="contact"' not in html
         assert ACT not in html
+    assert (await viewer.get(f"{ACT}/opt-out", params=only(one))).status_code == 403
     assert (await viewer.post(f"{ACT}/opt-out", params=only(one))).status_code == 403

@@ -6,6 +6,8 @@ from uuid import UUID
 import httpx
 import pytest
 
+from domain.statuses.access import Role
+from services.factory import Services
 from storage.platform.database import Database
 from tests.worlds import World
 
@@ -207,3 +209,17 @@ async def test_viewer_sees_no_actions(world: World, viewer: httpx.AsyncClient) -
         assert 'method="post"' not in html, path
         assert "hx-post" not in html, path
     assert "/lift" not in (await viewer.get("/settings/opt-outs")).text
+
+
+async def test_disabled_owner_is_named_but_offered_only_where_they_own(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    gone = await services.users.create(email="g@example.com", role=Role.MEMBER, name="Gone Girl")
+    [ada, bob] = await world.contacts(2)
+    given = await member.patch(f"/api/contacts/{ada}", json={"owner_id": str(gone.id)})
+    assert given.status_code == 200
+    await services.users.change(gone.id, {"disabled": True})
+    assert "Gone Girl" in (await member.get("/contacts")).text
+    assert "Gone Girl" in (await member.get(f"/contacts/{ada}")).text
+    assert "Gone Girl" in (await member.get(f"/contacts/{ada}/edit")).text
+    assert "Gone Girl" not in (await member.get(f"/contacts/{bob}/edit")).text

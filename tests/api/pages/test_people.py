@@ -96,7 +96,8 @@ async def test_missing_data_is_filled_in_from_the_list(
 
     page = await member.get(people, params={"held_reason": "missing_data"})
     assert rows(page.text) == [held]
-    assert "Held: missing data: job_title, Town" in page.text
+    assert "Held: missing data: Job title, Town" in page.text
+    assert "missing data: Job title, Town" in (await member.get(f"/enrollments/{held}")).text
     ask = f"/enrollments/{held}/missing"
     assert ask in page.text
     assert f"/enrollments/{other}/missing" not in (await member.get(people)).text
@@ -394,7 +395,7 @@ async def test_viewer_sees_no_actions_and_is_refused(
     assert (await viewer.post(path, params=ticked)).status_code == 403
     panel = await viewer.get(f"/enrollments/{ids[0]}")
     assert panel.status_code == 200
-    assert "Mark as finished" not in panel.text
+    assert "Mark finished" not in panel.text
 
 
 async def test_overdue_text_shows_as_due_everywhere(

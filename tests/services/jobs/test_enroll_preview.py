@@ -143,7 +143,7 @@ async def test_preview_sorts_pasted_numbers(kit: SendingKit) -> None:
 
 
 async def test_unknown_numbers_become_contacts_if_asked(kit: SendingKit) -> None:
-    sequence = await kit.sequence("Hi {{first_name|there}}")
+    sequence = await kit.sequence("Hi {{first_name|there}}, {{full_name|you}}, {{last_name|new}}")
     before = await person(kit, "Ada", "+12125550101")
     added = await kit.services.enroll_previews.add_numbers(
         ["+12125550103", "+12125550101", "+12125550103"]
@@ -151,8 +151,11 @@ async def test_unknown_numbers_become_contacts_if_asked(kit: SendingKit) -> None
     assert added[1:] == [before]
     contact = await kit.services.contacts.get(added[0])
     assert (contact.first_name, contact.last_name) == ("", "+12125550103")
+    text = "Hi there, you, new"
+    [shown] = await kit.services.previews.steps(sequence.id, None, contact_id=added[0])
+    assert shown.text == text
     await kit.send(await kit.enroll(sequence, added[0]))
-    assert [call.body for call in kit.gateway.calls_to("+12125550103")] == ["Hi there"]
+    assert [call.body for call in kit.gateway.calls_to("+12125550103")] == [text]
     with pytest.raises(InvalidFieldError):
         await kit.services.enroll_previews.add_numbers(["12"])
 
