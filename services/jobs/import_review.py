@@ -203,7 +203,7 @@ class ImportReview:
             check_id, at = _checked(job)
             check = await jobs.get(tx, check_id)
             if check is None or not check.state.is_final:
-                raise ConflictError("not_checked", "the check is not done yet; wait for its end")
+                raise not_checked()
             cells = await rows.lock_cells(tx, job_id, line)
             if cells is None:
                 raise NotFoundError("row", line)
@@ -227,17 +227,25 @@ class ImportReview:
         return _by_field(BadRow(line, cells, tuple(result.detail["errors"])), at)
 
     async def confirm(
-        self, job_id: UUID, user_id: UUID, columns: Mapping[str, int], choices: Choices
+        self,
+        job_id: UUID,
+        user_id: UUID,
+        columns: Mapping[str, int],
+        choices: Choices,
+        *,
+        check_id: UUID,
     ) -> JobDetails:
         """Start importing a file, and remember for this user what its columns hold.
 
         Raises:
             NotFoundError: As ``get``.
             InvalidFieldError: As ``check``.
+            ConflictError: ``not_checked``: the check is not the file's last one, or not done yet.
         """
         async with self._database.transaction() as tx:
             job, at, params = await self._chosen(tx, job_id, user_id, columns, choices)
             header: list[str] = job.params[MATCHING]["header"]
+            await _require_checked(tx, job, check_id)
             if choices.new_group.strip() and job.kind is JobKind.IMPORT_CONTACTS:
                 name = names.clean(choices.new_group, field="new_group", most=GROUP_NAME_LENGTH)
                 [group_id] = (await named_groups(tx, [name])).values()
@@ -290,6 +298,27 @@ async def _file(tx: Transaction, job_id: UUID, user_id: UUID, *, lock: bool = Fa
     if job is None or not is_here or job.user_id != user_id:
         raise NotFoundError("file", job_id)
     return job
+
+
+def not_checked() -> ConflictError:
+    """Build the error of a file whose check is missing, not done yet, or not the last one."""
+    return ConflictError(
+        "not_checked",
+        "the file is not checked as it is now; wait until the check is done, look at what it found,"
+        " and go on then",
+    )
+
+
+async def _require_checked(tx: Transaction, job: JobDetails, check_id: UUID) -> None:
+    """Require that a person has seen what the last check of a file found.
+
+    Raises:
+        ConflictError: ``not_checked``.
+    """
+    check = await jobs.get(tx, check_id)
+    is_last = job.params[MATCHING].get(_CHECK) == str(check_id)
+    if check is None or not is_last or not check.state.is_final:
+        raise not_checked()
 
 
 def _checked(job: JobDetails) -> tuple[UUID, Mapping[str, int]]:
