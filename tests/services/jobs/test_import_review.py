@@ -1,5 +1,6 @@
 """Files that a person looks through before they are imported."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
@@ -12,6 +13,8 @@ from domain.statuses.contacts import FieldType
 from domain.statuses.jobs import JobKind, JobState
 from services.jobs.contact_import import headings
 from services.jobs.import_review import Choices
+from storage.jobs import jobs
+from storage.jobs.jobs import RowResult
 from tests.kits.contact_import import chunks
 from tests.kits.sending import SendingKit
 
@@ -145,6 +148,44 @@ async def test_another_check_takes_the_place_of_the_one_before(kit: SendingKit) 
     third = await review.check(job_id, user_id, {"full_name": 0, "phone": 2}, US)
     assert await run(kit, third.id) == {"created": 1}
     assert len(await kit.world.rows("SELECT id FROM jobs")) == 2
+
+
+async def test_another_check_can_begin_while_rows_of_the_one_before_are_acted_on(
+    kit: SendingKit,
+) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    first = await review.check(job_id, user_id, COLUMNS, US)
+    async with kit.world.database.transaction() as chunk:
+        await jobs.begin(chunk, first.id)
+    async with kit.world.database.transaction() as chunk:
+        [taken] = await jobs.take(chunk, first.id, 1)
+        second = await asyncio.wait_for(review.check(job_id, user_id, COLUMNS, US), 20)
+        await jobs.store_results(chunk, first.id, [RowResult(taken.position, "created")])
+    assert await run(kit, first.id) == {"canceled": 3, "created": 1}
+    assert (await kit.services.jobs.get(first.id)).state is JobState.CANCELED
+    assert await run(kit, second.id) == {"created": 1, "invalid": 3}
+
+
+@pytest.mark.parametrize(
+    ("columns", "choices"),
+    [
+        ({"full_name": 0, "phone": 1}, US),
+        ({**COLUMNS, "external_id": 3}, US),
+        (COLUMNS, Choices("GB")),
+        (COLUMNS, Choices("US", update_existing=True)),
+    ],
+)
+async def test_what_was_not_checked_cannot_be_confirmed(
+    kit: SendingKit, columns: Mapping[str, int], choices: Choices
+) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    with pytest.raises(ConflictError) as refused:
+        await review.confirm(job_id, user_id, columns, choices, check_id=check.id)
+    assert refused.value.conflict == "not_checked"
 
 
 async def test_only_the_last_check_can_be_confirmed_once_it_is_done(kit: SendingKit) -> None:
