@@ -22,7 +22,7 @@ from domain.jobs.csv_rows import PIECE
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.jobs import JobKind
 from services.jobs.csv_upload import COLUMNS_MOST, INVALID
-from services.jobs.import_review import Choices, FileInHand
+from services.jobs.import_review import Choices, FileInHand, not_checked
 from storage.jobs.jobs import JobDetails
 
 CONTACTS_PATH = "/contacts/import"
@@ -62,6 +62,8 @@ class ChoiceFields(FormFields):
     group_id: str = ""
     new_group: str = ""
     reason: str = ""
+    confirm: str = ""
+    """The check whose result a person confirms."""
 
     def columns(self, words: Mapping[str, str]) -> Mapping[str, int]:
         """Return the position of each field; ``words`` are their labels.
@@ -214,7 +216,13 @@ async def confirm_import(page: PageDep, job_id: UUID, form: InForm[ChoiceFields]
     file = await page.services.import_review.get(job_id, page.user.id)
     with page.refusing():
         columns = form.columns(_words(file))
-        await page.services.import_review.confirm(job_id, page.user.id, columns, form.choices(page))
+        choices = form.choices(page)
+        if not form.confirm:
+            raise not_checked()
+        check_id = chosen_id(form.confirm, field="confirm", reason="is no check of a file")
+        await page.services.import_review.confirm(
+            job_id, page.user.id, columns, choices, check_id=check_id
+        )
         return page.redirect_to("show_import_file", job_id=job_id)
     return await _show_file(page, file, form)
 

@@ -31,7 +31,7 @@ from services.jobs.csv_upload import (
     as_given,
     cell,
 )
-from services.jobs.jobs import start
+from services.jobs.jobs import start, stop
 from services.suppression.suppressions import REASON_LENGTH
 from storage.access import preferences
 from storage.contacts import fields as stored_fields
@@ -48,6 +48,9 @@ WAITING_MOST = 5
 """Most files of a user that wait which are listed."""
 
 _COLUMNS, _CHECK = "columns", "check_id"
+
+_DECISIVE = ("region", "update_existing")
+"""Parameters that decide, besides the columns, what a check finds."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ class ImportReview:
             params.pop("group_id", None)  # changes nothing in what a check finds
             before = job.params[MATCHING].get(_CHECK)
             if before is not None:
-                await rows.discard_check(tx, UUID(before))
+                await _replace_check(tx, UUID(before))
             params |= {
                 "dry_run": True,
                 "salt": secrets.token_hex(16),
@@ -203,7 +206,7 @@ class ImportReview:
             check_id, at = _checked(job)
             check = await jobs.get(tx, check_id)
             if check is None or not check.state.is_final:
-                raise ConflictError("not_checked", "the check is not done yet; wait for its end")
+                raise not_checked()
             cells = await rows.lock_cells(tx, job_id, line)
             if cells is None:
                 raise NotFoundError("row", line)
@@ -227,17 +230,25 @@ class ImportReview:
         return _by_field(BadRow(line, cells, tuple(result.detail["errors"])), at)
 
     async def confirm(
-        self, job_id: UUID, user_id: UUID, columns: Mapping[str, int], choices: Choices
+        self,
+        job_id: UUID,
+        user_id: UUID,
+        columns: Mapping[str, int],
+        choices: Choices,
+        *,
+        check_id: UUID,
     ) -> JobDetails:
         """Start importing a file, and remember for this user what its columns hold.
 
         Raises:
             NotFoundError: As ``get``.
             InvalidFieldError: As ``check``.
+            ConflictError: ``not_checked``: the check is not the file's last one, or not done yet.
         """
         async with self._database.transaction() as tx:
             job, at, params = await self._chosen(tx, job_id, user_id, columns, choices)
             header: list[str] = job.params[MATCHING]["header"]
+            await _require_checked(tx, job, check_id, at, params)
             if choices.new_group.strip() and job.kind is JobKind.IMPORT_CONTACTS:
                 name = names.clean(choices.new_group, field="new_group", most=GROUP_NAME_LENGTH)
                 [group_id] = (await named_groups(tx, [name])).values()
@@ -290,6 +301,45 @@ async def _file(tx: Transaction, job_id: UUID, user_id: UUID, *, lock: bool = Fa
     if job is None or not is_here or job.user_id != user_id:
         raise NotFoundError("file", job_id)
     return job
+
+
+def not_checked() -> ConflictError:
+    """Build the error of a file whose check is missing, not done yet, or not the last one."""
+    return ConflictError(
+        "not_checked",
+        "the file is not checked as it is now; wait until the check is done, look at what it found,"
+        " and go on then",
+    )
+
+
+async def _replace_check(tx: Transaction, check_id: UUID) -> None:
+    """End a check that another takes the place of, and delete it unless a chunk is under way."""
+    check = await jobs.get(tx, check_id, lock=True)
+    if check is not None and not check.state.is_final:
+        await stop(tx, check_id)
+    await rows.discard_check(tx, check_id)
+
+
+async def _require_checked(
+    tx: Transaction,
+    job: JobDetails,
+    check_id: UUID,
+    columns: Mapping[str, int],
+    params: Mapping[str, Any],
+) -> None:
+    """Require that the last check of a file is done, and was of what is chosen now.
+
+    Raises:
+        ConflictError: ``not_checked``.
+    """
+    known = job.params[MATCHING]
+    check = await jobs.get(tx, check_id)
+    is_last = known.get(_CHECK) == str(check_id)
+    if check is None or not is_last or not check.state.is_final:
+        raise not_checked()
+    is_same = all(check.params.get(name) == params.get(name) for name in _DECISIVE)
+    if known[_COLUMNS] != columns or not is_same:
+        raise not_checked()
 
 
 def _checked(job: JobDetails) -> tuple[UUID, Mapping[str, int]]:

@@ -269,9 +269,7 @@ class Jobs:
                     "job_ended", "the job has already ended; there is nothing left to cancel"
                 )
             if state not in {JobState.CANCELED, JobState.CANCELING}:
-                await jobs.set_state(tx, job_id, JobState.CANCELING)
-                await jobs.give_up_open(tx, job_id, JobState.CANCELED.value)
-                await jobs.close(tx, job_id)
+                await stop(tx, job_id)
                 await audit.record(tx, "job.cancel", "job", [job_id], user_id=user_id)
             return await _counted(tx, job_id)
 
@@ -433,6 +431,13 @@ async def start(tx: Transaction, job_id: UUID, user_id: UUID) -> JobDetails:
         tx, "job.start", "job", [job_id], user_id=user_id, kind=job.kind.value, rows=job.total
     )
     return job
+
+
+async def stop(tx: Transaction, job_id: UUID) -> None:
+    """Give up the open rows of a job whose row is locked; it ends once no chunk holds others."""
+    await jobs.set_state(tx, job_id, JobState.CANCELING)
+    await jobs.give_up_open(tx, job_id, JobState.CANCELED.value)
+    await jobs.close(tx, job_id)
 
 
 def _check_only_for(field: str, value: object, *, given_for: JobKind, kind: JobKind) -> None:

@@ -55,8 +55,11 @@ async def copy_rows(tx: Transaction, upload_id: UUID, check_id: UUID) -> None:
 
 
 async def discard_check(tx: Transaction, check_id: UUID) -> None:
-    """Delete a check that another takes the place of; what is under way of it counts no more."""
-    await tx.run("DELETE FROM jobs WHERE id = :id", id=check_id)
+    """Delete a check that another takes the place of; one under way stays, as a chunk has its rows.
+
+    A chunk locks rows before their job; deleting a job locks them the other way round.
+    """
+    await tx.run("DELETE FROM jobs WHERE id = :id AND ended_at IS NOT NULL", id=check_id)
 
 
 async def note_matching(tx: Transaction, upload_id: UUID, matching: Mapping[str, Any]) -> None:

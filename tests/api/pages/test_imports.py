@@ -51,6 +51,12 @@ async def checked(
     return (await client.get(f"{path}/found", headers=HTMX)).text
 
 
+def check_of(found: str) -> str:
+    """Read which check the button confirms."""
+    [button] = re.findall(r'form="import-form" name="confirm" value="([^"]+)"', found)
+    return str(button)
+
+
 async def run_latest(services: Services) -> None:
     job = (await services.jobs.find()).items[0]
     while (await services.jobs.run_chunk(job.id)).more:
@@ -67,6 +73,8 @@ async def test_file_is_matched_fixed_and_imported_into_a_new_group(
     assert "Read as UTF-8, separated by commas" in form
     assert '<option value="US" selected>United States</option>' in form
     assert "Nothing is imported until you confirm." in (await member.get("/contacts/import")).text
+    first_button = re.findall(r"<button[^>]*>", form.partition('id="import-form"')[2])[0]
+    assert "disabled" in first_button  # so that Enter in a field confirms nothing
 
     found = await checked(member, services, path, COLUMNS)
     assert "2 new contacts" in words(found)
@@ -88,7 +96,13 @@ async def test_file_is_matched_fixed_and_imported_into_a_new_group(
     assert "Import 3 contacts" in words(fixed.text)
     assert "Rows with errors" not in (await member.get(f"{path}/found", headers=HTMX)).text
 
-    begun = await member.post(path, data={**COLUMNS, "new_group": "Nurses"})
+    unseen = await member.post(path, data=COLUMNS)
+    assert unseen.status_code == 409
+    assert "The file is not checked as it is now; wait" in words(unseen.text)
+    assert "Match columns" in (await member.get(path)).text
+
+    sent = {**COLUMNS, "new_group": "Nurses", "confirm": check_of(found)}
+    begun = await member.post(path, data=sent)
     assert begun.headers["location"] == path
     assert "Match columns" not in (await member.get(path)).text
     await services.jobs.run_chunk(UUID(path.rpartition("/")[2]))
@@ -115,7 +129,8 @@ async def test_wrong_choice_says_what_to_do_and_keeps_the_form(
         refused = await member.post(f"{path}/check", data=sent, headers=HTMX)
         assert refused.status_code == 422, change
         assert sentence in words(refused.text), change
-        again = await member.post(path, data={**sent, "new_group": "Kept <b>"})
+        sent |= {"new_group": "Kept <b>", "confirm": str(uuid4())}
+        again = await member.post(path, data=sent)
         assert again.status_code == 422, change
         assert 'value="Kept &lt;b&gt;"' in again.text, change
     assert (await member.get("/api/jobs")).json()["items"][0]["state"] == "receiving"
@@ -219,7 +234,7 @@ async def test_opt_outs_are_matched_and_imported(
     assert "1 number will be opted out" in words(found)
     assert "Opt out 1 number" in words(found)
     assert await world.rows("SELECT id FROM suppressions") == []
-    await member.post(path, data=chosen)
+    await member.post(path, data={**chosen, "confirm": check_of(found)})
     await services.jobs.run_chunk(UUID(path.rpartition("/")[2]))
     assert "1 number opted out" in words((await member.get(path, headers=HTMX)).text)
     [one] = await world.rows("SELECT phone, reason FROM suppressions")

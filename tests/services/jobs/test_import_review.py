@@ -1,5 +1,6 @@
 """Files that a person looks through before they are imported."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
@@ -12,6 +13,8 @@ from domain.statuses.contacts import FieldType
 from domain.statuses.jobs import JobKind, JobState
 from services.jobs.contact_import import headings
 from services.jobs.import_review import Choices
+from storage.jobs import jobs
+from storage.jobs.jobs import RowResult
 from tests.kits.contact_import import chunks
 from tests.kits.sending import SendingKit
 
@@ -36,6 +39,14 @@ async def run(kit: SendingKit, job_id: UUID) -> Mapping[str, int]:
     while (await kit.services.jobs.run_chunk(job_id)).more:
         pass
     return (await kit.services.jobs.get(job_id)).counts
+
+
+async def confirmed(kit: SendingKit, job_id: UUID, columns: Mapping[str, int]) -> None:
+    """Check a file, and start its import."""
+    review, user_id = kit.services.import_review, kit.world.user_id
+    check = await review.check(job_id, user_id, columns, US)
+    await run(kit, check.id)
+    await review.confirm(job_id, user_id, columns, US, check_id=check.id)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +108,8 @@ async def test_file_is_matched_checked_corrected_and_imported(kit: SendingKit) -
     assert await kit.world.rows("SELECT id FROM contacts") == []
     assert await kit.world.rows("SELECT id FROM groups") == []
 
-    job = await review.confirm(job_id, user_id, COLUMNS, Choices("US", new_group="Everyone"))
+    chosen = Choices("US", new_group="Everyone")
+    job = await review.confirm(job_id, user_id, COLUMNS, chosen, check_id=check.id)
     assert job.about["ignored_columns"] == ["Notes"]
     assert await run(kit, job_id) == {"created": 3, "invalid": 1}
     people = await kit.world.rows(
@@ -138,12 +150,66 @@ async def test_another_check_takes_the_place_of_the_one_before(kit: SendingKit) 
     assert len(await kit.world.rows("SELECT id FROM jobs")) == 2
 
 
+async def test_another_check_can_begin_while_rows_of_the_one_before_are_acted_on(
+    kit: SendingKit,
+) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    first = await review.check(job_id, user_id, COLUMNS, US)
+    async with kit.world.database.transaction() as chunk:
+        await jobs.begin(chunk, first.id)
+    async with kit.world.database.transaction() as chunk:
+        [taken] = await jobs.take(chunk, first.id, 1)
+        second = await asyncio.wait_for(review.check(job_id, user_id, COLUMNS, US), 20)
+        await jobs.store_results(chunk, first.id, [RowResult(taken.position, "created")])
+    assert await run(kit, first.id) == {"canceled": 3, "created": 1}
+    assert (await kit.services.jobs.get(first.id)).state is JobState.CANCELED
+    assert await run(kit, second.id) == {"created": 1, "invalid": 3}
+
+
+@pytest.mark.parametrize(
+    ("columns", "choices"),
+    [
+        ({"full_name": 0, "phone": 1}, US),
+        ({**COLUMNS, "external_id": 3}, US),
+        (COLUMNS, Choices("GB")),
+        (COLUMNS, Choices("US", update_existing=True)),
+    ],
+)
+async def test_what_was_not_checked_cannot_be_confirmed(
+    kit: SendingKit, columns: Mapping[str, int], choices: Choices
+) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    with pytest.raises(ConflictError) as refused:
+        await review.confirm(job_id, user_id, columns, choices, check_id=check.id)
+    assert refused.value.conflict == "not_checked"
+
+
+async def test_only_the_last_check_can_be_confirmed_once_it_is_done(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id, other_id = await stored(kit), await stored(kit)
+    before = await review.check(job_id, user_id, COLUMNS, US)
+    others = await review.check(other_id, user_id, COLUMNS, US)
+    await run(kit, before.id)
+    await run(kit, others.id)
+    last = await review.check(job_id, user_id, COLUMNS, US)
+    for check_id in (before.id, others.id, job_id, last.id):
+        with pytest.raises(ConflictError) as refused:
+            await review.confirm(job_id, user_id, COLUMNS, US, check_id=check_id)
+        assert refused.value.conflict == "not_checked"
+    await run(kit, last.id)
+    await review.confirm(job_id, user_id, COLUMNS, US, check_id=last.id)
+
+
 async def test_columns_are_remembered_for_this_user_and_first_line(kit: SendingKit) -> None:
     review, user_id = kit.services.import_review, kit.world.user_id
     text = "Wer,Nummer,Bo\nAnn,+12125550101,x\n"
     job_id = await stored(kit, text)
     assert [one.field for one in (await review.get(job_id, user_id)).headings] == [None] * 3
-    await review.confirm(job_id, user_id, {"first_name": 0, "phone": 1}, US)
+    await confirmed(kit, job_id, {"first_name": 0, "phone": 1})
 
     again = await review.get(await stored(kit, text.replace("Ann", "Cy")), user_id)
     assert [one.field for one in again.headings] == ["first_name", "phone", None]
@@ -161,13 +227,13 @@ async def test_file_is_its_users_alone_until_it_is_imported(kit: SendingKit) -> 
     with pytest.raises(NotFoundError):
         await review.get(job_id, colleague)
     with pytest.raises(NotFoundError):
-        await review.confirm(job_id, colleague, COLUMNS, US)
+        await review.confirm(job_id, colleague, COLUMNS, US, check_id=job_id)
     with pytest.raises(NotFoundError):
         await review.bad_rows(job_id, user_id)  # not checked yet
     await review.check(job_id, user_id, COLUMNS, US)
     with pytest.raises(NotFoundError):
         await review.correct(job_id, colleague, 3, {"phone": "+12125550102"})
-    await review.confirm(job_id, user_id, COLUMNS, US)
+    await confirmed(kit, job_id, COLUMNS)
     with pytest.raises(NotFoundError):
         await review.check(job_id, user_id, COLUMNS, US)
 
@@ -189,8 +255,12 @@ async def test_invalid_choice_imports_nothing(
     kit: SendingKit, columns: Mapping[str, int], choices: Choices, code: str
 ) -> None:
     job_id = await stored(kit)
+    check = await kit.services.import_review.check(job_id, kit.world.user_id, COLUMNS, US)
+    await run(kit, check.id)
     with pytest.raises(InvalidFieldError) as raised:
-        await kit.services.import_review.confirm(job_id, kit.world.user_id, columns, choices)
+        await kit.services.import_review.confirm(
+            job_id, kit.world.user_id, columns, choices, check_id=check.id
+        )
     assert raised.value.field_code == code
     assert (await kit.services.jobs.get(job_id)).state is JobState.RECEIVING
     assert await kit.world.rows("SELECT id FROM groups") == []
@@ -225,7 +295,8 @@ async def test_opt_outs_go_through_the_same_steps(kit: SendingKit) -> None:
     assert await run(kit, check.id) == {"invalid": 1, "suppressed": 1}
     assert await review.correct(job_id, user_id, 3, {"phone": "+12125550102"}) is None
     assert await kit.world.rows("SELECT phone FROM suppressions") == []
-    await review.confirm(job_id, user_id, columns, Choices("US", reason="Old list"))
+    chosen = Choices("US", reason="Old list")
+    await review.confirm(job_id, user_id, columns, chosen, check_id=check.id)
     assert await run(kit, job_id) == {"suppressed": 2}
     found = await kit.world.rows("SELECT phone, reason FROM suppressions ORDER BY phone")
     assert [tuple(one) for one in found] == [
