@@ -85,7 +85,7 @@ class Selection(ContactFilter, PlaceQuery):
             return {"way": "contacts", **whom}
         if whom.keys() == {"group"} and len(whom["group"]) == 1:
             return {"way": "group", "group_id": whom["group"][0]}
-        return {"way": "list", "matching": urlencode(whom, doseq=True) or "sort=name"}
+        return {"way": "list", "matching": urlencode(whom, doseq=True) or "everyone=true"}
 
 
 class ActFields(FormFields):

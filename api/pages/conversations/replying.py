@@ -60,6 +60,17 @@ class ReplyFields(FormFields):
         """The addresses without blank lines."""
         return tuple(line.strip() for line in self.media.splitlines() if line.strip())
 
+    def moment(self, zone: str) -> datetime | None:
+        """Read when to send it, on the clock of a zone; None for now.
+
+        Raises:
+            InvalidFieldError: It is no date and time, or two are given.
+        """
+        if self.send_next and self.send_at.strip():
+            reason = "has another time; clear it, or press Send to send at that time"
+            raise InvalidFieldError("send_at", reason)
+        return moment_of(self.send_next or self.send_at, zone, field="send_at")
+
 
 @router.post("/conversations/{contact_id}/reply", dependencies=[Sends])
 async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields]) -> Response:
@@ -73,7 +84,7 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
             page.user.id,
             sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
             media_urls=form.media_urls,
-            send_at=moment_of(form.send_next or form.send_at, page.clock.zone, field="send_at"),
+            send_at=form.moment(page.clock.zone),
         )
     talk = await page.services.conversations.get(contact_id, limit=1)
     box = await reply_box(page, talk, form if page.errors else None)

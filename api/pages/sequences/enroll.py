@@ -272,17 +272,24 @@ def _import_of(form: EnrollFields) -> UUID:
 
 
 def _wanted(matching: str) -> stored.ContactFilter:
-    """Read the filters of the list of contacts from the query that they were in."""
+    """Read the filters of the list of contacts from the query that they were in.
+
+    Everybody is chosen by ``everyone=true`` alone, never by a query that filters nothing.
+    """
     try:
         given = {
-            name: some if name in _REPEATED or name.startswith("field.") else some[0]
+            name: some if name in _REPEATED or name.startswith("field.") else some[0].strip()
             for name, some in parse_qs(matching, max_num_fields=_FILTERS_MOST).items()
         }
-        return ContactFilter.model_validate(given).wanted()
+        everyone = given.pop("everyone", "") == "true"
+        wanted = ContactFilter.model_validate(given).wanted()
     except ValueError:  # so is a ValidationError
+        wanted, everyone = ContactFilter().wanted(), False
+    if not everyone and wanted == ContactFilter().wanted():
         raise InvalidFieldError(
             "matching", "is no list of contacts; go back to Contacts and select again"
-        ) from None
+        )
+    return wanted
 
 
 def _variables_in(form: Mapping[str, Any]) -> dict[str, str]:

@@ -164,14 +164,16 @@ async def test_enrolling_leads_to_the_preview_from_wherever_people_are(
         )
         assert f"{number} will be texted" in words(checked.text), way
     begun = await member.post(
-        f"/sequences/{sequence.id}/enrol", data={"way": "list", "matching": "sort=name"}
+        f"/sequences/{sequence.id}/enrol", data={"way": "list", "matching": "everyone=true"}
     )
     assert begun.status_code == 303
-    astray = await member.post(
-        f"/sequences/{sequence.id}/enrol/check", data={"way": "list", "matching": "group=x"}
-    )
-    assert astray.status_code == 422
-    assert "Your selection is no list of contacts" in words(astray.text)
+    for wrong in ("group=x", "", "sort=name", "utter nonsense", "search=+", "everyone=yes"):
+        for act in ("enrol/check", "enrol"):
+            astray = await member.post(
+                f"/sequences/{sequence.id}/{act}", data={"way": "list", "matching": wrong}
+            )
+            assert astray.status_code == 422, wrong
+            assert "Your selection is no list of contacts" in words(astray.text)
     assert ids
 
 

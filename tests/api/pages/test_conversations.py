@@ -578,6 +578,12 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
     assert later is not None
     opens = datetime.fromisoformat(later[1])
     assert timedelta(hours=6) < opens - now <= timedelta(hours=10)
+    submits = re.findall(r'<button type="submit"[^>]*>', night[night.index('<form id="reply"') :])
+    assert ["send_next" in one for one in submits[:2]] == [False, True], "Enter presses the first"
+    both = {"body": "When?", "send_next": later[1], "send_at": "2030-01-01T09:00"}
+    refused = await member.post(f"{page}/reply", data=both, headers=HTMX)
+    assert refused.status_code == 422
+    assert "clear it, or press Send" in refused.text
     sent = await member.post(
         f"{page}/reply",
         data={"body": "Good morning", "send_next": later[1], "message_id": str(uuid4())},
