@@ -100,8 +100,8 @@ def unanswered(
     """Build the condition that ``Message``, the last text with somebody, leaves them unanswered.
 
     The last text is theirs, and no opt-out, opt-in or help keyword. Passed over are reactions and
-    automatic replies that counted for nothing, and texts of ours that were canceled or wait for
-    the time they were written for: of those the text before tells. ``same`` says which others are
+    automatic replies that counted for nothing, and texts of ours that a sequence sent, that were
+    canceled or that wait for the time they were written for: of those the text before tells. ``same`` says which others are
     with the same person.
     """
     earlier = aliased(Message)
@@ -128,7 +128,10 @@ def _passed_over(text: type[Message]) -> ColumnElement[bool]:
     return case(
         (
             col(text.direction) == Direction.OUTBOUND,
-            func.coalesce(or_(col(text.status) == MessageStatus.CANCELED, waits), false()),
+            or_(
+                col(text.step).is_not(None),
+                func.coalesce(or_(col(text.status) == MessageStatus.CANCELED, waits), false()),
+            ),
         ),
         else_=and_(func.coalesce(col(text.kind).in_(machines), false()), ~col(text.is_reply)),
     )
