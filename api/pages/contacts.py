@@ -165,7 +165,7 @@ async def add_contact(page: PageDep, form: InForm[ContactForm]) -> Response:
         added = await page.services.contacts.create(form.written())
     except SegueError as error:
         return await _refuse(page, form, error)
-    return page.redirect_to("show_contact", f"{added.name} was added.", contact_id=added.id)
+    return page.redirect_to("show_contact", f"{added.name} added.", contact_id=added.id)
 
 
 @router.get("/contacts/{contact_id}")

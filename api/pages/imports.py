@@ -205,7 +205,7 @@ async def discard_import_file(page: PageDep, job_id: UUID) -> Response:
     """Delete a file that is not imported."""
     kind = _kind_of(await page.services.jobs.get(job_id))
     await page.services.import_review.discard(job_id, page.user.id)
-    return page.redirect_to(kind.upload, "The file was discarded.")
+    return page.redirect_to(kind.upload, "File discarded.")
 
 
 @router.post("/imports/{job_id}")

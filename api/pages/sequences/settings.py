@@ -144,7 +144,7 @@ async def change_sequence_settings(
         await page.services.sequences.change(
             sequence_id, change, page.user.id, only_if=form.require_edition
         )
-        words = "The settings are saved and apply from now on."
+        words = "Settings saved. They apply from now on."
         return page.redirect_to("show_sequence_settings", words, sequence_id=sequence_id)
     return await _render(page, await page.services.sequences.get(sequence_id), form)
 

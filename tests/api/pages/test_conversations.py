@@ -540,7 +540,7 @@ async def test_saved_replies_are_filled_in_for_the_contact(
         {"name": "Start", "body": "You start on {{start_date}}", "whose": "own"},
     ):
         made = await member.post("/settings/saved-replies", data=fields, headers=HTMX)
-        assert f"{fields['name']} is saved." in made.text
+        assert f"{fields['name']} created." in made.text
     path = f"/conversations/{ada}/saved-replies"
     found = (await member.get(path, headers=HTMX)).text
     assert re.findall(r'data-text="([^"]*)"', found) == [
