@@ -119,8 +119,8 @@ class ContactForm(FormFields):
         if contact is not None and self.edition not in {"", edition_of(contact)}:
             raise ConflictError(
                 "contact_outdated",
-                "somebody saved other values meanwhile; look at them first, or save again to put"
-                " yours in their place",
+                "someone else changed this contact. Review their changes, or save again to"
+                " overwrite them",
             )
 
 

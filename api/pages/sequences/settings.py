@@ -75,8 +75,8 @@ class SettingsFields(FormFields):
         if self.edition not in {"", edition_of(sequence)}:
             raise ConflictError(
                 "settings_outdated",
-                "someone saved other settings meanwhile; look at them first, or save again to put"
-                " yours in their place",
+                "someone else changed these settings. Review their changes, or save again to"
+                " overwrite them",
             )
 
     def window(self) -> Mapping[str, list[str]] | None:
