@@ -30,8 +30,7 @@ async def test_fields_are_added_renamed_and_deleted_in_the_settings(
     own = f"{path}/{there[FIELD]}"
     assert "Job title" in (await member.get(f"{own}/edit", headers=HTMX)).text
     assert (
-        "Position saved"
-        in (await member.post(own, data={"label": "Position"}, headers=HTMX)).text
+        "Position saved" in (await member.post(own, data={"label": "Position"}, headers=HTMX)).text
     )
     assert (await member.post(f"{own}/delete", headers=HTMX)).status_code == 403
     assert "Delete Position?" in (await admin.get(f"{own}/delete", headers=HTMX)).text
