@@ -66,7 +66,7 @@ class Selection(ContactFilter, PlaceQuery):
                 given["group"] = [self.of_group]
             return ContactFilter(**{name: given[name] for name in given.keys() - _NO_FILTERS})
         if not self.contact:
-            raise InvalidFieldError("contact", "names nobody; select somebody first")
+            raise InvalidFieldError("contact", "names no one; select someone first")
         return ContactFilter(contact=self.contact)
 
     def as_query(self) -> str:
@@ -187,7 +187,7 @@ async def _act(page: Page, act: ContactAct, selection: Selection, form: ActField
                 raise InvalidFieldError("contact", "is of no group; select on the group's page")
             return await actions.remove_from_group(wanted, user_id, group_id=selection.of_group)
         case ContactAct.ASSIGN:
-            wrong = "is missing; choose somebody, or nobody"
+            wrong = "is missing; choose someone, or no one"
             owner_id = None
             if form.owner_id != _NOBODY:
                 owner_id = chosen_id(form.owner_id, field="owner_id", reason=wrong)
@@ -221,8 +221,8 @@ async def _ask(
         sequence_options=[(str(one.id), one.name) for one in sequences],
         group_options=await page.group_options() if act is ContactAct.ADD_TO_GROUP else [],
         owner_options=[
-            ("", "Choose somebody"),
-            (_NOBODY, "Nobody (shared inbox)"),
+            ("", "Choose someone"),
+            (_NOBODY, "No one (shared inbox)"),
             *owners,
         ],
         form=form or ActFields(),

@@ -119,8 +119,8 @@ class ContactForm(FormFields):
         if contact is not None and self.edition not in {"", edition_of(contact)}:
             raise ConflictError(
                 "contact_outdated",
-                "somebody saved other values meanwhile; look at them first, or save again to put"
-                " yours in their place",
+                "someone else changed this contact. Review their changes, or save again to"
+                " overwrite them",
             )
 
 
@@ -165,7 +165,7 @@ async def add_contact(page: PageDep, form: InForm[ContactForm]) -> Response:
         added = await page.services.contacts.create(form.written())
     except SegueError as error:
         return await _refuse(page, form, error)
-    return page.redirect_to("show_contact", f"{added.name} was added.", contact_id=added.id)
+    return page.redirect_to("show_contact", f"{added.name} added.", contact_id=added.id)
 
 
 @router.get("/contacts/{contact_id}")

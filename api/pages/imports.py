@@ -168,15 +168,7 @@ async def check_import_file(page: PageDep, job_id: UUID, form: InForm[ChoiceFiel
         check = await page.services.import_review.check(
             job_id, page.user.id, columns, form.choices(page)
         )
-        ignored = [
-            one.text for one, name in zip(file.headings, form.column, strict=False) if not name
-        ]
-        return page.part(
-            "imports/_checking.html",
-            file=file,
-            check=check,
-            ignored=[one for one in ignored if one],
-        )
+        return page.part("imports/_checking.html", file=file, check=check)
     return page.part("imports/_wrong.html")
 
 
@@ -207,7 +199,7 @@ async def discard_import_file(page: PageDep, job_id: UUID) -> Response:
     """Delete a file that is not imported."""
     kind = _kind_of(await page.services.jobs.get(job_id))
     await page.services.import_review.discard(job_id, page.user.id)
-    return page.redirect_to(kind.upload, "The file was discarded.")
+    return page.redirect_to(kind.upload, "File discarded.")
 
 
 @router.post("/imports/{job_id}")

@@ -59,7 +59,7 @@ async def save_view(page: PageDep, form: InForm[ViewForm]) -> Response:
             name=form.name,
             query=form.query,
         )
-        return _lead(page, form, saved.query, f"The view {saved.name} is saved.")
+        return _lead(page, form, saved.query, f"View {saved.name} saved.")
     return _ask(page, form)
 
 
@@ -79,7 +79,7 @@ async def change_view(page: PageDep, view_id: UUID, form: InForm[ViewForm]) -> R
         changed = await page.services.saved_views.change(
             page.user.id, view_id, name=form.name, query=query
         )
-        return _lead(page, form, form.query, f"The view {changed.name} is saved.")
+        return _lead(page, form, form.query, f"View {changed.name} saved.")
     return _ask(page, form, view_id)
 
 
@@ -87,7 +87,7 @@ async def change_view(page: PageDep, view_id: UUID, form: InForm[ViewForm]) -> R
 async def delete_view(page: PageDep, view_id: UUID, form: InForm[ViewForm]) -> Response:
     """Delete a view."""
     await page.services.saved_views.remove(page.user.id, view_id)
-    return _lead(page, form, form.query, "The view is deleted.")
+    return _lead(page, form, form.query, "View deleted.")
 
 
 def _ask(page: Page, form: ViewForm, view_id: UUID | None = None) -> Response:

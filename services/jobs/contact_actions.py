@@ -306,7 +306,7 @@ class ContactActions:
         await jobs.add_selected(tx, job_id, selected)
         job = await self._begin(tx, job_id, user_id)
         if not job.total:
-            raise InvalidFieldError("contact", "names nobody who is still here")
+            raise InvalidFieldError("contact", "names no one who is still here")
         return job
 
     async def _begin(self, tx: Transaction, job_id: UUID, user_id: UUID) -> JobDetails:

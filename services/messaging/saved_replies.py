@@ -92,7 +92,7 @@ class SavedReplies:
             if await saved_replies.count(tx, user_id) >= MOST:
                 raise ConflictError(
                     "too_many_saved_replies",
-                    f"there are {MOST} saved replies already; delete one that nobody uses",
+                    f"there are {MOST} saved replies already; delete one that no one uses",
                 )
             owner = {"owner_id": user_id if own else None}
             reply_id = await saved_replies.add(tx, {**values, **owner})

@@ -34,7 +34,7 @@ async def test_sequence_is_written_activated_and_filled_by_csv(visit: Visit, des
     await expect(dialog).to_contain_text("2 texts over 2 days")
     await accessible(page)
     await dialog.get_by_role("button", name="Activate").click()
-    await expect(page.locator("#flashes")).to_contain_text("“Forklift drivers” is active.")
+    await expect(page.locator("#flashes")).to_contain_text("“Forklift drivers” activated.")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Active")
     found = SEQUENCE_ID.search(page.url)
     assert found
@@ -75,7 +75,7 @@ async def write_steps(page: Page) -> None:
     await expect(page.get_by_text("Unsaved changes")).to_be_visible()
     await accessible(page)
     await page.get_by_role("button", name="Save", exact=True).click()
-    await expect(page.locator("#flashes")).to_contain_text("The steps are saved")
+    await expect(page.locator("#flashes")).to_contain_text("Steps saved")
     await expect(steps.nth(1).get_by_label("Text")).to_have_value("Still there?")
     await expect(steps.nth(1).get_by_label("Time of day, optional")).to_have_value("09:30")
 
@@ -193,7 +193,7 @@ async def test_sequence_is_found_duplicated_paused_and_archived(visit: Visit, de
     await first.get_by_role("button", name="More for Zebra one").click()
     await first.get_by_role("button", name="Archive").click()
     await dialog.get_by_role("button", name="Finish 1 and archive").click()
-    await expect(page.locator("#flashes")).to_contain_text("is archived")
+    await expect(page.locator("#flashes")).to_contain_text("archived")
     await expect(first).to_have_count(0)
     assert desk.counts(made[0]) == {"finished_stopped": 1}
 

@@ -90,7 +90,7 @@ async def test_selecting_moves_nothing_and_much_is_in_sight(visit: Visit, life: 
     await dialog.get_by_label("Name").fill("The Hales")
     await accessible(page)
     await dialog.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("The view The Hales is saved.")).to_be_visible()
+    await expect(page.get_by_text("View The Hales saved.")).to_be_visible()
 
     # What is chosen for good comes back once the view is left.
     columns = await open_menu(page, "Columns")
@@ -109,7 +109,7 @@ async def test_selecting_moves_nothing_and_much_is_in_sight(visit: Visit, life: 
     await accessible(page)
     await views.get_by_role("button", name="Change The Hales").click()
     await dialog.get_by_role("button", name="Delete").click()
-    await expect(page.get_by_text("The view is deleted.")).to_be_visible()
+    await expect(page.get_by_text("View deleted.")).to_be_visible()
 
 
 async def test_phone_has_filters_in_a_sheet_and_the_bar_at_the_thumb(

@@ -83,4 +83,4 @@ async def test_report_of_all_sequences_leads_to_one_and_its_replies(
     await page.get_by_label("From").fill("2020-01-01")
     await page.get_by_label("To", exact=True).fill("2020-01-31")
     await page.get_by_role("button", name="Show").click()
-    await expect(page.get_by_text("Nobody was enrolled in this time")).to_be_visible()
+    await expect(page.get_by_text("No one was enrolled in this time")).to_be_visible()

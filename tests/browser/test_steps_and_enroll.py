@@ -54,7 +54,7 @@ async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Vis
     await _comes_back(page)
     await publish.click()
     await page.get_by_role("button", name="Publish", exact=True).click()
-    await expect(page.locator("#flashes")).to_contain_text("Version 2 is published")
+    await expect(page.locator("#flashes")).to_contain_text("Version 2 published")
     saved = desk.get(f"/api/sequences/{sequence_id}")
     assert [step["body"] for step in saved["steps"]] == [
         "Hello {{first_name|there}}",

@@ -67,7 +67,7 @@ async def test_text_outlives_an_ended_session_and_goes_live(
     await page.context.clear_cookies(name=SESSION_COOKIE)
     await dialog.get_by_role("button", name="Save and activate").click()
     await _sign_in_again(page)
-    await expect(page.locator("#flashes")).to_contain_text("is active.")
+    await expect(page.locator("#flashes")).to_contain_text("activated.")
     saved = desk.get(f"/api/sequences/{sequence_id}")
     assert saved["state"] == "active"
     [step] = saved["steps"]

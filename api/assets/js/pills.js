@@ -8,7 +8,7 @@ const frames = new WeakMap();
 const LIKE = ["fontFamily", "fontSize", "fontWeight", "letterSpacing", "lineHeight", "padding", "tabSize"];
 
 /** The merge fields of a text: where they are, their name, format and fallback. */
-export function fieldsIn(text) {
+function fieldsIn(text) {
   return [...text.matchAll(FIELD)].map((match) => {
     const [name, format = ""] = match[1].split(":").map((part) => part.trim());
     return { from: match.index, to: match.index + match[0].length, name, format, fallback: (match[2] ?? "").trim() };

@@ -9,7 +9,7 @@ const UNITS = [
 ];
 
 /** Say how far off a moment is: two units if it is to come, one if it is past. */
-export function relative(moment, now) {
+function relative(moment, now) {
   const seconds = Math.trunc((moment - now) / 1000);
   const far = Math.abs(seconds);
   if (far < 1) return "now";

@@ -68,20 +68,20 @@ async def duplicate_sequence(page: PageDep, sequence_id: UUID) -> Response:
 @router.post("/sequences/{sequence_id}/activate", dependencies=[Sends])
 async def activate_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Open a draft for enrolling and sending."""
-    return await _moved(page, sequence_id, page.services.sequences.activate, "is active")
+    return await _moved(page, sequence_id, page.services.sequences.activate, "activated")
 
 
 @router.post("/sequences/{sequence_id}/pause")
 async def pause_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Send nothing until the sequence is resumed."""
-    words = "is paused. Nothing is sent until you resume it"
+    words = "paused. Nothing is sent until you resume it"
     return await _moved(page, sequence_id, page.services.sequences.pause, words)
 
 
 @router.post("/sequences/{sequence_id}/resume", dependencies=[Sends])
 async def resume_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Send again."""
-    words = "is active again. Overdue texts go out one at a time"
+    words = "resumed. Overdue texts go out one at a time"
     return await _moved(page, sequence_id, page.services.sequences.resume, words)
 
 
@@ -97,7 +97,7 @@ async def ask_archive(page: PageDep, sequence_id: UUID) -> Response:
 async def archive_sequence(page: PageDep, sequence_id: UUID) -> Response:
     """Archive a sequence and finish its active enrollments; the dialog asked before."""
     archive = partial(page.services.archiving.archive, user_id=page.user.id, finish_active=True)
-    return await _moved(page, sequence_id, archive, "is archived")
+    return await _moved(page, sequence_id, archive, "archived")
 
 
 async def _moved(

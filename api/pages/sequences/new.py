@@ -65,7 +65,7 @@ async def delete_template(
     await page.services.templates.remove(template_id)
     if form.template_id == str(template_id):
         form.template_id = ""
-    flash = Flash("The template is deleted. Sequences that began with it stay.")
+    flash = Flash("Template deleted. Sequences that began with it stay.")
     return page.part("sequences/_new.html", flash=flash, **await _new_form(page, form))
 
 

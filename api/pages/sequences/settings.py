@@ -75,8 +75,8 @@ class SettingsFields(FormFields):
         if self.edition not in {"", edition_of(sequence)}:
             raise ConflictError(
                 "settings_outdated",
-                "someone saved other settings meanwhile; look at them first, or save again to put"
-                " yours in their place",
+                "someone else changed these settings. Review their changes, or save again to"
+                " overwrite them",
             )
 
     def window(self) -> Mapping[str, list[str]] | None:
@@ -144,7 +144,7 @@ async def change_sequence_settings(
         await page.services.sequences.change(
             sequence_id, change, page.user.id, only_if=form.require_edition
         )
-        words = "The settings are saved and apply from now on."
+        words = "Settings saved. They apply from now on."
         return page.redirect_to("show_sequence_settings", words, sequence_id=sequence_id)
     return await _render(page, await page.services.sequences.get(sequence_id), form)
 

@@ -133,7 +133,7 @@ async def save_draft(page: PageDep, sequence_id: UUID, form: InForm[StepFields])
 async def discard_draft(page: PageDep, sequence_id: UUID) -> Response:
     """Go back to the steps as they are saved."""
     await page.services.drafts.discard(sequence_id, page.user.id)
-    return page.redirect_to("show_steps", "Your draft is discarded.", sequence_id=sequence_id)
+    return page.redirect_to("show_steps", "Draft discarded.", sequence_id=sequence_id)
 
 
 @router.post("/sequences/{sequence_id}/steps/preview")
@@ -171,7 +171,7 @@ async def _save(
     except SegueError as error:
         page.errors = errors_beside(FormErrors.of(error), steps)
         return await _render(page, sequence, steps)
-    words = f"“{saved.name}” is active. Enroll contacts to start texting."
+    words = f"“{saved.name}” activated. Enroll contacts to start texting."
     message = words if activate else _message(sequence, saved)
     return page.redirect_to("show_steps", message, sequence_id=sequence_id)
 
@@ -304,8 +304,8 @@ def _message(before: SequenceRecord, after: SequenceRecord) -> str:
     if after.version == before.version:
         return "Nothing changed."
     if after.state not in OPEN_STATES:
-        return f"The steps are saved as version {after.version}."
+        return f"Steps saved as version {after.version}."
     return (
-        f"Version {after.version} is published. People you enroll from now on get it; people"
+        f"Version {after.version} published. People you enroll from now on get it; people"
         " already enrolled stay on theirs."
     )

@@ -45,7 +45,7 @@ async def create_field(page: PageDep, form: InForm[FieldForm]) -> Response:
     with page.refusing():
         type_ = chosen(FieldType, form.type, field="type")
         made = await page.services.fields.create(form.key.strip(), form.label.strip(), type_)
-        return page.done(f"{made.label} was added.", event=PageEvent.FIELDS_CHANGED)
+        return page.done(f"{made.label} added.", event=PageEvent.FIELDS_CHANGED)
     return _ask(page, form)
 
 
@@ -61,7 +61,7 @@ async def change_field(page: PageDep, field_id: UUID, form: InForm[FieldForm]) -
     """Change a field's label."""
     with page.refusing():
         changed = await page.services.fields.update(field_id, {"label": form.label})
-        return page.done(f"{changed.label} was saved.", event=PageEvent.FIELDS_CHANGED)
+        return page.done(f"{changed.label} saved.", event=PageEvent.FIELDS_CHANGED)
     return _ask(page, form, await page.services.fields.get(field_id))
 
 
@@ -78,7 +78,7 @@ async def delete_field(page: PageDep, field_id: UUID) -> Response:
     field = await page.services.fields.get(field_id)
     with page.refusing():
         await page.services.fields.remove(field_id)
-        return page.done(f"{field.label} was deleted.", event=PageEvent.FIELDS_CHANGED)
+        return page.done(f"{field.label} deleted.", event=PageEvent.FIELDS_CHANGED)
     return page.part("settings/_field_delete.html", field=field)
 
 

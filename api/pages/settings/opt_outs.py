@@ -85,7 +85,7 @@ async def opt_out_number(page: PageDep, form: InForm[ReasonFields]) -> Response:
     with page.refusing():
         row, is_new = await _suppress(page, form)
         number = readable(row.phone or form.phone)
-        words = "is now opted out." if is_new else "was already opted out; your reason was saved."
+        words = "opted out." if is_new else "was already opted out; your reason was saved."
         return page.redirect_to("show_opt_outs", f"{number} {words}")
     return _ask(page, _OF_NUMBER, form)
 
@@ -103,7 +103,7 @@ async def opt_out_contact(page: PageDep, contact_id: UUID, form: InForm[ReasonFi
         await _suppress(page, form, contact_id)
         back = own_path(page.request.headers.get("hx-current-url"))
         contact = page.path_to("show_contact", contact_id=contact_id)
-        return page.redirect(back if back != "/" else contact, "They are now opted out.")
+        return page.redirect(back if back != "/" else contact, "Contact opted out.")
     return _ask(page, await _of_contact(page, contact_id), form)
 
 

@@ -45,7 +45,7 @@ async def create_saved_reply(page: PageDep, form: InForm[SavedReplyForm]) -> Res
         made = await page.services.saved_replies.create(
             form.name, form.body, page.user.id, own=form.whose == "own"
         )
-        return page.done(f"{made.name} is saved.", event=PageEvent.REPLIES_CHANGED)
+        return page.done(f"{made.name} created.", event=PageEvent.REPLIES_CHANGED)
     return await _ask(page, form)
 
 
@@ -65,7 +65,7 @@ async def change_saved_reply(
         changed = await page.services.saved_replies.change(
             saved_reply_id, {"name": form.name, "body": form.body}, page.user.id
         )
-        return page.done(f"{changed.name} is saved.", event=PageEvent.REPLIES_CHANGED)
+        return page.done(f"{changed.name} saved.", event=PageEvent.REPLIES_CHANGED)
     reply = await page.services.saved_replies.get(saved_reply_id, page.user.id)
     return await _ask(page, form, reply)
 
@@ -81,7 +81,7 @@ async def confirm_saved_reply_deletion(page: PageDep, saved_reply_id: UUID) -> R
 async def delete_saved_reply(page: PageDep, saved_reply_id: UUID) -> Response:
     """Delete a saved reply."""
     gone = await page.services.saved_replies.remove(saved_reply_id, page.user.id)
-    return page.done(f"{gone.name} is deleted.", event=PageEvent.REPLIES_CHANGED)
+    return page.done(f"{gone.name} deleted.", event=PageEvent.REPLIES_CHANGED)
 
 
 async def _ask(page: Page, form: SavedReplyForm, reply: SavedReply | None = None) -> Response:

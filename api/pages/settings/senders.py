@@ -52,7 +52,7 @@ async def create_sender(page: PageDep, form: InForm[SenderFormFields]) -> Respon
             "messaging_service_sid": identity if is_service else None,
         }
         made = await page.services.senders.create(fields)
-        return page.done(f"{made.name} was added.", event=PageEvent.SENDERS_CHANGED)
+        return page.done(f"{made.name} added.", event=PageEvent.SENDERS_CHANGED)
     return _ask(page, form)
 
 
@@ -70,7 +70,7 @@ async def change_sender(page: PageDep, sender_id: UUID, form: InForm[SenderFormF
     with page.refusing():
         fields: SenderFields = {"name": form.name, "segments_per_second": _rate(form)}
         changed = await page.services.senders.update(sender_id, fields)
-        return page.done(f"{changed.name} was saved.", event=PageEvent.SENDERS_CHANGED)
+        return page.done(f"{changed.name} saved.", event=PageEvent.SENDERS_CHANGED)
     return _ask(page, form, await page.services.senders.get(sender_id))
 
 

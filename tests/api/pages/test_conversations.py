@@ -79,7 +79,7 @@ async def test_latest_inbound_conversation_is_first_and_unanswered(
     assert str(bob) in unanswered.text
     assert str(ada) not in unanswered.text
     nobody = await member.get("/conversations", params={"search": "zed"})
-    assert "No conversation found" in nobody.text
+    assert "No matches" in nobody.text
 
 
 async def test_reaction_is_a_mark_and_can_be_marked_as_a_persons(
@@ -372,7 +372,7 @@ async def test_open_conversation_stays_as_filters_change(
     assert typed.headers["HX-Replace-Url"] == where
     assert 'aria-current="true"' in typed.text
     nobody = await member.get("/conversations", params={"only": "unknown", "search": "999"})
-    assert "No conversation found" in nobody.text
+    assert "No matches" in nobody.text
     assert (await member.get(f"/conversations/unknown/{uuid4()}")).status_code == 404
 
 
@@ -540,7 +540,7 @@ async def test_saved_replies_are_filled_in_for_the_contact(
         {"name": "Start", "body": "You start on {{start_date}}", "whose": "own"},
     ):
         made = await member.post("/settings/saved-replies", data=fields, headers=HTMX)
-        assert f"{fields['name']} is saved." in made.text
+        assert f"{fields['name']} created." in made.text
     path = f"/conversations/{ada}/saved-replies"
     found = (await member.get(path, headers=HTMX)).text
     assert re.findall(r'data-text="([^"]*)"', found) == [

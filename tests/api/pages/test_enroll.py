@@ -254,7 +254,7 @@ async def test_sequence_archived_meanwhile_enrolls_nobody_and_says_so(
     await work(services, world)
     said = words((await member.get(address)).text)
     assert (
-        f"Nobody from the file was enrolled: {LABELS.not_enrolled['sequence_not_active']}." in said
+        f"No one from the file was enrolled: {LABELS.not_enrolled['sequence_not_active']}." in said
     )
     assert len(await world.rows("SELECT 1 FROM contacts")) == 1
     assert await world.rows("SELECT 1 FROM enrollments") == []

@@ -142,7 +142,7 @@ async def test_opt_outs_are_found_with_their_evidence(
     by_hand = await member.get("/settings/opt-outs", params={"source": "by_hand"}, headers=HTMX)
     assert "Texted a keyword" not in by_hand.text
     lifted = await member.get("/settings/opt-outs", params={"standing": "false"}, headers=HTMX)
-    assert "Nothing matches" in lifted.text
+    assert "No opt-outs match" in lifted.text
     bad = await member.post("/settings/opt-outs/add", data={**fields, "phone": "1"}, headers=HTMX)
     assert bad.status_code == 422
     assert 'id="error-phone"' in bad.text

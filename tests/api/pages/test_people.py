@@ -78,7 +78,7 @@ async def test_filters_are_in_the_address_and_blank_ones_filter_nothing(
     assert 'value="ann1"' in found.text
     nobody = await member.get(path, params={"status": "failed"})
     assert rows(nobody.text) == []
-    assert "Nobody matches" in nobody.text
+    assert "No one in this sequence matches" in nobody.text
     everyone = await member.get(path, params={"search": "", "sort": "name"})
     assert rows(everyone.text) == ids
 

@@ -119,7 +119,7 @@ async def test_range_stays_in_the_address(
     part = re.search(r'id="report" hx-get="([^"]*)"', page.text)
     assert part
     figures = await member.get(part[1].replace("&amp;", "&"), headers=HTMX)
-    assert "Nobody was enrolled in this time" in figures.text
+    assert "No one was enrolled in this time" in figures.text
 
 
 async def test_wrong_range_is_told_beside_its_field(

@@ -81,7 +81,7 @@ async def test_the_list_is_searched_and_filtered(world: World, member: httpx.Asy
     drafts = await member.get("/sequences", params={"state": "draft"})
     assert "Drivers" in drafts.text
     assert "Nurses" not in drafts.text
-    assert "No sequence matches" in (await member.get("/sequences?search=zzz")).text
+    assert "No sequences match" in (await member.get("/sequences?search=zzz")).text
 
 
 async def test_new_sequence_is_a_draft(world: World, member: httpx.AsyncClient) -> None:
@@ -175,7 +175,7 @@ async def test_stale_settings_do_not_overwrite_newer_ones(
     first = await member.post(path, data={**fields, "name": "Mia's"})
     second = await member.post(path, data={**fields, "name": "Ben's"})
     assert (first.status_code, second.status_code) == (303, 409)
-    assert "Someone saved other settings meanwhile" in second.text
+    assert "Someone else changed these settings" in second.text
     assert 'value="Ben&#39;s"' in second.text
     knowing = {**fields, "name": "Ben's", "edition": edition(second)}
     assert (await member.post(path, data=knowing)).status_code == 303

@@ -154,7 +154,7 @@ async def test_new_version_of_active_sequence_asks_first(world: World, browse: B
     saved = await member.post(path(sequence), data=written({"body": "New"}))
     assert saved.status_code == 303
     after = await member.get(saved.headers["location"])
-    assert "Version 2 is published" in words(after.text)
+    assert "Version 2 published" in words(after.text)
     kept = await world.rows(
         "SELECT v.number FROM enrollments e JOIN sequence_versions v ON v.id = e.version_id"
     )

@@ -135,7 +135,7 @@ class TestActivating:
         assert opened.headers["location"] == path(sequence)
         after = await world.sequences.get(sequence.id)
         assert (after.state.value, after.version) == ("active", 2)
-        assert "is active. Enroll contacts" in (await member.get(path(sequence))).text
+        assert "activated. Enroll contacts" in (await member.get(path(sequence))).text
 
     async def test_changes_that_are_not_saved_are_not_forgotten_elsewhere(
         self, world: World, member: httpx.AsyncClient
