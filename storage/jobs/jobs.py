@@ -35,7 +35,10 @@ IGNORED_COLUMNS = "ignored_columns"
 MATCHING = "matching"
 """The parameter of a file whose columns a person matches: what is known of them until its end."""
 
-_HIDDEN = ("salt", MATCHING, VARIABLES)
+OPT_OUT_REASON = "opt_out_reason"
+"""The parameter of opting many contacts out: why, in a person's words."""
+
+_HIDDEN = ("salt", MATCHING, VARIABLES, OPT_OUT_REASON)
 """Parameters that are never shown, and dropped once the job has ended."""
 
 _WITHOUT_HIDDEN = " - ".join(("params", *(f"'{one}'" for one in _HIDDEN)))
@@ -75,7 +78,7 @@ class JobDetails:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """The parameters to show: without the secret of a dry run, and what texts will say."""
+        """The parameters to show: without the secret of a dry run, and free text."""
         return {name: value for name, value in self.params.items() if name not in _HIDDEN}
 
     @property

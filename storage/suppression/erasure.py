@@ -3,9 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import parse_qsl
 from uuid import UUID
 
-from domain.platform.phones import digits_in_any_form
+from domain.contacts.names import full_name
+from domain.platform import phones
 from storage.enrollments import enrollments
 from storage.event_webhooks import events
 from storage.platform.database import Transaction
@@ -185,6 +187,7 @@ _DELETIONS = (
     UPDATE job_rows r SET detail = r.detail - 'external_id' FROM contacts c
     WHERE c.id = :id AND r.detail ->> 'external_id' = c.external_id
     """,
+    "DELETE FROM preferences WHERE name = 'test_phone' AND value ->> 'phone' = ANY(:numbers)",
     "DELETE FROM former_phones WHERE contact_id = :id",
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)
@@ -245,11 +248,28 @@ number stays, as the opt-out would be lost. The reason of a
 suppression by a text is a second reader's, who tells what the text says."""
 
 
+async def _delete_views(tx: Transaction, contact_id: UUID, numbers: Collection[str]) -> None:
+    """Delete saved views that look for a contact by name or number; ``numbers`` are digits."""
+    sql = "SELECT first_name, last_name FROM contacts WHERE id = :id"
+    [(first_name, last_name)] = await tx.run(sql, id=contact_id)
+    name = full_name(first_name, last_name).casefold()
+    is_whole = bool(first_name and last_name)
+    found = []
+    for view_id, query in await tx.run("SELECT id, query FROM saved_views"):
+        for _, value in parse_qsl(query):
+            said = " ".join(value.casefold().split())
+            is_name = (name and said == name) or (is_whole and name in said)
+            if is_name or any(number in phones.digits(value) for number in numbers):
+                found.append(view_id)
+    await tx.run("DELETE FROM saved_views WHERE id = ANY(:ids)", ids=found)
+
+
 async def delete_all(
     tx: Transaction, contact_id: UUID, phone: str, numbers: Collection[str], what: Known
 ) -> None:
     """Delete a contact with all that is kept about them; suppressions are hashed before."""
-    digits = sorted({digits_in_any_form(number) for number in {phone, *numbers}})
+    digits = sorted({phones.digits_in_any_form(number) for number in {phone, *numbers}})
+    await _delete_views(tx, contact_id, digits)
     for statement in _DELETIONS:
         await tx.run(
             statement,

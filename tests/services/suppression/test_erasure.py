@@ -14,6 +14,7 @@ from domain.platform.errors import ConflictError, NotFoundError
 from domain.statuses.contacts import FieldType
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.jobs import JobKind
+from services.access.saved_views import ViewedList
 from services.contacts.values import ContactFields
 from services.jobs.import_review import Choices
 from services.suppression.erasure import recall
@@ -498,6 +499,30 @@ async def test_stored_answers_and_job_results_are_erased(kit: SendingKit) -> Non
     assert [row.key for row in keys] == ["enrolled"]
     rows = await kit.world.rows("SELECT detail FROM job_rows ORDER BY position")
     assert [row.detail for row in rows] == [{}, {}, {"a": 1}, {}]
+
+
+async def test_what_users_keep_for_themselves_of_the_contact_is_erased(kit: SendingKit) -> None:
+    contact_id = await ann(kit)
+    user_id, views = kit.world.user_id, kit.services.saved_views
+    await kit.services.preferences.put(user_id, "test_phone", {"phone": ANN})
+    await kit.services.preferences.put(await kit.world.user("Bo"), "test_phone", {"phone": "+1"})
+    for index, query in enumerate(
+        [
+            "search=annabel++Leeds",
+            "search=(212)+555-0177&sort=name",
+            "search=Leeds",
+            "status=active",
+        ]
+    ):
+        page = ViewedList.SEQUENCE_CONTACTS
+        await views.save(user_id, page, name=f"View {index}", query=query)
+
+    await erase(kit, contact_id)
+
+    left = await kit.world.rows("SELECT query FROM saved_views ORDER BY query")
+    assert [row.query for row in left] == ["search=Leeds", "status=active"]
+    [kept] = await kit.world.rows("SELECT value FROM preferences")
+    assert kept.value == {"phone": "+1"}
 
 
 @pytest.mark.parametrize("is_matched", [False, True])
