@@ -38,7 +38,7 @@ from storage.contacts import fields as stored_fields
 from storage.jobs import import_review as rows
 from storage.jobs import jobs
 from storage.jobs.import_review import BadRow, WaitingFile
-from storage.jobs.jobs import IGNORED_COLUMNS, MATCHING, JobDetails, OpenRow
+from storage.jobs.jobs import CHECK_OF, IGNORED_COLUMNS, MATCHING, JobDetails, OpenRow
 from storage.platform.database import Database, Transaction
 
 SAMPLE_MOST = 3
@@ -169,6 +169,7 @@ class ImportReview:
                 "dry_run": True,
                 "salt": secrets.token_hex(16),
                 MATCHING: {_COLUMNS: at},
+                CHECK_OF: str(job_id),
             }
             check_id = await jobs.create(tx, job.kind, user_id, params)
             await rows.copy_rows(tx, job_id, check_id)

@@ -204,6 +204,26 @@ async def test_only_the_last_check_can_be_confirmed_once_it_is_done(kit: Sending
     await review.confirm(job_id, user_id, COLUMNS, US, check_id=last.id)
 
 
+async def test_check_is_neither_listed_nor_told_nor_audited(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    assert (await kit.services.jobs.cancel(check.id, user_id)).state is JobState.CANCELED
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    assert [job.id for job in (await kit.services.jobs.find()).items] == [job_id]
+    assert "check_of" not in (await kit.services.jobs.get(check.id)).about
+    ended, logged = (
+        "SELECT subject_id FROM events WHERE type = 'job.finished'",
+        ("SELECT subject_id FROM audit_log WHERE action LIKE 'job.%'"),
+    )
+    assert await kit.world.rows(ended) == await kit.world.rows(logged) == []
+    await review.confirm(job_id, user_id, COLUMNS, US, check_id=check.id)
+    await run(kit, job_id)
+    assert [row.subject_id for row in await kit.world.rows(ended)] == [job_id]
+    assert [row.subject_id for row in await kit.world.rows(logged)] == [job_id]
+
+
 async def test_columns_are_remembered_for_this_user_and_first_line(kit: SendingKit) -> None:
     review, user_id = kit.services.import_review, kit.world.user_id
     text = "Wer,Nummer,Bo\nAnn,+12125550101,x\n"
