@@ -18,7 +18,7 @@ from uuid import UUID
 
 from domain.contacts.fields import FieldSpec
 from domain.platform import names
-from domain.platform.errors import ConflictError, NotFoundError
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.phones import check_region
 from domain.statuses.jobs import JobKind, JobState
 from services.contacts.groups import NAME_LENGTH as GROUP_NAME_LENGTH
@@ -252,8 +252,11 @@ class ImportReview:
             await _require_checked(tx, job, check_id, at, params)
             if choices.new_group.strip() and job.kind is JobKind.IMPORT_CONTACTS:
                 name = names.clean(choices.new_group, field="new_group", most=GROUP_NAME_LENGTH)
-                [group_id] = (await named_groups(tx, [name])).values()
-                params["group_id"] = str(group_id)
+                named = await named_groups(tx, [name])
+                if name not in named:
+                    reason = "was deleted at this moment; try again"
+                    raise InvalidFieldError("new_group", reason, code="unknown_group")
+                params["group_id"] = str(named[name])
             params |= {
                 MATCHING: {**job.params[MATCHING], _COLUMNS: at},
                 IGNORED_COLUMNS: Columns.of(header, at).ignored,

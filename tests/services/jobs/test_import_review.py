@@ -11,6 +11,7 @@ from domain.contacts.fields import FieldSpec
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses.contacts import FieldType
 from domain.statuses.jobs import JobKind, JobState
+from services.jobs import import_review
 from services.jobs.contact_import import headings
 from services.jobs.import_review import Choices
 from storage.jobs import jobs
@@ -284,6 +285,23 @@ async def test_invalid_choice_imports_nothing(
     assert raised.value.field_code == code
     assert (await kit.services.jobs.get(job_id)).state is JobState.RECEIVING
     assert await kit.world.rows("SELECT id FROM groups") == []
+
+
+async def test_group_that_is_deleted_at_this_moment_is_an_error(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(*_: object) -> Mapping[str, UUID]:
+        return {}
+
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    monkeypatch.setattr(import_review, "named_groups", none)
+    with pytest.raises(InvalidFieldError) as raised:
+        chosen = Choices("US", new_group="Nurses")
+        await review.confirm(job_id, user_id, COLUMNS, chosen, check_id=check.id)
+    assert raised.value.field == "new_group"
 
 
 async def test_values_that_fit_no_field_are_errors_only_where_they_are_imported(
