@@ -250,6 +250,9 @@ class ImportReview:
             job, at, params = await self._chosen(tx, job_id, user_id, columns, choices)
             header: list[str] = job.params[MATCHING]["header"]
             await _require_checked(tx, job, check_id, at, params)
+            if choices.new_group.strip() and choices.group_id is not None:
+                reason = "is chosen, and a new one is named as well; give one of the two"
+                raise InvalidFieldError("group_id", reason)
             if choices.new_group.strip() and job.kind is JobKind.IMPORT_CONTACTS:
                 name = names.clean(choices.new_group, field="new_group", most=GROUP_NAME_LENGTH)
                 named = await named_groups(tx, [name])

@@ -287,6 +287,18 @@ async def test_invalid_choice_imports_nothing(
     assert await kit.world.rows("SELECT id FROM groups") == []
 
 
+async def test_group_and_a_new_one_are_refused(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    chosen = Choices("US", group_id=await kit.world.group([]), new_group="Nurses")
+    with pytest.raises(InvalidFieldError) as raised:
+        await review.confirm(job_id, user_id, COLUMNS, chosen, check_id=check.id)
+    assert raised.value.field == "group_id"
+    assert len(await kit.world.rows("SELECT id FROM groups")) == 1
+
+
 async def test_group_that_is_deleted_at_this_moment_is_an_error(
     kit: SendingKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
