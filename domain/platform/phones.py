@@ -22,6 +22,9 @@ phonenumbers recognizes a toll-free number only if the rest of it is assignable;
 opt-out network goes by the prefix alone.
 """
 
+_TELLING = 7
+"""Digits of a number within its country that tell it from other numbers in a text."""
+
 _NANP = 1
 _AREA_LENGTH = len("+1212")
 _EXAMPLE = "write it with its country code, for example +14155550199"
@@ -175,6 +178,13 @@ def masked(phone: str) -> str:
 def digits(text: str) -> str:
     """Keep a text's decimal digits, of any script, as ASCII."""
     return "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
+
+
+def digits_in_any_form(phone: str) -> str:
+    """Give the digits that each way to write a number (E.164) has: mostly those of its country."""
+    parsed = _parsed(phone)
+    national = "" if parsed is None else str(parsed.national_number)
+    return national if len(national) >= _TELLING else digits(phone)
 
 
 def _plain(raw: str) -> str:

@@ -26,11 +26,11 @@ from storage.event_webhooks import events
 from storage.jobs import contact_actions as rows
 from storage.jobs import jobs
 from storage.jobs.contact_actions import Outlook
-from storage.jobs.jobs import JobDetails, OpenRow, RowResult
+from storage.jobs.jobs import OPT_OUT_REASON, JobDetails, OpenRow, RowResult
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import MovedError
 
-GROUP_ID, OWNER_ID, REASON = "group_id", "owner_id", "reason"
+GROUP_ID, OWNER_ID = "group_id", "owner_id"
 """Parameters of jobs."""
 
 _BEFORE = "before"
@@ -109,7 +109,7 @@ class ContactHandlers:
     ) -> list[RowResult]:
         ids = _ids(rows)
         phones = await contacts.phones_of(tx, ids)
-        reasons = dict.fromkeys(phones.values(), job.params[REASON])
+        reasons = dict.fromkeys(phones.values(), job.params[OPT_OUT_REASON])
         new = await self.suppressions.suppress_unless_standing(tx, reasons, user_id=job.user_id)
         if await contacts.phones_of(tx, ids) != phones:
             raise MovedError
@@ -254,7 +254,7 @@ class ContactActions:
         Raises:
             InvalidFieldError: Nobody matches, the filter or the reason is invalid.
         """
-        params = {REASON: names.clean(reason, field=REASON, most=REASON_LENGTH)}
+        params = {OPT_OUT_REASON: names.clean(reason, field="reason", most=REASON_LENGTH)}
         while True:
             with suppress(MovedError):
                 async with self._database.transaction() as tx:

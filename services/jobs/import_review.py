@@ -18,7 +18,7 @@ from uuid import UUID
 
 from domain.contacts.fields import FieldSpec
 from domain.platform import names
-from domain.platform.errors import ConflictError, NotFoundError
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.phones import check_region
 from domain.statuses.jobs import JobKind, JobState
 from services.contacts.groups import NAME_LENGTH as GROUP_NAME_LENGTH
@@ -38,7 +38,7 @@ from storage.contacts import fields as stored_fields
 from storage.jobs import import_review as rows
 from storage.jobs import jobs
 from storage.jobs.import_review import BadRow, WaitingFile
-from storage.jobs.jobs import IGNORED_COLUMNS, MATCHING, JobDetails, OpenRow
+from storage.jobs.jobs import CHECK_OF, IGNORED_COLUMNS, MATCHING, JobDetails, OpenRow
 from storage.platform.database import Database, Transaction
 
 SAMPLE_MOST = 3
@@ -169,6 +169,7 @@ class ImportReview:
                 "dry_run": True,
                 "salt": secrets.token_hex(16),
                 MATCHING: {_COLUMNS: at},
+                CHECK_OF: str(job_id),
             }
             check_id = await jobs.create(tx, job.kind, user_id, params)
             await rows.copy_rows(tx, job_id, check_id)
@@ -249,10 +250,16 @@ class ImportReview:
             job, at, params = await self._chosen(tx, job_id, user_id, columns, choices)
             header: list[str] = job.params[MATCHING]["header"]
             await _require_checked(tx, job, check_id, at, params)
+            if choices.new_group.strip() and choices.group_id is not None:
+                reason = "is chosen, and a new one is named as well; give one of the two"
+                raise InvalidFieldError("group_id", reason)
             if choices.new_group.strip() and job.kind is JobKind.IMPORT_CONTACTS:
                 name = names.clean(choices.new_group, field="new_group", most=GROUP_NAME_LENGTH)
-                [group_id] = (await named_groups(tx, [name])).values()
-                params["group_id"] = str(group_id)
+                named = await named_groups(tx, [name])
+                if name not in named:
+                    reason = "was deleted at this moment; try again"
+                    raise InvalidFieldError("new_group", reason, code="unknown_group")
+                params["group_id"] = str(named[name])
             params |= {
                 MATCHING: {**job.params[MATCHING], _COLUMNS: at},
                 IGNORED_COLUMNS: Columns.of(header, at).ignored,

@@ -263,14 +263,16 @@ class Jobs:
             ConflictError: ``job_ended``.
         """
         async with self._database.transaction() as tx:
-            state = (await _require(tx, job_id, lock=True)).state
+            job = await _require(tx, job_id, lock=True)
+            state = job.state
             if state in {JobState.DONE, JobState.FAILED}:
                 raise ConflictError(
                     "job_ended", "the job has already ended; there is nothing left to cancel"
                 )
             if state not in {JobState.CANCELED, JobState.CANCELING}:
                 await stop(tx, job_id)
-                await audit.record(tx, "job.cancel", "job", [job_id], user_id=user_id)
+                if not job.is_check:
+                    await audit.record(tx, "job.cancel", "job", [job_id], user_id=user_id)
             return await _counted(tx, job_id)
 
     async def run_chunk(self, job_id: UUID, *, tries: int = 1) -> JobProgress:
@@ -427,9 +429,10 @@ async def start(tx: Transaction, job_id: UUID, user_id: UUID) -> JobDetails:
     job = await _require(tx, job_id)
     if not job.state.is_final:
         await outbox.add_job_starts(tx, [job_id])
-    await audit.record(
-        tx, "job.start", "job", [job_id], user_id=user_id, kind=job.kind.value, rows=job.total
-    )
+    if not job.is_check:
+        await audit.record(
+            tx, "job.start", "job", [job_id], user_id=user_id, kind=job.kind.value, rows=job.total
+        )
     return job
 
 

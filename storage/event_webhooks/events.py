@@ -362,13 +362,13 @@ _JOB_FINISHED = _EMIT.format(
                 ) counted
             ), 'error', j.error, 'started_by', j.user_id,
             'created_at', {_at("j.created_at")}, 'ended_at', {_at("j.ended_at")})
-        FROM jobs j WHERE j.id = :job_id
+        FROM jobs j WHERE j.id = :job_id AND NOT jsonb_exists(j.params, 'check_of')
     """,  # noqa: S608 - built from constants
 )
 
 
 async def job_finished(tx: Transaction, job_id: UUID) -> None:
-    """Emit that a job is done, was canceled or failed, after that was set."""
+    """Emit that a job is done, was canceled or failed, after that was set; not of a check."""
     await _run(tx, _JOB_FINISHED, type=EventType.JOB_FINISHED, more={}, job_id=job_id)
 
 

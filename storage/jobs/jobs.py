@@ -35,8 +35,15 @@ IGNORED_COLUMNS = "ignored_columns"
 MATCHING = "matching"
 """The parameter of a file whose columns a person matches: what is known of them until its end."""
 
-_HIDDEN = ("salt", MATCHING, VARIABLES)
+OPT_OUT_REASON = "opt_out_reason"
+"""The parameter of opting many contacts out: why, in a person's words."""
+
+_HIDDEN = ("salt", MATCHING, VARIABLES, OPT_OUT_REASON)
 """Parameters that are never shown, and dropped once the job has ended."""
+
+CHECK_OF = "check_of"
+"""The parameter of a check of a file that a person looks through: the file. Such a job belongs to
+its page alone: it is not listed, nobody is told of its end, and the audit log does not name it."""
 
 _WITHOUT_HIDDEN = " - ".join(("params", *(f"'{one}'" for one in _HIDDEN)))
 
@@ -75,8 +82,14 @@ class JobDetails:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """The parameters to show: without the secret of a dry run, and what texts will say."""
-        return {name: value for name, value in self.params.items() if name not in _HIDDEN}
+        """The parameters to show: without the secret of a dry run, and free text."""
+        unseen = {*_HIDDEN, CHECK_OF}
+        return {name: value for name, value in self.params.items() if name not in unseen}
+
+    @property
+    def is_check(self) -> bool:
+        """Whether it checks a file that a person looks through."""
+        return CHECK_OF in self.params
 
     @property
     def awaits_confirmation(self) -> bool:
@@ -230,8 +243,12 @@ async def find(
     after: Position | None,
     limit: int,
 ) -> list[JobDetails]:
-    """List jobs, the newest first; ``user_id`` None means everyone's, no ``states`` means all."""
-    query = paged(_jobs(), col(Job.created_at), col(Job.id), after, down=True).limit(limit)
+    """List jobs but for checks, the newest first.
+
+    ``user_id`` None means everyone's, no ``states`` means all.
+    """
+    listed = _jobs().where(~func.jsonb_exists(col(Job.params), CHECK_OF))
+    query = paged(listed, col(Job.created_at), col(Job.id), after, down=True).limit(limit)
     if user_id is not None:
         query = query.where(col(Job.user_id) == user_id)
     if states:

@@ -3,8 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import parse_qsl
 from uuid import UUID
 
+from domain.contacts.names import full_name
+from domain.platform import phones
 from storage.enrollments import enrollments
 from storage.event_webhooks import events
 from storage.platform.database import Transaction
@@ -184,6 +187,7 @@ _DELETIONS = (
     UPDATE job_rows r SET detail = r.detail - 'external_id' FROM contacts c
     WHERE c.id = :id AND r.detail ->> 'external_id' = c.external_id
     """,
+    "DELETE FROM preferences WHERE name = 'test_phone' AND value ->> 'phone' = ANY(:numbers)",
     "DELETE FROM former_phones WHERE contact_id = :id",
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)
@@ -202,6 +206,31 @@ _DELETIONS = (
     )
     """,
     """
+    WITH waiting AS (
+        SELECT r.job_id, r.position, j.kind FROM job_rows r JOIN jobs j ON j.id = r.job_id
+        WHERE r.code IS NULL AND r.detail <> '{}' AND j.ended_at IS NULL
+        AND jsonb_exists(j.params, 'matching')
+        AND (j.state = 'receiving' OR j.params ->> 'dry_run' = 'true')
+        AND (
+            r.detail ->> (j.params #>> '{matching,columns,external_id}')
+                = (SELECT external_id FROM contacts WHERE id = :id)
+            OR EXISTS (
+                SELECT 1 FROM jsonb_each_text(r.detail) cell, unnest(CAST(:digits AS text[])) number
+                WHERE strpos(regexp_replace(cell.value, '[^0-9]', '', 'g'), number) > 0
+            )
+        )
+        FOR UPDATE OF r SKIP LOCKED
+    )
+    UPDATE job_rows r SET detail = CASE WHEN waiting.kind = 'import_contacts' THEN '{}' ELSE (
+        SELECT coalesce(jsonb_object_agg(cell.key, cell.value), '{}')
+        FROM jsonb_each_text(r.detail) cell WHERE EXISTS (
+            SELECT 1 FROM unnest(CAST(:digits AS text[])) number
+            WHERE strpos(regexp_replace(cell.value, '[^0-9]', '', 'g'), number) > 0
+        )
+    ) END
+    FROM waiting WHERE (r.job_id, r.position) = (waiting.job_id, waiting.position)
+    """,
+    """
     WITH open AS (
         SELECT job_id, position FROM job_rows
         WHERE code IS NULL AND subject_id = :id AND detail <> '{}' FOR UPDATE SKIP LOCKED
@@ -213,20 +242,41 @@ _DELETIONS = (
 """In the order of what refers to what; enrollments and the contact come last. An answer or result
 that holds ids alone stays: it keeps a request that is sent again from being done again. Of an
 inbound text the provider's id stays for some days: it keeps the text from being fetched again. A
-row that a job is acting on is left to it: its result takes the place of its detail. The reason of a
+row that a job is acting on is left to it: its result takes the place of its detail. A row of a file
+that waits for a person is emptied and not deleted, as its job counts it; in a file of opt-outs its
+number stays, as the opt-out would be lost. The reason of a
 suppression by a text is a second reader's, who tells what the text says."""
+
+
+async def _delete_views(tx: Transaction, contact_id: UUID, numbers: Collection[str]) -> None:
+    """Delete saved views that look for a contact by name or number; ``numbers`` are digits."""
+    sql = "SELECT first_name, last_name FROM contacts WHERE id = :id"
+    [(first_name, last_name)] = await tx.run(sql, id=contact_id)
+    name = full_name(first_name, last_name).casefold()
+    is_whole = bool(first_name and last_name)
+    found = []
+    for view_id, query in await tx.run("SELECT id, query FROM saved_views"):
+        for _, value in parse_qsl(query):
+            said = " ".join(value.casefold().split())
+            is_name = (name and said == name) or (is_whole and name in said)
+            if is_name or any(number in phones.digits(value) for number in numbers):
+                found.append(view_id)
+    await tx.run("DELETE FROM saved_views WHERE id = ANY(:ids)", ids=found)
 
 
 async def delete_all(
     tx: Transaction, contact_id: UUID, phone: str, numbers: Collection[str], what: Known
 ) -> None:
     """Delete a contact with all that is kept about them; suppressions are hashed before."""
+    digits = sorted({phones.digits_in_any_form(number) for number in {phone, *numbers}})
+    await _delete_views(tx, contact_id, digits)
     for statement in _DELETIONS:
         await tx.run(
             statement,
             id=contact_id,
             phone=phone,
             numbers=sorted({phone, *numbers}),
+            digits=digits,
             messages=what.messages,
             enrollments=what.enrollments,
         )

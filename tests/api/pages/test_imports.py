@@ -47,7 +47,9 @@ async def checked(
     """Check a file; return what was found."""
     answer = await client.post(f"{path}/check", data=data, headers=HTMX)
     assert answer.status_code == 200, answer.text
-    await run_latest(services)
+    [check_id] = re.findall(r"/jobs/([0-9a-f-]{36})/", answer.text)[:1]
+    while (await services.jobs.run_chunk(UUID(check_id))).more:
+        pass
     return (await client.get(f"{path}/found", headers=HTMX)).text
 
 
@@ -55,12 +57,6 @@ def check_of(found: str) -> str:
     """Read which check the button confirms."""
     [button] = re.findall(r'form="import-form" name="confirm" value="([^"]+)"', found)
     return str(button)
-
-
-async def run_latest(services: Services) -> None:
-    job = (await services.jobs.find()).items[0]
-    while (await services.jobs.run_chunk(job.id)).more:
-        pass
 
 
 async def test_file_is_matched_fixed_and_imported_into_a_new_group(

@@ -165,6 +165,8 @@ async def test_opting_out_ends_enrollments_and_keeps_earlier_evidence(kit: Sendi
     assert (outlook.people, outlook.opted_out, outlook.active) == (2, 1, 1)
     done = await actions.opt_out(ContactFilter(search="ann"), user_id, reason="Asked by phone")
     assert done.counts == {"already_suppressed": 1, "suppressed": 1}
+    [job] = await kit.world.rows("SELECT params FROM jobs")
+    assert job.params == {}  # the reason is a person's words
     kept = await kit.world.rows("SELECT source, reason FROM suppressions ORDER BY source")
     assert [(row.source, row.reason) for row in kept] == [
         ("by_hand", "Asked by phone"),

@@ -11,6 +11,7 @@ from domain.contacts.fields import FieldSpec
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.statuses.contacts import FieldType
 from domain.statuses.jobs import JobKind, JobState
+from services.jobs import import_review
 from services.jobs.contact_import import headings
 from services.jobs.import_review import Choices
 from storage.jobs import jobs
@@ -204,6 +205,26 @@ async def test_only_the_last_check_can_be_confirmed_once_it_is_done(kit: Sending
     await review.confirm(job_id, user_id, COLUMNS, US, check_id=last.id)
 
 
+async def test_check_is_neither_listed_nor_told_nor_audited(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    assert (await kit.services.jobs.cancel(check.id, user_id)).state is JobState.CANCELED
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    assert [job.id for job in (await kit.services.jobs.find()).items] == [job_id]
+    assert "check_of" not in (await kit.services.jobs.get(check.id)).about
+    ended, logged = (
+        "SELECT subject_id FROM events WHERE type = 'job.finished'",
+        ("SELECT subject_id FROM audit_log WHERE action LIKE 'job.%'"),
+    )
+    assert await kit.world.rows(ended) == await kit.world.rows(logged) == []
+    await review.confirm(job_id, user_id, COLUMNS, US, check_id=check.id)
+    await run(kit, job_id)
+    assert [row.subject_id for row in await kit.world.rows(ended)] == [job_id]
+    assert [row.subject_id for row in await kit.world.rows(logged)] == [job_id]
+
+
 async def test_columns_are_remembered_for_this_user_and_first_line(kit: SendingKit) -> None:
     review, user_id = kit.services.import_review, kit.world.user_id
     text = "Wer,Nummer,Bo\nAnn,+12125550101,x\n"
@@ -264,6 +285,35 @@ async def test_invalid_choice_imports_nothing(
     assert raised.value.field_code == code
     assert (await kit.services.jobs.get(job_id)).state is JobState.RECEIVING
     assert await kit.world.rows("SELECT id FROM groups") == []
+
+
+async def test_group_and_a_new_one_are_refused(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    chosen = Choices("US", group_id=await kit.world.group([]), new_group="Nurses")
+    with pytest.raises(InvalidFieldError) as raised:
+        await review.confirm(job_id, user_id, COLUMNS, chosen, check_id=check.id)
+    assert raised.value.field == "group_id"
+    assert len(await kit.world.rows("SELECT id FROM groups")) == 1
+
+
+async def test_group_that_is_deleted_at_this_moment_is_an_error(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(*_: object) -> Mapping[str, UUID]:
+        return {}
+
+    review, user_id = kit.services.import_review, kit.world.user_id
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    monkeypatch.setattr(import_review, "named_groups", none)
+    with pytest.raises(InvalidFieldError) as raised:
+        chosen = Choices("US", new_group="Nurses")
+        await review.confirm(job_id, user_id, COLUMNS, chosen, check_id=check.id)
+    assert raised.value.field == "new_group"
 
 
 async def test_values_that_fit_no_field_are_errors_only_where_they_are_imported(
