@@ -15,7 +15,7 @@ from services.contacts.contacts import clean_filter
 from services.contacts.groups import Groups, add_group, require_group
 from services.contacts.values import possible_owners, require_owner
 from services.enrollments.enrollment_list import cleaned
-from services.jobs.jobs import Handler, start
+from services.jobs.jobs import Handler, check_not_more, start
 from services.platform import audit
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts, owners
@@ -177,7 +177,8 @@ def _results(rows: Many[OpenRow], codes: Mapping[UUID, str]) -> list[RowResult]:
 class ContactActions:
     """Acts on contacts: at once on a few, in the background on many.
 
-    Either way it is a job, which has the result of each of them.
+    Either way it is a job, which has the result of each of them. ``at_most`` is how many the user
+    was shown, lest more are acted on (``more_match``).
     """
 
     def __init__(
@@ -197,7 +198,13 @@ class ContactActions:
             return await rows.outlook(tx, await self._cleaned(tx, wanted))
 
     async def add_to_group(
-        self, wanted: Whom, user_id: UUID, *, group_id: UUID | None, new_group: str = ""
+        self,
+        wanted: Whom,
+        user_id: UUID,
+        *,
+        group_id: UUID | None,
+        new_group: str = "",
+        at_most: int | None = None,
     ) -> JobDetails:
         """Put the contacts that match a filter into a group, or into a new one of that name.
 
@@ -217,10 +224,10 @@ class ContactActions:
             else:
                 await require_group(tx, group_id)
             params = {GROUP_ID: str(group_id)}
-            return await self._act(tx, JobKind.GROUP_CONTACTS, params, wanted, user_id)
+            return await self._act(tx, JobKind.GROUP_CONTACTS, params, wanted, user_id, at_most)
 
     async def remove_from_group(
-        self, wanted: ContactFilter, user_id: UUID, *, group_id: UUID
+        self, wanted: ContactFilter, user_id: UUID, *, group_id: UUID, at_most: int | None = None
     ) -> JobDetails:
         """Take the contacts that match a filter out of a group; they stay contacts.
 
@@ -230,10 +237,15 @@ class ContactActions:
         async with self._database.transaction() as tx:
             await require_group(tx, group_id)
             params = {GROUP_ID: str(group_id)}
-            return await self._act(tx, JobKind.UNGROUP_CONTACTS, params, wanted, user_id)
+            return await self._act(tx, JobKind.UNGROUP_CONTACTS, params, wanted, user_id, at_most)
 
     async def assign(
-        self, wanted: ContactFilter, user_id: UUID, *, owner_id: UUID | None
+        self,
+        wanted: ContactFilter,
+        user_id: UUID,
+        *,
+        owner_id: UUID | None,
+        at_most: int | None = None,
     ) -> JobDetails:
         """Give the contacts that match a filter an owner, or (None) none.
 
@@ -244,9 +256,11 @@ class ContactActions:
             values = {OWNER_ID: owner_id}
             require_owner(values, await possible_owners(tx, [values]))
             params = {OWNER_ID: _text(owner_id)}
-            return await self._act(tx, JobKind.ASSIGN_CONTACTS, params, wanted, user_id)
+            return await self._act(tx, JobKind.ASSIGN_CONTACTS, params, wanted, user_id, at_most)
 
-    async def opt_out(self, wanted: ContactFilter, user_id: UUID, *, reason: str) -> JobDetails:
+    async def opt_out(
+        self, wanted: ContactFilter, user_id: UUID, *, reason: str, at_most: int | None = None
+    ) -> JobDetails:
         """Opt the contacts that match a filter out by hand, for all senders.
 
         Whoever is opted out already keeps the evidence.
@@ -258,7 +272,9 @@ class ContactActions:
         while True:
             with suppress(MovedError):
                 async with self._database.transaction() as tx:
-                    return await self._act(tx, JobKind.OPT_OUT_CONTACTS, params, wanted, user_id)
+                    return await self._act(
+                        tx, JobKind.OPT_OUT_CONTACTS, params, wanted, user_id, at_most
+                    )
 
     async def undo(self, job_id: UUID, user_id: UUID) -> JobDetails:
         """Take back what a job of one's own changed, by a job of its own.
@@ -295,6 +311,7 @@ class ContactActions:
         params: Mapping[str, Any],
         wanted: Whom,
         user_id: UUID,
+        at_most: int | None,
     ) -> JobDetails:
         job_id = await jobs.create(tx, kind, user_id, params)
         if isinstance(wanted, Enrolled):
@@ -304,6 +321,9 @@ class ContactActions:
         else:
             selected = contacts.ids_matching(await self._cleaned(tx, wanted))
         await jobs.add_selected(tx, job_id, selected)
+        if at_most is not None:
+            found = required(await jobs.get(tx, job_id), "job", job_id)
+            check_not_more(found.total, at_most)
         job = await self._begin(tx, job_id, user_id)
         if not job.total:
             raise InvalidFieldError("contact", "names nobody who is still here")

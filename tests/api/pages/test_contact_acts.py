@@ -163,10 +163,30 @@ async def test_enrolling_leads_to_the_preview_from_wherever_people_are(
             f"/sequences/{sequence.id}/enrol/check", data=fields, headers=HTMX
         )
         assert f"{number} will be texted" in words(checked.text), way
+    assert ids
+
+
+async def test_all_that_match_are_those_who_were_shown(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    await world.contacts(5)
+    sequence = await world.active()
     begun = await member.post(
         f"/sequences/{sequence.id}/enrol", data={"way": "list", "matching": "everyone=true"}
     )
     assert begun.status_code == 303
+    await world.contacts(1, first_name="Late")
+    everyone = {"way": "list", "matching": "everyone=true", "reviewed": "5"}
+    grown = await member.post(f"/sequences/{sequence.id}/enrol", data=everyone)
+    assert grown.status_code == 409
+    assert "More contacts match now than you were shown: 6 instead of 5." in words(grown.text)
+    assert "&#34;reviewed&#34;: 6" in grown.text
+    of_all = f"{ACT}/assign?everyone=true"
+    assert 'name="shown" value="6"' in (await member.get(of_all, headers=HTMX)).text
+    mine = {"owner_id": "nobody", "shown": "5"}
+    refused = await member.post(of_all, data=mine, headers=HTMX)
+    assert (refused.status_code, 'name="shown" value="6"' in refused.text) == (409, True)
+    assert "6 instead of 5" in words(refused.text)
     for wrong in ("group=x", "", "sort=name", "utter nonsense", "search=+", "everyone=yes"):
         for act in ("enrol/check", "enrol"):
             astray = await member.post(
@@ -174,7 +194,6 @@ async def test_enrolling_leads_to_the_preview_from_wherever_people_are(
             )
             assert astray.status_code == 422, wrong
             assert "Your selection is no list of contacts" in words(astray.text)
-    assert ids
 
 
 async def test_selection_is_exported(world: World, member: httpx.AsyncClient) -> None:
