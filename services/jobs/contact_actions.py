@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from services.platform import audit
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts, owners
 from storage.contacts.contacts import ContactFilter
+from storage.contacts.groups import Adding
 from storage.enrollments import enrollment_list
 from storage.enrollments.list_filter import ListFilter
 from storage.event_webhooks import events
@@ -35,6 +37,11 @@ GROUP_ID, OWNER_ID, REASON = "group_id", "owner_id", "reason"
 
 _BEFORE = "before"
 """What the detail of an assigned contact holds besides ``owner_id``: the owner before."""
+
+_UNDO_OF = "undo_of"
+"""Parameter of a job that takes another back."""
+
+_UNDO_WITHIN = timedelta(hours=1)
 
 _OPPOSITES = {
     JobKind.ADD_TO_GROUP: (JobKind.UNGROUP_CONTACTS, "added"),
@@ -57,9 +64,14 @@ Whom = ContactFilter | Enrolled
 
 
 def can_be_undone(job: JobDetails) -> bool:
-    """Tell whether a job has changed something that can be taken back."""
+    """Tell whether a job has changed something that can be taken back, and not long ago."""
     opposite = _OPPOSITES.get(job.kind)
-    return opposite is not None and job.state.is_final and bool(job.counts.get(opposite[1]))
+    return opposite is not None and _is_fresh(job) and bool(job.counts.get(opposite[1]))
+
+
+def _is_fresh(job: JobDetails) -> bool:
+    ended_at = job.ended_at if job.state.is_final else None
+    return ended_at is not None and datetime.now(UTC) - ended_at < _UNDO_WITHIN
 
 
 @dataclass(frozen=True)
@@ -95,12 +107,13 @@ class ContactHandlers:
     ) -> list[RowResult]:
         group_id = UUID(job.params[GROUP_ID])
         await require_group(tx, group_id)
-        done = await self.groups.remove_members(group_id, _ids(rows), within=tx)
+        added = await _adding_of(tx, job)
+        done = await self.groups.remove_members(group_id, _ids(rows), added=added, within=tx)
         return _results(
             rows,
             {
                 **dict.fromkeys(done.removed, "removed"),
-                **dict.fromkeys(done.not_member, "not_member"),
+                **dict.fromkeys(done.not_member, "changed_since" if added else "not_member"),
             },
         )
 
@@ -118,6 +131,14 @@ class ContactHandlers:
             for one, phone in phones.items()
         }
         return _results(rows, codes)
+
+
+async def _adding_of(tx: Transaction, job: JobDetails) -> Adding | None:
+    """Tell when a job that another takes back added members: only those are taken out again."""
+    undone = await jobs.get(tx, UUID(job.params[_UNDO_OF])) if _UNDO_OF in job.params else None
+    if undone is None or undone.ended_at is None:
+        return None
+    return Adding(undone.user_id, undone.created_at, undone.ended_at)
 
 
 async def _assign(tx: Transaction, job: JobDetails, rows: Many[OpenRow]) -> list[RowResult]:
@@ -277,17 +298,17 @@ class ContactActions:
                     )
 
     async def undo(self, job_id: UUID, user_id: UUID) -> JobDetails:
-        """Take back what a job of one's own changed, by a job of its own.
+        """Take back what a job of one's own changed, by a job of its own, once and within an hour.
 
-        Who was added to a group is taken out, who was taken out is added; whoever still has the
-        owner of the job gets the one before.
+        Who was added to a group is taken out, unless somebody else has added them again since; who
+        was taken out is added; whoever still has the owner of the job gets the one before.
 
         Raises:
             NotFoundError: The user has no such job.
             ConflictError: ``not_undoable``.
         """
         async with self._database.transaction() as tx:
-            job = await jobs.get(tx, job_id)
+            job = await jobs.get(tx, job_id, lock=True)
             if job is None or job.user_id != user_id:
                 raise NotFoundError("job", job_id)
             opposite = _OPPOSITES.get(job.kind)
@@ -295,8 +316,13 @@ class ContactActions:
                 raise ConflictError(
                     "not_undoable", "this cannot be taken back, or is not done yet; wait for it"
                 )
+            if not _is_fresh(job) or await rows.is_undone(tx, job_id, user_id):
+                raise ConflictError(
+                    "not_undoable", "this was undone already, or is more than an hour ago"
+                )
             kind, code = opposite
             params = {name: job.params[name] for name in (GROUP_ID, OWNER_ID) if name in job.params}
+            params[_UNDO_OF] = str(job_id)
             taken_back = await jobs.create(tx, kind, user_id, params)
             await jobs.add_again(tx, taken_back, of=job_id, code=code)
             return await self._begin(tx, taken_back, user_id)
