@@ -89,13 +89,17 @@ class Selection(ContactFilter, PlaceQuery):
 
 
 class ActFields(FormFields):
-    """The action's own fields: a sequence, a group, an owner or a reason."""
+    """The action's own fields: a sequence, a group, an owner or a reason.
+
+    ``shown`` is how many contacts the dialog named.
+    """
 
     sequence_id: str = ""
     group_id: str = ""
     new_group: str = ""
     owner_id: str = ""
     reason: str = ""
+    shown: int | None = None
 
 
 @dataclass(frozen=True)
@@ -159,13 +163,16 @@ def done_words(page: Page, job: JobDetails) -> Flash:
     )
 
 
-async def add_to_group(page: Page, wanted: Whom, group_id: str, new_group: str) -> JobDetails:
+async def add_to_group(
+    page: Page, wanted: Whom, group_id: str, new_group: str, *, at_most: int | None = None
+) -> JobDetails:
     """Put contacts into the group that a form chose, or into the new one that it names."""
     return await page.services.contact_actions.add_to_group(
         wanted,
         page.user.id,
         group_id=chosen_id(group_id, field="group_id") if group_id else None,
         new_group=new_group,
+        at_most=at_most,
     )
 
 
@@ -181,19 +188,23 @@ async def _act(page: Page, act: ContactAct, selection: Selection, form: ActField
     wanted = selection.chosen().wanted()
     match act:
         case ContactAct.ADD_TO_GROUP:
-            return await add_to_group(page, wanted, form.group_id, form.new_group)
+            return await add_to_group(
+                page, wanted, form.group_id, form.new_group, at_most=form.shown
+            )
         case ContactAct.REMOVE_FROM_GROUP:
             if selection.of_group is None:
                 raise InvalidFieldError("contact", "is of no group; select on the group's page")
-            return await actions.remove_from_group(wanted, user_id, group_id=selection.of_group)
+            return await actions.remove_from_group(
+                wanted, user_id, group_id=selection.of_group, at_most=form.shown
+            )
         case ContactAct.ASSIGN:
             wrong = "is missing; choose someone, or no one"
             owner_id = None
             if form.owner_id != _NOBODY:
                 owner_id = chosen_id(form.owner_id, field="owner_id", reason=wrong)
-            return await actions.assign(wanted, user_id, owner_id=owner_id)
+            return await actions.assign(wanted, user_id, owner_id=owner_id, at_most=form.shown)
         case ContactAct.OPT_OUT:
-            return await actions.opt_out(wanted, user_id, reason=form.reason)
+            return await actions.opt_out(wanted, user_id, reason=form.reason, at_most=form.shown)
         case ContactAct.ENROLL:
             raise InvalidFieldError("sequence_id", "is missing; choose one")
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal, NamedTuple
 
+from starlette.responses import Response
+
 from api.pages.addresses import address
 from api.pages.page import Page
+from api.problems import BUSY
 from api.schemas.reports import DaysQuery
 from domain.enrollments.day_range import DayRange
 from domain.platform.moments import written
@@ -127,6 +130,14 @@ def _enrolled(days: DayRange) -> dict[str, str]:
 def hour_words(page: Page, hour: int) -> str:
     """Write an hour of the day by the workspace's clock: ``1:00 pm`` or ``13:00``."""
     return page.clock.time_of(datetime(2000, 1, 1, hour, tzinfo=UTC), "UTC")
+
+
+def busy(page: Page) -> Response:
+    """Say in place of the figures that they could not be read, and how to get them."""
+    response = page.part("reports/_busy.html")
+    response.status_code = BUSY.status
+    response.headers.update({**BUSY.headers, "HX-Retarget": "#report", "HX-Reswap": "innerHTML"})
+    return response
 
 
 def figures_of(page: Page, report: Report) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.addresses import address
-from api.pages.figures import OUTCOMES, People, RangeQuery, figures_of, range_choice
+from api.pages.figures import OUTCOMES, People, RangeQuery, busy, figures_of, range_choice
 from api.pages.page import Page, PageDep
 from api.paging import InQuery
 from domain.enrollments.day_range import DayRange
 from services.enrollments.reports import NamedTally
+from services.platform.group_commit import FullError
 
 router = APIRouter()
 
@@ -66,7 +67,10 @@ async def show_reports(page: PageDep, query: InQuery[ReportsQuery]) -> Response:
 @router.get("/reports/figures")
 async def show_all_figures(page: PageDep, query: InQuery[ReportsQuery]) -> Response:
     """Show what came of those enrolled in the range, sequence by sequence."""
-    report = await page.services.reports.of_all(*query.on(page))
+    try:
+        report = await page.services.reports.of_all(*query.on(page))
+    except FullError:
+        return busy(page)
     return page.part(
         "reports/_figures.html",
         rows=_sorted(report.sequences, query.sort)[:_ROWS],

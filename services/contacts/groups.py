@@ -177,9 +177,14 @@ class Groups:
         )
 
     async def remove_members(
-        self, group_id: UUID, contact_ids: Sequence[UUID], *, within: Transaction | None = None
+        self,
+        group_id: UUID,
+        contact_ids: Sequence[UUID],
+        *,
+        added: groups.Adding | None = None,
+        within: Transaction | None = None,
     ) -> Removed:
-        """Remove contacts from a group.
+        """Remove contacts from a group, or only those of them who were ``added`` so.
 
         Raises:
             InvalidFieldError: Too many.
@@ -189,7 +194,10 @@ class Groups:
         async with self._database.within(within) as tx:
             if not await groups.exists(tx, group_id):
                 raise NotFoundError("group", group_id)
-            removed = await groups.remove_members(tx, group_id, asked)
+            if added is None:
+                removed = await groups.remove_members(tx, group_id, asked)
+            else:
+                removed = await groups.take_back_members(tx, group_id, asked, added)
             if removed:
                 await audit.record(tx, "group.remove", "contact", removed, group_id=str(group_id))
         return Removed(

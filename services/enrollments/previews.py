@@ -10,7 +10,7 @@ from domain.sequences.segments import Segments, measure
 from domain.sequences.texts import Value, check_body, check_media, merge_values, missing, outline
 from services.sequences.pictures import known_pictures
 from storage.contacts import contacts
-from storage.platform.database import Database
+from storage.platform.database import Database, Transaction
 from storage.sequences import sequences
 from storage.sequences.sequences import StepRecord
 
@@ -51,7 +51,12 @@ class Previews:
         self._base_url = public_base_url
 
     async def text(
-        self, body: str, *, contact_id: UUID | None = None, media_urls: Many[str] = ()
+        self,
+        body: str,
+        *,
+        contact_id: UUID | None = None,
+        media_urls: Many[str] = (),
+        within: Transaction | None = None,
     ) -> TextPreview:
         """Fill in a text for a contact, or for one without any values, and measure it.
 
@@ -64,7 +69,7 @@ class Previews:
         check_body(body, field="body", has_media=bool(media_urls))
         values: dict[str, Value] = {}
         if contact_id is not None:
-            async with self._database.transaction() as tx:
+            async with self._database.within(within) as tx:
                 contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
             name = contact.first_name, contact.last_name
             values = merge_values(*name, contact.phone, contact.fields, {})

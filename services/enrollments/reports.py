@@ -1,8 +1,9 @@
 """Reports: what came of the people who were enrolled in some days, in one sequence or in all."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from collections.abc import Sequence as Many
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,12 +14,20 @@ from domain.enrollments.faults import Fault
 from domain.platform.errors import required
 from domain.statuses.enrollments import StepOutcome
 from services.enrollments.overview import outcomes_of_steps
+from services.platform.group_commit import FullError
 from storage.enrollments import report as rows
 from storage.enrollments.report import ReplyRow, TallyRow
 from storage.platform import workspace
-from storage.platform.database import Database, Transaction
+from storage.platform.database import Database, Transaction, is_statement_timeout
 from storage.sequences import sequences
 from storage.sequences.sequences import StepRecord
+
+_AT_ONCE = 2
+"""So many reports are read at once, each on two connections."""
+
+_LONGEST_WAIT = timedelta(seconds=5)
+_LONGEST_STATEMENT = timedelta(seconds=20)
+"""With the wait less than a page waits for an answer."""
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -158,11 +167,21 @@ class WorkspaceReport(Report):
 
 
 class Reports:
-    """Reads reports; ``workspace_zone`` is that of a workspace that has set none."""
+    """Reads reports, few at a time; ``workspace_zone`` is that of a workspace that has set none."""
 
-    def __init__(self, database: Database, *, workspace_zone: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        workspace_zone: str,
+        longest_wait: timedelta = _LONGEST_WAIT,
+        longest_statement: timedelta = _LONGEST_STATEMENT,
+    ) -> None:
         self._database = database
         self._zone = workspace_zone
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._longest_wait = longest_wait
+        self._longest_statement = longest_statement
 
     async def of_sequence(
         self, sequence_id: UUID, first: date | None = None, last: date | None = None
@@ -172,6 +191,7 @@ class Reports:
         Raises:
             NotFoundError: There is no such sequence.
             InvalidFieldError: The last day is before the first.
+            FullError: Too many are being read, or this one takes too long.
         """
         async with self._database.transaction() as tx:
             found = await sequences.find(tx, sequence_id, counted=False)
@@ -188,6 +208,7 @@ class Reports:
 
         Raises:
             InvalidFieldError: The last day is before the first.
+            FullError: Too many are being read, or this one takes too long.
         """
         async with self._database.transaction() as tx:
             ids = await rows.all_sequences(tx)
@@ -206,20 +227,39 @@ class Reports:
         first, last = _shown(days, days.day_of(earliest or now), days.day_of(now))
         unit = unit_of(first, last)
         # In parallel: each reads the texts of all these enrollments.
-        told, replies = await asyncio.gather(
-            self._tallies(ids, days, unit), self._replies(ids, days)
-        )
+        async with self._a_turn(), asyncio.TaskGroup() as both:
+            tallies = both.create_task(self._tallies(ids, days, unit))
+            of_replies = both.create_task(self._replies(ids, days))
+        told, replies = tallies.result(), of_replies.result()
         named = [row.id for row in told if row.id is not None]
         async with self._database.transaction() as tx:
             names = await rows.names(tx, named)
         return _Read(told, replies, names, unit, parts(first, last, unit))
 
+    @asynccontextmanager
+    async def _a_turn(self) -> AsyncIterator[None]:
+        """Wait until few others read; give up if that takes long, or the reading does."""
+        try:
+            async with asyncio.timeout(self._longest_wait.total_seconds()):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise FullError from None
+        try:
+            yield
+        except ExceptionGroup as errors:
+            first = errors.exceptions[0]
+            raise FullError if is_statement_timeout(first) else first from errors
+        finally:
+            self._turn.release()
+
     async def _tallies(self, ids: Many[UUID], days: DayRange, unit: TrendUnit) -> list[TallyRow]:
         async with self._database.transaction() as tx:
+            await tx.limit_statements(self._longest_statement)
             return await rows.tallies(tx, ids, days, unit)
 
     async def _replies(self, ids: Many[UUID], days: DayRange) -> list[ReplyRow]:
         async with self._database.transaction() as tx:
+            await tx.limit_statements(self._longest_statement)
             return await rows.replies(tx, ids, days)
 
 

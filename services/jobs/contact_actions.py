@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,11 +16,12 @@ from services.contacts.contacts import clean_filter
 from services.contacts.groups import Groups, add_group, require_group
 from services.contacts.values import possible_owners, require_owner
 from services.enrollments.enrollment_list import cleaned
-from services.jobs.jobs import Handler, start
+from services.jobs.jobs import Handler, check_not_more, start
 from services.platform import audit
 from services.suppression.suppressions import REASON_LENGTH, Suppressions
 from storage.contacts import contacts, owners
 from storage.contacts.contacts import ContactFilter
+from storage.contacts.groups import Adding
 from storage.enrollments import enrollment_list
 from storage.enrollments.list_filter import ListFilter
 from storage.event_webhooks import events
@@ -35,6 +37,11 @@ GROUP_ID, OWNER_ID = "group_id", "owner_id"
 
 _BEFORE = "before"
 """What the detail of an assigned contact holds besides ``owner_id``: the owner before."""
+
+_UNDO_OF = "undo_of"
+"""Parameter of a job that takes another back."""
+
+_UNDO_WITHIN = timedelta(hours=1)
 
 _OPPOSITES = {
     JobKind.ADD_TO_GROUP: (JobKind.UNGROUP_CONTACTS, "added"),
@@ -57,9 +64,14 @@ Whom = ContactFilter | Enrolled
 
 
 def can_be_undone(job: JobDetails) -> bool:
-    """Tell whether a job has changed something that can be taken back."""
+    """Tell whether a job has changed something that can be taken back, and not long ago."""
     opposite = _OPPOSITES.get(job.kind)
-    return opposite is not None and job.state.is_final and bool(job.counts.get(opposite[1]))
+    return opposite is not None and _is_fresh(job) and bool(job.counts.get(opposite[1]))
+
+
+def _is_fresh(job: JobDetails) -> bool:
+    ended_at = job.ended_at if job.state.is_final else None
+    return ended_at is not None and datetime.now(UTC) - ended_at < _UNDO_WITHIN
 
 
 @dataclass(frozen=True)
@@ -95,12 +107,13 @@ class ContactHandlers:
     ) -> list[RowResult]:
         group_id = UUID(job.params[GROUP_ID])
         await require_group(tx, group_id)
-        done = await self.groups.remove_members(group_id, _ids(rows), within=tx)
+        added = await _adding_of(tx, job)
+        done = await self.groups.remove_members(group_id, _ids(rows), added=added, within=tx)
         return _results(
             rows,
             {
                 **dict.fromkeys(done.removed, "removed"),
-                **dict.fromkeys(done.not_member, "not_member"),
+                **dict.fromkeys(done.not_member, "changed_since" if added else "not_member"),
             },
         )
 
@@ -118,6 +131,14 @@ class ContactHandlers:
             for one, phone in phones.items()
         }
         return _results(rows, codes)
+
+
+async def _adding_of(tx: Transaction, job: JobDetails) -> Adding | None:
+    """Tell when a job that another takes back added members: only those are taken out again."""
+    undone = await jobs.get(tx, UUID(job.params[_UNDO_OF])) if _UNDO_OF in job.params else None
+    if undone is None or undone.ended_at is None:
+        return None
+    return Adding(undone.user_id, undone.created_at, undone.ended_at)
 
 
 async def _assign(tx: Transaction, job: JobDetails, rows: Many[OpenRow]) -> list[RowResult]:
@@ -177,7 +198,8 @@ def _results(rows: Many[OpenRow], codes: Mapping[UUID, str]) -> list[RowResult]:
 class ContactActions:
     """Acts on contacts: at once on a few, in the background on many.
 
-    Either way it is a job, which has the result of each of them.
+    Either way it is a job, which has the result of each of them. ``at_most`` is how many the user
+    was shown, lest more are acted on (``more_match``).
     """
 
     def __init__(
@@ -197,7 +219,13 @@ class ContactActions:
             return await rows.outlook(tx, await self._cleaned(tx, wanted))
 
     async def add_to_group(
-        self, wanted: Whom, user_id: UUID, *, group_id: UUID | None, new_group: str = ""
+        self,
+        wanted: Whom,
+        user_id: UUID,
+        *,
+        group_id: UUID | None,
+        new_group: str = "",
+        at_most: int | None = None,
     ) -> JobDetails:
         """Put the contacts that match a filter into a group, or into a new one of that name.
 
@@ -217,10 +245,10 @@ class ContactActions:
             else:
                 await require_group(tx, group_id)
             params = {GROUP_ID: str(group_id)}
-            return await self._act(tx, JobKind.GROUP_CONTACTS, params, wanted, user_id)
+            return await self._act(tx, JobKind.GROUP_CONTACTS, params, wanted, user_id, at_most)
 
     async def remove_from_group(
-        self, wanted: ContactFilter, user_id: UUID, *, group_id: UUID
+        self, wanted: ContactFilter, user_id: UUID, *, group_id: UUID, at_most: int | None = None
     ) -> JobDetails:
         """Take the contacts that match a filter out of a group; they stay contacts.
 
@@ -230,10 +258,15 @@ class ContactActions:
         async with self._database.transaction() as tx:
             await require_group(tx, group_id)
             params = {GROUP_ID: str(group_id)}
-            return await self._act(tx, JobKind.UNGROUP_CONTACTS, params, wanted, user_id)
+            return await self._act(tx, JobKind.UNGROUP_CONTACTS, params, wanted, user_id, at_most)
 
     async def assign(
-        self, wanted: ContactFilter, user_id: UUID, *, owner_id: UUID | None
+        self,
+        wanted: ContactFilter,
+        user_id: UUID,
+        *,
+        owner_id: UUID | None,
+        at_most: int | None = None,
     ) -> JobDetails:
         """Give the contacts that match a filter an owner, or (None) none.
 
@@ -244,9 +277,11 @@ class ContactActions:
             values = {OWNER_ID: owner_id}
             require_owner(values, await possible_owners(tx, [values]))
             params = {OWNER_ID: _text(owner_id)}
-            return await self._act(tx, JobKind.ASSIGN_CONTACTS, params, wanted, user_id)
+            return await self._act(tx, JobKind.ASSIGN_CONTACTS, params, wanted, user_id, at_most)
 
-    async def opt_out(self, wanted: ContactFilter, user_id: UUID, *, reason: str) -> JobDetails:
+    async def opt_out(
+        self, wanted: ContactFilter, user_id: UUID, *, reason: str, at_most: int | None = None
+    ) -> JobDetails:
         """Opt the contacts that match a filter out by hand, for all senders.
 
         Whoever is opted out already keeps the evidence.
@@ -258,20 +293,22 @@ class ContactActions:
         while True:
             with suppress(MovedError):
                 async with self._database.transaction() as tx:
-                    return await self._act(tx, JobKind.OPT_OUT_CONTACTS, params, wanted, user_id)
+                    return await self._act(
+                        tx, JobKind.OPT_OUT_CONTACTS, params, wanted, user_id, at_most
+                    )
 
     async def undo(self, job_id: UUID, user_id: UUID) -> JobDetails:
-        """Take back what a job of one's own changed, by a job of its own.
+        """Take back what a job of one's own changed, by a job of its own, once and within an hour.
 
-        Who was added to a group is taken out, who was taken out is added; whoever still has the
-        owner of the job gets the one before.
+        Who was added to a group is taken out, unless somebody else has added them again since; who
+        was taken out is added; whoever still has the owner of the job gets the one before.
 
         Raises:
             NotFoundError: The user has no such job.
             ConflictError: ``not_undoable``.
         """
         async with self._database.transaction() as tx:
-            job = await jobs.get(tx, job_id)
+            job = await jobs.get(tx, job_id, lock=True)
             if job is None or job.user_id != user_id:
                 raise NotFoundError("job", job_id)
             opposite = _OPPOSITES.get(job.kind)
@@ -279,8 +316,13 @@ class ContactActions:
                 raise ConflictError(
                     "not_undoable", "this cannot be taken back, or is not done yet; wait for it"
                 )
+            if not _is_fresh(job) or await rows.is_undone(tx, job_id, user_id):
+                raise ConflictError(
+                    "not_undoable", "this was undone already, or is more than an hour ago"
+                )
             kind, code = opposite
             params = {name: job.params[name] for name in (GROUP_ID, OWNER_ID) if name in job.params}
+            params[_UNDO_OF] = str(job_id)
             taken_back = await jobs.create(tx, kind, user_id, params)
             await jobs.add_again(tx, taken_back, of=job_id, code=code)
             return await self._begin(tx, taken_back, user_id)
@@ -295,6 +337,7 @@ class ContactActions:
         params: Mapping[str, Any],
         wanted: Whom,
         user_id: UUID,
+        at_most: int | None,
     ) -> JobDetails:
         job_id = await jobs.create(tx, kind, user_id, params)
         if isinstance(wanted, Enrolled):
@@ -304,6 +347,9 @@ class ContactActions:
         else:
             selected = contacts.ids_matching(await self._cleaned(tx, wanted))
         await jobs.add_selected(tx, job_id, selected)
+        if at_most is not None:
+            found = required(await jobs.get(tx, job_id), "job", job_id)
+            check_not_more(found.total, at_most)
         job = await self._begin(tx, job_id, user_id)
         if not job.total:
             raise InvalidFieldError("contact", "names no one who is still here")

@@ -137,15 +137,17 @@ class Jobs:
         import_id: UUID | None = None,
         matching: ContactFilter | None = None,
         variables: Mapping[str, object] = MappingProxyType({}),
+        at_most: int | None = None,
         within: Transaction | None = None,
     ) -> JobDetails:
         """Start a job that enrolls contacts: those named, a group's, an import's, or who match now.
 
         1 to 10,000 may be named. ``variables`` are everybody's, by key; but ``contacts`` have own.
+        ``at_most`` is how many the user was shown.
 
         Raises:
             NotFoundError: There is no such sequence or import.
-            ConflictError: ``sequence_not_active``, ``import_not_done``.
+            ConflictError: ``sequence_not_active``, ``import_not_done``, ``more_match``.
             InvalidFieldError: Not exactly one of the five, too many contacts or none; the filter
                 is invalid.
             InvalidRequestError: See ``enrolling.chosen``, ``enrolling.shared_variables``.
@@ -179,6 +181,7 @@ class Jobs:
             job = await start(tx, job_id, user_id)
             if not job.total:
                 raise _nobody(group_id, import_id)
+            check_not_more(job.total, at_most)
             await limit_enrolling(tx, user_id, job.total, self._most_per_hour)
             return job
 
@@ -371,6 +374,20 @@ class Jobs:
                 return
             await jobs.note_error(tx, job_id, error)
             await jobs.set_state(tx, job_id, JobState.FAILED)
+
+
+def check_not_more(total: int, at_most: int | None) -> None:
+    """Refuse to act on more contacts than a user was shown; None: they were shown no number.
+
+    Raises:
+        ConflictError: ``more_match``.
+    """
+    if at_most is not None and total > at_most:
+        raise ConflictError(
+            "more_match",
+            f"more contacts match now than you were shown: {total:,} instead of {at_most:,}."
+            " Nothing was done; check again",
+        )
 
 
 def _nobody(group_id: UUID | None, import_id: UUID | None) -> InvalidFieldError:

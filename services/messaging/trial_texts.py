@@ -6,19 +6,18 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.contacts.names import ContactName
+from domain.messaging.trials import MARK
 from domain.platform.phones import normalize
 from services.access.preferences import Preferences
 from services.access.users import UserDetails
 from services.contacts.contacts import Contacts
-from services.enrollments.previews import Previews
+from services.enrollments.previews import Previews, TextPreview
 from services.messaging.conversations import Conversations
 from services.platform import rate_limits
 from services.sequences.sequences import find
 from storage.contacts import contacts
-from storage.platform.database import Database
-
-MARK = "[Test] "
-"""How such a text begins, for whoever gets it and for whoever reads the conversation."""
+from storage.messaging import conversations
+from storage.platform.database import Database, Transaction
 
 PER_HOUR = 20
 """Most of these that one user may send in an hour."""
@@ -35,7 +34,8 @@ class TrialRecipient:
     Attributes:
         phone: E.164.
         contact: Who has the number; None if a contact would be added.
-        is_remembered: Whether the user sent their last one there.
+        is_remembered: Whether the user sent their last one there, and it is still the same
+            contact's number.
     """
 
     phone: str
@@ -74,11 +74,23 @@ class TrialTexts:
             InvalidFieldError: ``invalid_phone``.
         """
         number = normalize(phone, default_region=self._region)
+        last = await self._preferences.get(user_id, _REMEMBERED_AS)
         async with self._database.transaction() as tx:
             contact_id = await contacts.id_of_phone(tx, number)
             found = None if contact_id is None else await contacts.get(tx, contact_id)
         contact = None if found is None else ContactName(found.id, found.name, found.phone)
-        return TrialRecipient(number, contact, number == await self.remembered(user_id))
+        is_remembered = last == {"phone": number, "contact_id": str(contact_id)}
+        return TrialRecipient(number, contact, is_remembered)
+
+    async def preview(
+        self, body: str, *, contact_id: UUID | None = None, media_urls: Many[str] = ()
+    ) -> TextPreview:
+        """Show a text as the contact who is sent it would get it, or one without any values.
+
+        Raises:
+            InvalidFieldError: A body that cannot be sent.
+        """
+        return await self._shown(body, contact_id, media_urls)
 
     async def send(
         self,
@@ -89,9 +101,8 @@ class TrialTexts:
         body: str,
         *,
         media_urls: Many[str] = (),
-        as_contact: UUID | None = None,
     ) -> None:
-        """Send a text as ``as_contact`` would get it, or a contact without any values.
+        """Send a text with the recipient's own values: nobody else's are told to them.
 
         It goes out from the sequence's sender, once for each ``message_id``. A contact is added
         for a number that nobody has, called as the user.
@@ -99,14 +110,11 @@ class TrialTexts:
         Raises:
             InvalidFieldError: ``invalid_phone``; a body that cannot be sent.
             InvalidRequestError: Pictures that cannot be sent.
-            NotFoundError: There is no such sequence or contact.
+            NotFoundError: There is no such sequence.
             ConflictError: ``opted_out`` or ``landline``; nothing was added then.
             TooManyRequestsError: The user has sent too many in this hour.
         """
         number = normalize(phone, default_region=self._region)
-        shown = await self._previews.text(body, contact_id=as_contact, media_urls=media_urls)
-        key = f"trial_text:{user.id}"
-        await rate_limits.take(self._database, key, 1, PER_HOUR, _HOUR)
         async with self._database.transaction() as tx:
             sequence = await find(tx, sequence_id, counted=False)
             contact_id = await contacts.id_of_phone(tx, number)
@@ -116,13 +124,31 @@ class TrialTexts:
                     {"first_name": name, "phone": number}, within=tx
                 )
                 contact_id = added.id
+            shown = await self._shown(body, contact_id, media_urls, within=tx)
+            if await conversations.text(tx, message_id) is None:
+                # Here, so that what is refused or repeated does not count.
+                await rate_limits.take(tx, f"trial_text:{user.id}", 1, PER_HOUR, _HOUR)
             await self._conversations.reply(
                 message_id,
                 contact_id,
-                f"{MARK}{shown.text}".strip(),
+                shown.text,
                 user.id,
                 sender_id=sequence.sender_id,
                 media_urls=media_urls,
                 within=tx,
             )
-        await self._preferences.put(user.id, _REMEMBERED_AS, {"phone": number})
+        agreed = {"phone": number, "contact_id": str(contact_id)}
+        await self._preferences.put(user.id, _REMEMBERED_AS, agreed)
+
+    async def _shown(
+        self,
+        body: str,
+        contact_id: UUID | None,
+        media_urls: Many[str],
+        *,
+        within: Transaction | None = None,
+    ) -> TextPreview:
+        marked = f"{MARK}{body}".strip() if body.strip() or media_urls else body
+        return await self._previews.text(
+            marked, contact_id=contact_id, media_urls=media_urls, within=within
+        )

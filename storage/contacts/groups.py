@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, update
@@ -103,6 +103,26 @@ async def add_members(
         ON CONFLICT DO NOTHING RETURNING contact_id
     """
     return set(await tx.column(sql, group_id=group_id, user_id=user_id, ids=contact_ids))
+
+
+class Adding(NamedTuple):
+    """Who put contacts into a group, and when at the earliest and the latest."""
+
+    user_id: UUID
+    since: datetime
+    until: datetime
+
+
+async def take_back_members(
+    tx: Transaction, group_id: UUID, contact_ids: Sequence[UUID], by: Adding
+) -> set[UUID]:
+    """Remove those who are in a group because they were added so, and give them."""
+    sql = """
+        DELETE FROM group_members WHERE group_id = :group_id AND contact_id = ANY(:ids)
+        AND added_by = :user_id AND added_at BETWEEN :since AND :until
+        RETURNING contact_id
+    """
+    return set(await tx.column(sql, group_id=group_id, ids=contact_ids, **by._asdict()))
 
 
 async def remove_members(tx: Transaction, group_id: UUID, contact_ids: Sequence[UUID]) -> set[UUID]:

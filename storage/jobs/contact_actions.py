@@ -35,6 +35,12 @@ def contacts_of(enrollment_ids: Select[UUID]) -> Select[UUID]:
     return query.order_by(col(Contact.search_name), col(Contact.id))
 
 
+async def is_undone(tx: Transaction, job_id: UUID, user_id: UUID) -> bool:
+    """Tell whether another job of the user takes a job back."""
+    sql = "SELECT id FROM jobs WHERE user_id = :user_id AND params->>'undo_of' = :id LIMIT 1"
+    return await tx.value(UUID, sql, user_id=user_id, id=str(job_id)) is not None
+
+
 async def outlook(tx: Transaction, wanted: ContactFilter) -> Outlook:
     """Count the contacts that match a filter, all of them, and their active enrollments."""
     chosen = ids_matching(wanted).order_by(None).subquery()

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from domain.messaging.trials import MARK
 from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.messaging import ConversationState, Direction, MessageStatus, TextKind
@@ -101,8 +102,8 @@ def unanswered(
 
     The last text is theirs, and no opt-out, opt-in or help keyword. Passed over are reactions and
     automatic replies that counted for nothing, and texts of ours that a sequence sent, that were
-    canceled or that wait for the time they were written for: of those the text before tells. ``same`` says which others are
-    with the same person.
+    canceled, are tests or wait for the time they were written for: of those the text before tells.
+    ``same`` says which others are with the same person.
     """
     earlier = aliased(Message)
     before = (
@@ -130,11 +131,18 @@ def _passed_over(text: type[Message]) -> ColumnElement[bool]:
             col(text.direction) == Direction.OUTBOUND,
             or_(
                 col(text.step).is_not(None),
-                func.coalesce(or_(col(text.status) == MessageStatus.CANCELED, waits), false()),
+                func.coalesce(
+                    or_(col(text.status) == MessageStatus.CANCELED, waits, _is_test(text)), false()
+                ),
             ),
         ),
         else_=and_(func.coalesce(col(text.kind).in_(machines), false()), ~col(text.is_reply)),
     )
+
+
+def _is_test(text: type[Message]) -> ColumnElement[bool]:
+    by_hand = and_(col(text.user_id).is_not(None), col(text.step).is_(None))
+    return and_(by_hand, func.starts_with(col(text.body), MARK.strip()))
 
 
 def _place(text: type[Message]) -> Tuple:

@@ -80,6 +80,11 @@ class Transaction(AsyncSession):
         statement = _statement(query) if isinstance(query, str) else query
         return cast("CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None))
 
+    async def limit_statements(self, longest: timedelta) -> None:
+        """Let no statement of the transaction take longer; see ``is_statement_timeout``."""
+        milliseconds = str(round(longest.total_seconds() * 1000))
+        await self.run("SELECT set_config('statement_timeout', :most, true)", most=milliseconds)
+
     async def count(self, query: _Query, /, **values: object) -> int:
         """Run a statement without RETURNING; return how many rows it changed."""
         return (await self.run(query, **values)).rowcount
@@ -173,6 +178,15 @@ def is_lock_timeout(error: BaseException) -> bool:
     """Tell whether a transaction waited for a lock as long as it may (``lock_timeout``)."""
     sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
     return sqlstate == _LOCK_NOT_AVAILABLE
+
+
+_QUERY_CANCELED = "57014"
+
+
+def is_statement_timeout(error: BaseException) -> bool:
+    """Tell whether a statement took as long as it may (``Transaction.limit_statements``)."""
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return sqlstate == _QUERY_CANCELED
 
 
 _RESTED_SECONDS = 1.0

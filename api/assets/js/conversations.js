@@ -32,9 +32,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
   restore();
 });
 
-// What is typed and not sent stays while one looks at others, until the tab is closed.
+// What is typed and not sent stays while one looks at others, until the tab is closed or one signs
+// out; whoever signs in next in the tab does not see it.
 const typed = () => document.querySelector("#reply textarea[name=body]");
-const place = (form) => `typed ${form.getAttribute("hx-post")}`;
+const place = (form) => form.dataset.keptAs;
 
 function restore() {
   const text = typed();
@@ -52,6 +53,9 @@ document.addEventListener("input", (event) => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   const form = event.detail.requestConfig?.elt;
   if (form?.id === "reply" && event.detail.xhr.status === 200) sessionStorage.removeItem(place(form));
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("[data-signs-out]")) sessionStorage.clear();
 });
 restore();
 

@@ -20,7 +20,12 @@ from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
 from api.paging import InQuery
 from domain.jobs.csv_rows import PIECE
-from domain.platform.errors import InvalidFieldError, InvalidRequestError, NotFoundError
+from domain.platform.errors import (
+    ConflictError,
+    InvalidFieldError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from domain.sequences.texts import keys_in
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind
@@ -77,8 +82,8 @@ class EnrollQuery(FormFields):
 class EnrollFields(FormFields):
     """The people to enroll; only the fields of ``way`` count.
 
-    ``job_id`` is the upload of a file, or its import once that is done; ``variables`` are those
-    sent as ``variable.KEY``.
+    ``reviewed`` is how many the review named. ``job_id`` is the upload of a file, or its import
+    once that is done; ``variables`` are those sent as ``variable.KEY``.
     """
 
     way: Way = Way.CONTACTS
@@ -89,6 +94,7 @@ class EnrollFields(FormFields):
     matching: str = ""
     job_id: UUID | None = None
     variables: dict[str, str] = Field(default_factory=dict)
+    reviewed: int | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -170,6 +176,11 @@ async def enroll_people(page: PageDep, sequence_id: UUID, form: InForm[EnrollFie
         job = await _start(page, sequence_id, form)
     except (InvalidFieldError, InvalidRequestError) as error:
         return _wrong(page, error)
+    except ConflictError as error:
+        if error.conflict != "more_match":
+            raise
+        page.refuse(error)
+        return await _summary(page, sequence_id, form.way, await _preview(page, sequence_id, form))
     return page.redirect_to("show_enrolling", sequence_id=sequence_id, job_id=job.id)
 
 
@@ -232,7 +243,8 @@ async def _start(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetail
         case Way.CONTACTS:
             return await start(contact_ids=form.contact_id)
         case Way.GROUP:
-            return await start(group_id=chosen_id(form.group_id, field="group_id"))
+            group_id = chosen_id(form.group_id, field="group_id")
+            return await start(group_id=group_id, at_most=form.reviewed)
         case Way.NUMBERS:
             preview = await previews.of_numbers(sequence_id, form.numbers, form.variables)
             contact_ids = list(preview.contact_ids)
@@ -241,7 +253,7 @@ async def _start(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetail
                 contact_ids += await previews.add_numbers(preview.unknown_numbers)
             return await start(contact_ids=contact_ids)
         case Way.LIST:
-            return await start(matching=_wanted(form.matching))
+            return await start(matching=_wanted(form.matching), at_most=form.reviewed)
         case Way.IMPORT:
             return await start(import_id=_import_of(form))
         case Way.FILE:

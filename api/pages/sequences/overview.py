@@ -5,12 +5,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.figures import People, RangeQuery, chart, figures_of, range_choice
+from api.pages.figures import People, RangeQuery, busy, chart, figures_of, range_choice
 from api.pages.page import PageDep
 from api.pages.rendering import status_bar
 from api.pages.sequences.frame import render_tab
 from api.paging import InQuery
 from domain.statuses.enrollments import EnrollmentStatus
+from services.platform.group_commit import FullError
 
 router = APIRouter()
 
@@ -59,7 +60,10 @@ async def show_sequence_report(
     page: PageDep, sequence_id: UUID, query: InQuery[RangeQuery]
 ) -> Response:
     """Show what came of those enrolled in the range."""
-    report = await page.services.reports.of_sequence(sequence_id, *query.on(page))
+    try:
+        report = await page.services.reports.of_sequence(sequence_id, *query.on(page))
+    except FullError:
+        return busy(page)
     path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
     return page.part(
         "sequences/_report.html",

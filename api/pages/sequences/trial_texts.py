@@ -21,13 +21,11 @@ class TrialFields(FormFields):
     """The dialog's form.
 
     Attributes:
-        contact_id: Whose values fill the text in.
         agreed: The number that the user has been told about.
     """
 
     body: str = ""
     media: str = ""
-    contact_id: UUID | None = None
     phone: str = ""
     agreed: str = ""
     message_id: UUID | None = None
@@ -49,7 +47,6 @@ async def ask_test(
     fields = TrialFields(
         body=written.body,
         media=written.media,
-        contact_id=form.contact_id,
         phone=await page.services.trial_texts.remembered(page.user.id),
         message_id=uuid4(),
     )
@@ -71,7 +68,6 @@ async def send_test(page: PageDep, sequence_id: UUID, form: InForm[TrialFields])
                 form.phone,
                 form.body,
                 media_urls=form.media_urls,
-                as_contact=form.contact_id,
             )
             words = f"The test is on its way to {readable(recipient.phone)}."
             return page.done(words, event=PageEvent.TEXTS_CHANGED)
@@ -85,8 +81,10 @@ async def _ask(
     shown: TextPreview | None = None
     wrong = ""
     try:
-        shown = await page.services.previews.text(
-            form.body, contact_id=form.contact_id, media_urls=form.media_urls
+        shown = await page.services.trial_texts.preview(
+            form.body,
+            contact_id=recipient.contact.id if recipient and recipient.contact else None,
+            media_urls=form.media_urls,
         )
     except InvalidFieldError as error:
         wrong = error.reason

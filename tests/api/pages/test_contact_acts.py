@@ -127,14 +127,15 @@ async def test_enrolling_leads_to_the_preview_from_wherever_people_are(
     file = {"file": ("people.csv", "phone,last_name\n+14155550123,Ada\n", "text/csv")}
     its_page = (await member.post("/contacts/import", files=file)).headers["location"]
     columns = {"column": ["phone", "last_name"], "region": "US"}
-    for at in ("/check", ""):
-        asked = await member.post(f"{its_page}{at}", data=columns, headers=HTMX if at else {})
-        assert asked.status_code in {200, 303}
-        job_id = (await services.jobs.find()).items[0].id
-        while (await services.jobs.run_chunk(job_id)).more:
+    checking = (await member.post(f"{its_page}/check", data=columns, headers=HTMX)).text
+    [check_id] = re.findall(r"/jobs/([0-9a-f-]{36})/", checking)[:1]
+    job_id = its_page.rpartition("/")[2]
+    for one_job in (check_id, job_id):
+        if one_job == job_id:
+            confirmed = await member.post(its_page, data={**columns, "confirm": check_id})
+            assert confirmed.status_code == 303
+        while (await services.jobs.run_chunk(UUID(one_job))).more:
             pass
-        found = (await member.get(f"{its_page}/found", headers=HTMX)).text if at else ""
-        columns["confirm"] = next(iter(re.findall(r'name="confirm" value="([^"]+)"', found)), "")
     imported = await member.get(its_page, headers=HTMX)
     assert "Enroll this contact" in words(imported.text)
     assert f"{path}?imported={job_id}" in imported.text
@@ -167,10 +168,30 @@ async def test_enrolling_leads_to_the_preview_from_wherever_people_are(
             f"/sequences/{sequence.id}/enrol/check", data=fields, headers=HTMX
         )
         assert f"{number} will be texted" in words(checked.text), way
+    assert ids
+
+
+async def test_all_that_match_are_those_who_were_shown(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    await world.contacts(5)
+    sequence = await world.active()
     begun = await member.post(
         f"/sequences/{sequence.id}/enrol", data={"way": "list", "matching": "everyone=true"}
     )
     assert begun.status_code == 303
+    await world.contacts(1, first_name="Late")
+    everyone = {"way": "list", "matching": "everyone=true", "reviewed": "5"}
+    grown = await member.post(f"/sequences/{sequence.id}/enrol", data=everyone)
+    assert grown.status_code == 409
+    assert "More contacts match now than you were shown: 6 instead of 5." in words(grown.text)
+    assert "&#34;reviewed&#34;: 6" in grown.text
+    of_all = f"{ACT}/assign?everyone=true"
+    assert 'name="shown" value="6"' in (await member.get(of_all, headers=HTMX)).text
+    mine = {"owner_id": "nobody", "shown": "5"}
+    refused = await member.post(of_all, data=mine, headers=HTMX)
+    assert (refused.status_code, 'name="shown" value="6"' in refused.text) == (409, True)
+    assert "6 instead of 5" in words(refused.text)
     for wrong in ("group=x", "", "sort=name", "utter nonsense", "search=+", "everyone=yes"):
         for act in ("enrol/check", "enrol"):
             astray = await member.post(
@@ -178,7 +199,6 @@ async def test_enrolling_leads_to_the_preview_from_wherever_people_are(
             )
             assert astray.status_code == 422, wrong
             assert "Your selection is no list of contacts" in words(astray.text)
-    assert ids
 
 
 async def test_selection_is_exported(world: World, member: httpx.AsyncClient) -> None:

@@ -1,11 +1,14 @@
 """The figures of a sequence's Overview and of Reports: numbers lead to the people they count."""
 
+import asyncio
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
 
 from api.pages.figures import chart, lasting
+from services.factory import Services
 from storage.platform.database import Database
 from tests.api.pages.conftest import HTMX
 from tests.worlds import World
@@ -68,6 +71,21 @@ async def test_numbers_lead_to_the_people_they_count(
 
     everything = await member.get("/reports/figures", headers=HTMX)
     assert await follow(member, everything.text) >= 5
+
+
+async def test_report_that_takes_too_long_says_so_in_its_place(
+    world: World, member: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequence = await world.active()
+    monkeypatch.setattr(services.reports, "_turn", asyncio.Semaphore(0))
+    monkeypatch.setattr(services.reports, "_longest_wait", timedelta(0))
+    for path in ("/reports/figures", f"/sequences/{sequence.id}/report"):
+        busy = await member.get(path, headers=HTMX)
+        assert (busy.status_code, busy.headers["HX-Retarget"]) == (503, "#report")
+        assert "Retry-After" in busy.headers
+        assert "Choose fewer days" in busy.text
+    program = await member.get("/api/reports/sequences")
+    assert (program.status_code, program.json()["code"]) == (503, "busy")
 
 
 async def test_texts_to_come_are_shown_on_an_axis_with_their_number(

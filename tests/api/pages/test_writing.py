@@ -188,7 +188,10 @@ class TestTrialTexts:
         [zoe] = await world.contacts(1, first_name="Zoe", last_name="")
         form = {**written("First", "Hi {{first_name|there}}\r\nBye"), "contact_id": str(zoe)}
         asked = await member.post(path(sequence, "/test?step=s2"), data=form, headers=HTMX)
-        assert "[Test] Hi Zoe" in asked.text
+        assert "[Test] Hi there" in asked.text
+        long = {**written("First", "x" * 1600), "contact_id": str(zoe)}
+        too_long = await member.post(path(sequence, "/test?step=s2"), data=long, headers=HTMX)
+        assert "shorten it" in words(too_long.text)
         fields = dict(re.findall(r'type="hidden" name="([a-z_]+)" value="([^"]*)"', asked.text))
         fields = {name: unescape(value) for name, value in fields.items()}
         to = f"/sequences/{sequence.id}/test"
@@ -202,7 +205,8 @@ class TestTrialTexts:
         sent = await member.post(to, data=agreed, headers=HTMX)
         assert "The test is on its way to" in sent.text
         [text] = await world.rows("SELECT body, phone, sender_id FROM messages")
-        assert (text.body, text.phone) == ("[Test] Hi Zoe\nBye", PHONE)
+        [added] = await world.rows("SELECT first_name FROM contacts WHERE phone = :p", p=PHONE)
+        assert (text.body, text.phone) == (f"[Test] Hi {added.first_name}\nBye", PHONE)
         assert text.sender_id == world.sender_id
         again = await member.post(path(sequence, "/test?step=s1"), data=form, headers=HTMX)
         assert f'value="{PHONE}"' in again.text

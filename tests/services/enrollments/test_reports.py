@@ -1,5 +1,6 @@
 """Reports: every number is the length of the list behind it."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -11,10 +12,13 @@ import pytest
 from domain.enrollments.day_range import DayRange
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.enrollments import StepOutcome
-from services.enrollments.reports import SequenceReport, Tally
+from services.enrollments.reports import Reports, SequenceReport, Tally
 from services.jobs.report_export import REPORT_COLUMNS, report_file
+from services.platform.group_commit import FullError
 from services.sequences.sequences import SequenceChange
+from storage.enrollments import report as rows
 from storage.enrollments.list_filter import ListFilter
+from storage.platform.database import Transaction
 from tests.kits.any_life import live
 from tests.kits.sending import SendingKit
 from tests.worlds import ZONE, ongoing
@@ -247,3 +251,27 @@ async def test_file_has_all_figures_and_no_formulas(kit: SendingKit) -> None:
     assert "\"'=HYPERLINK" in lines[1]
     sent = REPORT_COLUMNS.index("sent")
     assert lines[0].split(",")[sent] == str(report.total.sent) == "1"
+
+
+async def test_few_reports_are_read_at_once_and_none_for_long(
+    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(tx: Transaction, *_: object) -> list[object]:
+        await tx.run("SELECT pg_sleep(60)")
+        return []
+
+    shortly = timedelta(milliseconds=50)
+    monkeypatch.setattr(rows, "replies", slow)
+    reports = Reports(kit.world.database, workspace_zone=ZONE, longest_statement=shortly)
+    with pytest.raises(FullError):
+        await reports.of_all()
+
+    reports = Reports(kit.world.database, workspace_zone=ZONE, longest_wait=shortly)
+    under_way = [asyncio.create_task(reports.of_all()) for _ in range(3)]
+    ended, others = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    assert [type(one.exception()) for one in ended] == [FullError]
+    for one in others:
+        one.cancel()
+    await asyncio.wait(others)
+    monkeypatch.undo()
+    assert (await reports.of_all()).total.people == 0

@@ -55,6 +55,30 @@ async def test_adding_to_a_group_is_undone_for_those_just_added(kit: SendingKit)
     assert await members(kit, group_id) == {there, first, second}
 
 
+async def test_undo_leaves_what_colleagues_did_since_and_ends_after_an_hour(
+    kit: SendingKit,
+) -> None:
+    actions, user_id = kit.services.contact_actions, kit.world.user_id
+    colleague = await kit.world.user("Zoe")
+    mine, hers = people = await kit.world.contacts(2)
+    group_id = await kit.world.group()
+    done = await actions.add_to_group(only(*people), user_id, group_id=group_id)
+    await actions.remove_from_group(only(hers), colleague, group_id=group_id)
+    await actions.add_to_group(only(hers), colleague, group_id=group_id)
+    undone = await actions.undo(done.id, user_id)
+    assert undone.counts == {"removed": 1, "changed_since": 1}
+    assert await members(kit, group_id) == {hers}
+
+    late = await actions.add_to_group(only(mine), user_id, group_id=group_id)
+    await kit.world.run(
+        "UPDATE jobs SET ended_at = ended_at - interval '61 minutes' WHERE id = :id", id=late.id
+    )
+    assert not can_be_undone(await kit.services.jobs.get(late.id))
+    with pytest.raises(ConflictError):
+        await actions.undo(late.id, user_id)
+    assert await members(kit, group_id) == {mine, hers}
+
+
 async def test_group_is_created_in_the_same_go_or_not_at_all(kit: SendingKit) -> None:
     actions, user_id = kit.services.contact_actions, kit.world.user_id
     people = await kit.world.contacts(2)
@@ -112,6 +136,10 @@ async def test_removing_from_a_group_is_undone(kit: SendingKit) -> None:
     assert await members(kit, group_id) == {second}
     assert (await actions.undo(done.id, user_id)).counts == {"added": 1}
     assert await members(kit, group_id) == {first, second}
+    with pytest.raises(ConflictError) as twice:
+        await actions.undo(done.id, user_id)
+    assert twice.value.conflict == "not_undoable"
+    done = await actions.remove_from_group(whom, user_id, group_id=group_id)
     await kit.services.groups.remove(group_id)
     with pytest.raises(InvalidFieldError) as gone:
         await actions.undo(done.id, user_id)

@@ -5,6 +5,8 @@ from uuid import uuid4
 import pytest
 
 from domain.platform.errors import ConflictError, InvalidFieldError
+from domain.sequences.texts import MAX_CHARACTERS
+from domain.statuses.messaging import ConversationState
 from services.access.users import UserDetails
 from services.messaging.trial_texts import PER_HOUR
 from services.platform.rate_limits import TooManyRequestsError
@@ -18,10 +20,9 @@ async def me(kit: SendingKit) -> UserDetails:
     return await kit.services.users.get(kit.world.user_id)
 
 
-async def test_test_is_marked_and_filled_in_for_the_sample_contact(kit: SendingKit) -> None:
+async def test_test_is_marked_and_tells_nobody_of_another_contact(kit: SendingKit) -> None:
     trials, user = kit.services.trial_texts, await me(kit)
     sequence = await kit.world.draft()
-    zoe = await add_contact(kit, "Zoe", "+12125550101")
     assert await trials.remembered(user.id) == ""
     before = await trials.recipient(user.id, "(212) 555-0199")
     assert (before.phone, before.contact, before.is_remembered) == (PHONE, None, False)
@@ -29,16 +30,43 @@ async def test_test_is_marked_and_filled_in_for_the_sample_contact(kit: SendingK
     body = "Hi {{first_name|there}}, {{job_title}}?"
     message_id = uuid4()
     for _ in range(2):
-        await trials.send(message_id, sequence.id, user, PHONE, body, as_contact=zoe)
+        await trials.send(message_id, sequence.id, user, PHONE, body)
     await kit.run_message(message_id)
 
     [call] = kit.gateway.calls_to(PHONE)
-    assert call.body == "[Test] Hi Zoe, [job_title]?"
+    assert call.body == "[Test] Hi Mia, [job_title]?"
     after = await trials.recipient(user.id, PHONE)
     assert after.is_remembered
     assert after.contact is not None
     assert after.contact.name == "Mia"
     assert await kit.world.rows("SELECT 1 FROM enrollments") == []
+    [counted] = await kit.world.rows("SELECT sum(count) AS number FROM rate_counts")
+    assert counted.number == 1, "what is repeated counts once"
+
+    await kit.world.run("UPDATE contacts SET phone = '+12125550198'")
+    await add_contact(kit, "Zoe", PHONE)
+    now = await trials.recipient(user.id, PHONE)
+    assert not now.is_remembered, "the number is somebody else's by now"
+
+
+async def test_contact_who_waits_for_a_reply_still_waits_after_a_test(kit: SendingKit) -> None:
+    user, sequence = await me(kit), await kit.world.draft()
+    zoe = await add_contact(kit, "Zoe", PHONE)
+    await receive_text(kit, PHONE, "When do I start?")
+    await kit.services.trial_texts.send(uuid4(), sequence.id, user, PHONE, "Hi")
+    details = await kit.services.inbox.get(zoe)
+    assert details.state is ConversationState.NEEDS_REPLY
+    assert await kit.services.inbox.count_needing_reply(user.id, most=9) == 1
+
+
+async def test_mark_counts_toward_the_length(kit: SendingKit) -> None:
+    trials, user, sequence = kit.services.trial_texts, await me(kit), await kit.world.draft()
+    for body in ("x" * MAX_CHARACTERS, " "):
+        with pytest.raises(InvalidFieldError):
+            await trials.preview(body)
+        with pytest.raises(InvalidFieldError):
+            await trials.send(uuid4(), sequence.id, user, PHONE, body)
+    assert await kit.world.rows("SELECT 1 FROM rate_counts") == [], "what is refused does not count"
 
 
 async def test_test_obeys_opt_outs_and_leaves_nothing_behind(kit: SendingKit) -> None:
