@@ -120,6 +120,7 @@ async def test_wrong_choice_says_what_to_do_and_keeps_the_form(
         ({"column": ["phone", "phone", ""]}, "Two columns hold “Phone”. Ignore one of them."),
         ({"region": "zz"}, "Country is"),
         ({"group_id": "x"}, "Group is not a group"),
+        ({"column": ["full_name", "phone", "fields.gone"]}, "must be one of"),
     ):
         sent = {**COLUMNS, **change}
         refused = await member.post(f"{path}/check", data=sent, headers=HTMX)
@@ -128,6 +129,7 @@ async def test_wrong_choice_says_what_to_do_and_keeps_the_form(
         sent |= {"new_group": "Kept <b>", "confirm": str(uuid4())}
         again = await member.post(path, data=sent)
         assert again.status_code == 422, change
+        assert sentence.replace("Group is", "Add everyone to a group is") in words(again.text)
         assert 'value="Kept &lt;b&gt;"' in again.text, change
     assert (await member.get("/api/jobs")).json()["items"][0]["state"] == "receiving"
     assert (await member.get("/api/groups")).json()["items"] == []

@@ -310,8 +310,8 @@ async def test_group_that_is_deleted_at_this_moment_is_an_error(
     check = await review.check(job_id, user_id, COLUMNS, US)
     await run(kit, check.id)
     monkeypatch.setattr(import_review, "named_groups", none)
+    chosen = Choices("US", new_group="Nurses")
     with pytest.raises(InvalidFieldError) as raised:
-        chosen = Choices("US", new_group="Nurses")
         await review.confirm(job_id, user_id, COLUMNS, chosen, check_id=check.id)
     assert raised.value.field == "new_group"
 
