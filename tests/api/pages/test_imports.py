@@ -190,6 +190,7 @@ async def test_file_can_be_continued_or_discarded_later(
     assert f'href="{path}"' in start
     assert "3 rows, uploaded" in words(start)
     assert other not in start
+    assert "deleted a day after" in (await admin.get("/settings/activity")).text
     assert path not in (await admin.get("/contacts/import")).text
     assert (await admin.post(f"{path}/discard")).status_code == 404
     discarded = await member.post(f"{path}/discard")
