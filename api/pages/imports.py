@@ -160,11 +160,7 @@ async def check_import_file(page: PageDep, job_id: UUID, form: InForm[ChoiceFiel
     """Check the rows of a file in the background; nothing is imported."""
     file = await page.services.import_review.get(job_id, page.user.id)
     with page.refusing():
-        columns = form.columns(_words(file))
-        if file.job.kind is JobKind.IMPORT_CONTACTS and not columns.keys() & set(_NAMES):
-            raise InvalidFieldError(
-                "columns", "Choose which column holds the names: first, last or full name"
-            )
+        columns = _columns(file, form)
         check = await page.services.import_review.check(
             job_id, page.user.id, columns, form.choices(page)
         )
@@ -207,7 +203,7 @@ async def confirm_import(page: PageDep, job_id: UUID, form: InForm[ChoiceFields]
     """Import a file in the background, and redirect to its progress."""
     file = await page.services.import_review.get(job_id, page.user.id)
     with page.refusing():
-        columns = form.columns(_words(file))
+        columns = _columns(file, form)
         choices = form.choices(page)
         if not form.confirm:
             raise not_checked()
@@ -251,6 +247,20 @@ async def _show_file(page: Page, file: FileInHand, form: ChoiceFields | None = N
         group_options=await page.group_options(),
         countries=COUNTRIES,
     )
+
+
+def _columns(file: FileInHand, form: ChoiceFields) -> Mapping[str, int]:
+    """Return the position of each field.
+
+    Raises:
+        InvalidFieldError: As ``ChoiceFields.columns``.
+    """
+    columns = form.columns(_words(file))
+    if file.job.kind is JobKind.IMPORT_CONTACTS and not columns.keys() & set(_NAMES):
+        raise InvalidFieldError(
+            "columns", "Choose which column holds the names: first, last or full name"
+        )
+    return columns
 
 
 async def _found(page: Page, file: FileInHand) -> dict[str, Any]:

@@ -28,6 +28,9 @@ PIECE = 65_536
 DELIMITERS = (",", ";", "\t")
 """What may separate values; the first of those that are there equally often."""
 
+_SEPARATOR = re.compile(r'"?sep=([,;\t])"?', re.IGNORECASE)
+"""The line by which Excel is told what separates values."""
+
 RECORD_MOST = 131_072
 """Most characters of one record, twice the size of a piece."""
 
@@ -53,7 +56,8 @@ class CsvReader:
     """Reads CSV as in RFC 4180 and as common programs write it.
 
     UTF-8, UTF-16 or Windows-1252, see ``csv_encodings``; commas, semicolons or tabs, whichever the
-    first line has most of; any line ends, also in quoted values. Blank records are skipped.
+    first line that is not blank has most of, or which Excel's ``sep=;`` before it tells; any line
+    ends, also in quoted values. Blank records are skipped.
 
     Attributes:
         encoding: As found out so far; None while there are only ASCII characters.
@@ -71,6 +75,7 @@ class CsvReader:
         self._tail = ""
         self._lines = _Lines()
         self._line = 1
+        self._declared: str | None = None
         self._records: Iterator[list[str]] | None = None
 
     def feed(self, data: bytes) -> list[Record]:
@@ -99,11 +104,25 @@ class CsvReader:
         elif len(self._tail) > RECORD_MOST:
             raise self._broken()
         if self._records is None:
+            declared = self._skip_to_names()
             if not self._lines.waiting:
                 return []
-            self.delimiter = _delimiter_of(self._lines.waiting[0])
+            self.delimiter = declared or _delimiter_of(self._lines.waiting[0])
             self._records = csv.reader(self._lines, delimiter=self.delimiter)
         return self._complete(self._records)
+
+    def _skip_to_names(self) -> str | None:
+        """Skip what comes before the names of the columns; return what separates them, if told."""
+        while self._lines.waiting:
+            line = self._lines.waiting[0]
+            told = _SEPARATOR.fullmatch(line.strip(" \n"))
+            if told:
+                self._declared = told[1]
+            elif line.strip():
+                break
+            self._lines.waiting.popleft()
+            self._line += 1
+        return self._declared
 
     def _decoded(self, *, final: bool) -> str:
         """Decode what is gathered, each line end as a line feed.

@@ -92,6 +92,11 @@ class JobDetails:
         return CHECK_OF in self.params
 
     @property
+    def is_matched_by_hand(self) -> bool:
+        """Whether a person matches the columns of its file; such a file waits for longer."""
+        return MATCHING in self.params
+
+    @property
     def awaits_confirmation(self) -> bool:
         """Whether its file is complete, and nobody has started the work yet."""
         return self.state is JobState.RECEIVING and IGNORED_COLUMNS in self.params

@@ -120,6 +120,7 @@ async def test_wrong_choice_says_what_to_do_and_keeps_the_form(
         ({"column": ["phone", "phone", ""]}, "Two columns hold “Phone”. Ignore one of them."),
         ({"region": "zz"}, "Country is"),
         ({"group_id": "x"}, "Group is not a group"),
+        ({"column": ["full_name", "phone", "fields.gone"]}, "must be one of"),
     ):
         sent = {**COLUMNS, **change}
         refused = await member.post(f"{path}/check", data=sent, headers=HTMX)
@@ -128,6 +129,7 @@ async def test_wrong_choice_says_what_to_do_and_keeps_the_form(
         sent |= {"new_group": "Kept <b>", "confirm": str(uuid4())}
         again = await member.post(path, data=sent)
         assert again.status_code == 422, change
+        assert sentence.replace("Group is", "Add everyone to a group is") in words(again.text)
         assert 'value="Kept &lt;b&gt;"' in again.text, change
     assert (await member.get("/api/jobs")).json()["items"][0]["state"] == "receiving"
     assert (await member.get("/api/groups")).json()["items"] == []
@@ -188,6 +190,7 @@ async def test_file_can_be_continued_or_discarded_later(
     assert f'href="{path}"' in start
     assert "3 rows, uploaded" in words(start)
     assert other not in start
+    assert "deleted a day after" in (await admin.get("/settings/activity")).text
     assert path not in (await admin.get("/contacts/import")).text
     assert (await admin.post(f"{path}/discard")).status_code == 404
     discarded = await member.post(f"{path}/discard")

@@ -37,6 +37,27 @@ def test_reader_accepts_common_csv_dialects(text: str) -> None:
     assert cells == [["name", "phone"], ["Ann", "1"], ["Bo", "2"]]
 
 
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [
+        ("\n", "phone"),
+        (" \r\n\r\n", "phone"),
+        ("sep=;\r\n", "phone, mobile, work"),
+        ('\ufeff"SEP=;"\n\n', "phone, mobile, work"),
+    ],
+)
+def test_separator_is_told_by_sep_or_the_first_line_that_is_not_blank(
+    before: str, name: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_rows, "PIECE", 4)
+    first = 1 + before.count("\n")
+    assert read(f"{before}name;{name}\nAnn;1\n".encode(), size) == [
+        Record(first, ["name", name]),
+        Record(first + 1, ["Ann", "1"]),
+    ]
+
+
 def test_records_have_their_line_number() -> None:
     data = b'name,phone\n"Ann\nLee",1\n\n\nBo,2\n'
     assert read(data) == [
