@@ -189,6 +189,9 @@ class ConversationChanges(Schema):
     snoozed_until: Moment | None = None
     """When it comes back by itself, within 365 days; before that if the contact writes. Null takes
     it back at once."""
+    last_message_id: UUID | None = None
+    """The last text that you know of: what the contact wrote after it keeps the conversation from
+    being done or snoozed. Without it, all texts count as known."""
 
 
 Owner = Annotated[

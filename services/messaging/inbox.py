@@ -102,11 +102,15 @@ class ConversationDetails:
 
 
 class ConversationChange(TypedDict, total=False):
-    """What to change of a conversation; what is missing stays."""
+    """What to change of a conversation; what is missing stays.
+
+    ``last_message_id`` is the last text that the user saw; without it they saw all of them.
+    """
 
     owner_id: UUID | None
     state: ConversationState
     snoozed_until: datetime | None
+    last_message_id: UUID | None
 
 
 class Inbox:
@@ -172,7 +176,8 @@ class Inbox:
 
         ``done`` holds until the contact writes again; ``open`` takes it back, and so does
         ``needs_reply``. Then it needs a reply if the last word is theirs. With ``snoozed_until``
-        it rests until then, or until the contact writes; None takes that back.
+        it rests until then, or until the contact writes; None takes that back. What they wrote
+        after ``last_message_id`` opens it again at once.
 
         Raises:
             NotFoundError: There is no such contact.
@@ -188,7 +193,7 @@ class Inbox:
             if "state" in change:
                 await _set_state(tx, contact_id, change)
             if "snoozed_until" in change:
-                await _snooze(tx, contact_id, change["snoozed_until"])
+                await _snooze(tx, contact_id, change)
             return await _details(tx, contact_id)
 
     async def owners(self) -> Many[Named]:
@@ -217,7 +222,7 @@ async def _set_state(tx: Transaction, contact_id: UUID, change: ConversationChan
     state = change["state"]
     match state:
         case ConversationState.DONE:
-            if await inbox.put_away(tx, contact_id):
+            if await inbox.put_away(tx, contact_id, last_id=change.get("last_message_id")):
                 await audit.record(tx, "contact.close_conversation", "contact", [contact_id])
         case ConversationState.SNOOZED:
             if change.get("snoozed_until") is None:
@@ -235,13 +240,14 @@ async def _set_state(tx: Transaction, contact_id: UUID, change: ConversationChan
                 )
 
 
-async def _snooze(tx: Transaction, contact_id: UUID, until: datetime | None) -> None:
+async def _snooze(tx: Transaction, contact_id: UUID, change: ConversationChange) -> None:
+    until = change["snoozed_until"]
     if until is None:
         if (await _details(tx, contact_id)).state is ConversationState.SNOOZED:
             await _reopen(tx, contact_id)
         return
     check_ahead(until, field="snoozed_until")
-    if await inbox.put_away(tx, contact_id, until):
+    if await inbox.put_away(tx, contact_id, until, last_id=change.get("last_message_id")):
         await audit.record(
             tx, "contact.snooze_conversation", "contact", [contact_id], until=written(until)
         )

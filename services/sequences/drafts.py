@@ -1,6 +1,6 @@
 """Steps that users are writing: kept as they are, so that nothing is lost before it is saved."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +8,11 @@ from uuid import UUID
 
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.sequences import SequenceState
-from services.sequences.sequences import MAX_STEPS, find
+from services.sequences.sequences import MAX_STEPS, find, lock
 from storage.platform.database import Database
 from storage.sequences import drafts
 from storage.sequences.drafts import Publisher
+from storage.sequences.sequences import SequenceRecord
 
 WrittenStep = Mapping[str, str]
 """A step as a form has it, by the names of its fields; nothing of it is valid yet."""
@@ -28,12 +29,14 @@ class Draft:
         version: Number of the version that they began with.
         saved_at: UTC.
         published: Who saved other steps since, the latest first.
+        page: The page that wrote it, by an id of its own; other pages do not discard it unasked.
     """
 
     version: int
     steps: Many[WrittenStep]
     saved_at: datetime
     published: Many[Publisher]
+    page: UUID | None = None
 
 
 class Drafts:
@@ -43,9 +46,19 @@ class Drafts:
         self._database = database
 
     async def save(
-        self, sequence_id: UUID, user_id: UUID, version: int, steps: Many[WrittenStep]
-    ) -> datetime:
+        self,
+        sequence_id: UUID,
+        user_id: UUID,
+        version: int,
+        steps: Many[WrittenStep],
+        *,
+        page: UUID | None = None,
+        is_saved: Callable[[SequenceRecord], bool] = lambda _: False,
+    ) -> datetime | None:
         """Keep a user's draft in place of the one before; return when that was.
+
+        Gives None if ``is_saved`` says that the sequence has these steps: then the draft that the
+        same page wrote is dropped. Nobody saves steps meanwhile.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -57,12 +70,18 @@ class Drafts:
         if len(kept) > MAX_STEPS * 2 or size > _MOST_CHARACTERS:
             raise InvalidFieldError("steps", "is too long to be kept; shorten it", code="too_long")
         async with self._database.transaction() as tx:
+            await lock(tx, sequence_id)
             record = await find(tx, sequence_id, counted=False)
+            if is_saved(record):
+                await drafts.forget_of_page(tx, sequence_id, user_id, str(page or ""))
+                return None
             if record.state is SequenceState.ARCHIVED:
                 raise ConflictError(
                     "sequence_archived", "the sequence is archived; write a new one instead"
                 )
-            return await drafts.put(tx, sequence_id, user_id, version, {"steps": kept})
+            content = {"steps": kept, "page": str(page or "")}
+            begun_with = max(1, min(version, record.version))
+            return await drafts.put(tx, sequence_id, user_id, begun_with, content)
 
     async def get(self, sequence_id: UUID, user_id: UUID) -> Draft | None:
         """Read a user's draft, if they have one."""
@@ -71,7 +90,14 @@ class Drafts:
             if record is None:
                 return None
             published = await drafts.publishers(tx, sequence_id, after=record.version)
-        return Draft(record.version, record.content["steps"], record.saved_at, published)
+        page = record.content.get("page")
+        return Draft(
+            record.version,
+            record.content["steps"],
+            record.saved_at,
+            published,
+            UUID(page) if page else None,
+        )
 
     async def discard(self, sequence_id: UUID, user_id: UUID) -> None:
         """Delete a user's draft; repeating it is harmless."""

@@ -369,8 +369,10 @@ async def count_needing_reply(tx: Transaction, wanted: ConversationFilter, *, mo
     return int((await tx.execute(select(func.count()).select_from(some))).scalar_one())
 
 
-async def put_away(tx: Transaction, contact_id: UUID, until: datetime | None = None) -> bool:
-    """Mark a conversation done, or snoozed until then, with all texts that are there.
+async def put_away(
+    tx: Transaction, contact_id: UUID, until: datetime | None = None, *, last_id: UUID | None = None
+) -> bool:
+    """Mark a conversation done, or snoozed until then, with the texts up to one, or all of them.
 
     Gives False if it has been so already. A text that comes at this moment is later than what is
     seen here, and opens it again.
@@ -380,14 +382,16 @@ async def put_away(tx: Transaction, contact_id: UUID, until: datetime | None = N
         SET conversation_done_at = seen.at,
             conversation_snoozed_until = CAST(:until AS timestamptz)
         FROM (
-            SELECT coalesce(max(created_at), now()) AS at FROM messages WHERE contact_id = :id
+            SELECT coalesce(max(created_at) FILTER (WHERE id = :last_id), max(created_at), now())
+                AS at
+            FROM messages WHERE contact_id = :id
         ) seen
         WHERE c.id = :id AND (
             c.conversation_done_at IS DISTINCT FROM seen.at
             OR c.conversation_snoozed_until IS DISTINCT FROM CAST(:until AS timestamptz)
         )
     """
-    return await tx.count(sql, id=contact_id, until=until) > 0
+    return await tx.count(sql, id=contact_id, until=until, last_id=last_id) > 0
 
 
 async def reopen(tx: Transaction, contact_id: UUID) -> bool:

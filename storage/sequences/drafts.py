@@ -64,6 +64,15 @@ async def forget(tx: Transaction, sequence_id: UUID, user_id: UUID) -> None:
     await tx.run(sql, sequence_id=sequence_id, user_id=user_id)
 
 
+async def forget_of_page(tx: Transaction, sequence_id: UUID, user_id: UUID, page: str) -> None:
+    """Delete a user's draft, if a page wrote it; see ``services.sequences.drafts.Draft``."""
+    sql = """
+        DELETE FROM sequence_drafts WHERE sequence_id = :sequence_id AND user_id = :user_id
+        AND coalesce(content->>'page', '') = :page
+    """
+    await tx.run(sql, sequence_id=sequence_id, user_id=user_id, page=page)
+
+
 async def publishers(tx: Transaction, sequence_id: UUID, *, after: int) -> list[Publisher]:
     """List who saved the versions after one, the latest first."""
     sql = """

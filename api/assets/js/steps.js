@@ -27,7 +27,7 @@ document.addEventListener("click", (event) => {
 });
 
 const asQuery = (fields) =>
-  new URLSearchParams(fields.filter(([name]) => !["key", "version", "contact_id"].includes(name))).toString();
+  new URLSearchParams(fields.filter(([name]) => !["key", "version", "draft", "contact_id"].includes(name))).toString();
 const fields = () => [...new FormData(form)];
 const written = () => asQuery(fields());
 const saved = form && !("unsaved" in form.dataset) ? written() : null;

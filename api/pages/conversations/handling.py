@@ -24,11 +24,20 @@ _FIELDS = {"owner_id": "The owner", "snoozed_until": "The time", "state": "The s
 
 
 class HandlingFields(FormFields):
-    """What to change of a conversation: its owner, empty for nobody; its state; a moment."""
+    """What to change of a conversation: its owner, empty for nobody; its state; a moment.
+
+    ``seen`` is the last text that the page showed.
+    """
 
     owner_id: str | None = None
     state: ConversationState | None = None
     snoozed_until: str = ""
+    seen: UUID | None = None
+
+    @property
+    def is_put_away(self) -> bool:
+        """Whether it is to be done or snoozed."""
+        return self.state is ConversationState.DONE or bool(self.snoozed_until)
 
 
 class NoteFields(FormFields):
@@ -51,8 +60,10 @@ async def change_handling(
     flash = None
     with page.refusing():
         change = _change(page, form)
-        await page.services.inbox.change(contact_id, change)
-        if until := change.get("snoozed_until"):
+        now = await page.services.inbox.change(contact_id, change)
+        if now.state is ConversationState.NEEDS_REPLY and form.is_put_away:
+            flash = Flash("They wrote again meanwhile, so it still needs a reply.", "warning")
+        elif until := change.get("snoozed_until"):
             flash = Flash(f"Snoozed until {page.clock.exact(until)}.")
     for field, reason in page.errors.fields.items():
         flash = Flash(f"{_FIELDS.get(field, field)} {reason}.", "warning")
@@ -74,6 +85,8 @@ def _change(page: Page, form: HandlingFields) -> ConversationChange:
     until = moment_of(form.snoozed_until, page.clock.zone, field="snoozed_until")
     if until is not None:
         change["snoozed_until"] = until
+    if form.seen is not None:
+        change["last_message_id"] = form.seen
     return change
 
 

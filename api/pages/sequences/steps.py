@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -117,16 +117,17 @@ async def save_and_activate_steps(
 @router.post("/sequences/{sequence_id}/steps/draft")
 async def save_draft(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
     """Keep what is not saved yet; the page sends it whenever one stops typing."""
-    sequence = await page.services.sequences.get(sequence_id, counted=False)
     steps = form.steps()
-    if is_same(steps, sequence.steps, sequence.kind):
-        await page.services.drafts.discard(sequence_id, page.user.id)
-        return page.part("sequences/_draft_saved.html", saved="")
-    version = max(1, min(form.version, sequence.version))
     saved_at = await page.services.drafts.save(
-        sequence_id, page.user.id, version, [asdict(step) for step in steps]
+        sequence_id,
+        page.user.id,
+        form.version,
+        [asdict(step) for step in steps],
+        page=form.draft,
+        is_saved=lambda sequence: is_same(steps, sequence.steps, sequence.kind),
     )
-    return page.part("sequences/_draft_saved.html", saved=_saved_words(page, saved_at))
+    words = _saved_words(page, saved_at) if saved_at else ""
+    return page.part("sequences/_draft_saved.html", saved=words)
 
 
 @router.post("/sequences/{sequence_id}/steps/draft/discard")
@@ -170,7 +171,7 @@ async def _save(
         )
     except SegueError as error:
         page.errors = errors_beside(FormErrors.of(error), steps)
-        return await _render(page, sequence, steps)
+        return await _render(page, sequence, steps, page_id=form.draft)
     words = f"“{saved.name}” activated. Enroll contacts to start texting."
     message = words if activate else _message(sequence, saved)
     return page.redirect_to("show_steps", message, sequence_id=sequence_id)
@@ -194,6 +195,7 @@ async def _render(
     *,
     draft: Draft | None = None,
     contact_id: UUID | None = None,
+    page_id: UUID | None = None,
 ) -> Response:
     fields = (await page.services.fields.find(limit=MAX_FIELDS)).items
     labels = {one.key: one.label for one in fields}
@@ -207,6 +209,7 @@ async def _render(
         seen=await seen_steps(page, sequence, steps, contact_id),
         blank=WrittenStep(key="KEY"),
         draft=draft,
+        page_id=page_id or (draft.page if draft else uuid4()) or "",
         draft_saved=_saved_words(page, draft.saved_at) if draft else "",
         is_ongoing=sequence.kind is SequenceKind.ONGOING,
         is_open=sequence.state in OPEN_STATES,

@@ -137,9 +137,13 @@ class WrittenStep:
 
 
 class StepFields(FormFields):
-    """The steps in order, as one list for each of their fields."""
+    """The steps in order, as one list for each of their fields.
+
+    ``draft`` is an id of the page, by which it knows its own draft.
+    """
 
     version: int = 0
+    draft: UUID | None = None
     contact_id: UUID | None = None
     key: list[_Key] = Field(default_factory=list, max_length=MAX_STEPS * 2)
     body: list[str] = Field(default_factory=list)

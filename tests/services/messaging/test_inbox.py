@@ -64,6 +64,16 @@ async def test_conversation_is_done_until_the_contact_writes_again(kit: SendingK
     assert await state() is DONE
     assert await change(OPEN) is await state() is OPEN  # HELP was the last word
     await receive_text(kit, ADA, "Hello?")
+    seen = (await inbox.get(ada)).last_message
+    assert seen is not None
+    await receive_text(kit, ADA, "I need help")
+    for put_away in (
+        ConversationChange(state=DONE, last_message_id=seen.id),
+        ConversationChange(
+            snoozed_until=datetime.now(UTC) + timedelta(days=1), last_message_id=seen.id
+        ),
+    ):
+        assert (await inbox.change(ada, put_away)).state is NEEDS_REPLY, "not seen by the user"
     assert await change(DONE) is DONE
     await receive_text(kit, ADA, "Anybody there?")
     assert await state() is NEEDS_REPLY
