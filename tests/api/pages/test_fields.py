@@ -91,7 +91,11 @@ async def test_import_recognizes_fields_by_label(
     file = (await member.get(path)).text
     held = re.findall(r'<option value="([^"]*)" selected>', file)[:4]
     assert held == ["first_name", "phone", "fields.job_title", ""]
-    begun = await member.post(path, data={"column": held, "update_existing": "true"})
+    chosen = {"column": held, "update_existing": "true"}
+    checking = (await member.post(f"{path}/check", data=chosen, headers=HTMX)).text
+    [check_id] = re.findall(r"/jobs/([0-9a-f-]{36})/", checking)[:1]
+    await services.jobs.run_chunk(UUID(check_id))
+    begun = await member.post(path, data={**chosen, "confirm": check_id})
     assert begun.status_code == 303
     await services.jobs.run_chunk(UUID(path.rpartition("/")[2]))
     result = (await member.get(path, headers=HTMX)).text
