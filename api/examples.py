@@ -51,7 +51,7 @@ class Example:
         status: HTTP status of the answer; None for the route's own.
     """
 
-    path: Mapping[str, str] = field(default_factory=dict)
+    path: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
     status: int | None = None
@@ -210,7 +210,7 @@ EXAMPLES: Mapping[str, Example] = {
         query={"action": "enrollment.finish", "from": "2026-01-01T00:00:00Z", "limit": 20}
     ),
     # Exports
-    "messages.get_inbound_media": Example(path={"number": "1"}, status=404),  # it has none
+    "messages.get_inbound_media": Example(path={"number": 1}, status=404),  # it has none
     "exports.export_contacts": Example(query={"search": "lee"}),
     "exports.export_enrollments": Example(query={"status": ["active"]}),
     "exports.export_suppressions": Example(query={"standing": True}),
