@@ -177,6 +177,24 @@ async def test_texts_of_ours_hide_nobody_who_wrote(kit: SendingKit) -> None:
     assert [one.contact.name for one in found.items] == ["Eve"]
 
 
+async def test_step_is_no_answer_to_who_wrote_before_it(kit: SendingKit) -> None:
+    ada = await add_contact(kit, "Ada", ADA)
+    enrollment = await kit.enroll(contact_id=ada)
+    await receive_text(kit, ADA, "It still leaks")
+    await kit.send(enrollment)
+    assert await kit.outcomes(enrollment) == ["accepted"]
+
+    inbox = kit.services.inbox
+    waiting = ConversationFilter(states=[NEEDS_REPLY])
+    assert (await inbox.get(ada)).state is NEEDS_REPLY
+    assert await inbox.count_needing_reply(kit.world.user_id, most=9) == 1
+    assert [one.contact.id for one in (await inbox.page_by_reply(waiting)).items] == [ada]
+
+    await kit.services.conversations.reply(uuid4(), ada, "We come today", kit.world.user_id)
+    assert (await inbox.get(ada)).state is OPEN
+    assert await inbox.count_needing_reply(kit.world.user_id, most=9) == 0
+
+
 async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKit) -> None:
     kim, lee = await user(kit, "Kim"), await user(kit, "Lee")
     people = {}
