@@ -164,6 +164,8 @@ async def test_unknown_number_is_read_and_added_as_contact(desk: Desk, visit: Vi
     await expect(page.get_by_label("Phone")).to_have_value(stranger.phone)
     await page.get_by_label("First name").fill("Noor Newcomer")
     await page.get_by_role("button", name="Add contact").click()
+    # A page that is still on its way would end the next one's.
+    await expect(page.get_by_role("heading", name="Noor Newcomer")).to_be_visible()
     await page.goto("/conversations?search=noor+newcomer")
     await page.get_by_role("link", name="Noor Newcomer").click()
     await expect(page.locator("#thread").get_by_text("Is the job still open?")).to_be_visible()
