@@ -43,11 +43,13 @@ _BORN = "SELECT gen_random_uuid() AS id FROM generate_series(1, %(count)s)"
 # In the order of ids, so that the indexes of primary keys are written from left to right.
 _FILL = (
     f"""
-    INSERT INTO contacts (id, first_name, last_name, phone, time_zone, fields, created_at,
-        updated_at)
-    SELECT id, 'Ann' || i, 'Lee' || mod(i, 1000), '+1' || 2122000000 + i, 'America/New_York',
+    INSERT INTO contacts (id, first_name, last_name, search_name, phone, time_zone, fields,
+        created_at, updated_at)
+    SELECT id, first, last, folded_name(first || ' ' || last), '+1' || 2122000000 + i,
+        'America/New_York',
         jsonb_build_object('team', 'T' || mod(i, 100), 'night', mod(i, 2) = 0), now(), now()
     FROM (SELECT id, %(first)s + row_number() OVER (ORDER BY id) AS i FROM ({_BORN}) born) numbered
+    CROSS JOIN LATERAL (SELECT 'Ann' || i AS first, 'Lee' || mod(i, 1000) AS last) name
     ORDER BY id
     """,  # noqa: S608 - built from constants
     f"""
