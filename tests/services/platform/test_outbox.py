@@ -187,15 +187,17 @@ class Unlucky(Outbox):
 
     lucky = False
 
-    async def drain(self) -> int:
+    async def _drain_page(self) -> Sequence[Any]:
         if not self.lucky:
             self.lucky = True
             self.notify()
             raise OSError
-        return await super().drain()
+        return await super()._drain_page()
 
 
-async def test_background_drainer_survives_an_error(kit: SendingKit) -> None:
+async def test_background_drainer_survives_an_error(
+    kit: SendingKit, caplog: pytest.LogCaptureFixture
+) -> None:
     """Entries that a failed drain left are drained later."""
     subject = uuid4()
     await signals(kit, subject, ["one"])
@@ -203,6 +205,8 @@ async def test_background_drainer_survives_an_error(kit: SendingKit) -> None:
     running = asyncio.create_task(unlucky.run())
     unlucky.notify()
     await until_delivered(kit, subject)
+    assert unlucky.lucky
+    assert "outbox not drained" in caplog.text
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
