@@ -3,12 +3,12 @@
 from collections.abc import Sequence as Many
 from datetime import time, timedelta
 from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.forms import sentence
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.steps import SeenStep, seen_steps, unsaved
@@ -68,13 +68,21 @@ async def _ask(
     )
 
 
-def _lacking(steps: Many[WrittenStep], seen: Many[SeenStep]) -> list[str]:
-    """Say, in sentences, what keeps the steps from being activated."""
+class Lacking(NamedTuple):
+    """A step whose text keeps the sequence from being activated; the reason follows "the text"."""
+
+    number: int
+    key: str
+    reason: str
+
+
+def _lacking(steps: Many[WrittenStep], seen: Many[SeenStep]) -> list[Lacking]:
+    """List all steps that keep the sequence from being activated."""
     found = []
     for number, (step, shown) in enumerate(zip(steps, seen, strict=True), start=1):
         reason = unwritten(step.body, has_media=bool(step.media_urls)) or shown.wrong
         if reason:
-            found.append(sentence(f"the text of step {number} {reason}"))
+            found.append(Lacking(number, step.key, reason))
     return found
 
 
