@@ -34,8 +34,10 @@ async def ask_activation(page: PageDep, sequence_id: UUID) -> Response:
     return await _ask(page, sequence, steps, leaves_out=draft is not None)
 
 
-@router.post("/sequences/{sequence_id}/steps/review")
-async def review_activation(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
+@router.post("/sequences/{sequence_id}/steps/activation")
+async def ask_activation_of_edits(
+    page: PageDep, sequence_id: UUID, form: InForm[StepFields]
+) -> Response:
     """Show the dialog that asks before steps are saved and the sequence is activated."""
     sequence = await page.services.sequences.get(sequence_id)
     return await _ask(page, sequence, form.steps(), in_editor=True)

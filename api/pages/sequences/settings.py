@@ -75,7 +75,7 @@ class SettingsFields(FormFields):
         if self.edition not in {"", edition_of(sequence)}:
             raise ConflictError(
                 "settings_outdated",
-                "someone else changed these settings. Review their changes, or save again to"
+                "someone else changed these settings. Look at their changes, or save again to"
                 " overwrite them",
             )
 

@@ -118,7 +118,7 @@ async def test_of_two_editors_the_second_is_told_before_anything_is_overwritten(
     assert (await save(shown, last_name="Byron")).status_code == 303
     second = await save(shown, external_id="ats-7")
     assert second.status_code == 409
-    assert "Someone else changed this contact. Review their changes" in second.text
+    assert "Someone else changed this contact. Look at their changes" in second.text
     assert 'value="ats-7"' in second.text
     assert await values() == ("Byron", None)
     assert (await save(edition(second.text), external_id="ats-7")).status_code == 303

@@ -130,14 +130,14 @@ class TestActivating:
 
         form = written("Hi, are you free?", "Still?")
         blank = written("Hi from [your name], [company]", "Still?", "")
-        refused = await member.post(path(sequence, "/review"), data=blank, headers=HTMX)
+        refused = await member.post(path(sequence, "/activation"), data=blank, headers=HTMX)
         lacking = "Step 1 : the text still says [your name] and [company]; put your own in their"
         assert lacking in words(refused.text)
         assert "Step 3 : the text is empty" in words(refused.text)
         assert 'href="#field-s3-body" data-close' in refused.text
-        review = await member.post(path(sequence, "/review"), data=form, headers=HTMX)
-        assert "Save and activate" in review.text
-        assert f'formaction="{path(sequence, "/activate")}"' in review.text
+        asked = await member.post(path(sequence, "/activation"), data=form, headers=HTMX)
+        assert "Save and activate" in asked.text
+        assert f'formaction="{path(sequence, "/activate")}"' in asked.text
         opened = await member.post(path(sequence, "/activate"), data=form)
         assert opened.headers["location"] == path(sequence)
         after = await world.sequences.get(sequence.id)
