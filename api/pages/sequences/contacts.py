@@ -141,13 +141,12 @@ async def _read(
 
 def _as_view(query: TabQuery, display: Display) -> str:
     """Write what the list shows as a saved view has it: the same for the same list."""
-    left_out = {"cursor", "trail", "columns", "density"}
     given = {
         name: sorted(value) if isinstance(value, list) else value
-        for name, value in query.as_parameters().items()
-        if name not in left_out
+        for name, value in query.filters().items()
     }
-    return urlencode({**given, **display.as_parameters()}, doseq=True)
+    order = {"sort": query.sort} if query.sort != _FIRST_SORT else {}
+    return urlencode({**given, **order, **display.as_parameters()}, doseq=True)
 
 
 async def _choices(page: Page, sequence_id: UUID, own: Sequence[FieldDetails]) -> dict[str, Any]:
