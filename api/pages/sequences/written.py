@@ -14,11 +14,11 @@ from pydantic import Field
 from api.pages.forms import FormErrors, FormFields
 from api.pages.times import Clock
 from api.schemas.sequences import as_written
-from domain.sequences.templates import TemplateStep
+from domain.sequences.steps import StepDraft
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
 from domain.statuses.sequences import SequenceKind
 from services.enrollments.step_plan import span
-from services.sequences.sequences import MAX_STEPS, StepDraft
+from services.sequences.sequences import MAX_STEPS
 from storage.sequences.sequences import StepRecord
 
 UNITS = {"minutes": 60, "hours": 3_600, "days": 86_400}
@@ -63,7 +63,7 @@ class WrittenStep:
         )
 
     @classmethod
-    def of_template(cls, step: TemplateStep) -> "WrittenStep":
+    def of_template(cls, step: StepDraft) -> "WrittenStep":
         """Fill the form from a step of a template."""
         delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
         return cls(
