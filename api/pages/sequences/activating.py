@@ -14,10 +14,10 @@ from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.steps import SeenStep, seen_steps, unsaved
 from api.pages.sequences.written import StepFields, WrittenStep, is_same
 from api.pages.times import Clock
+from domain.platform.durations import in_units
 from domain.sequences.placeholders import unwritten
 from domain.sequences.timing import DAYS, SendWindow
 from domain.statuses.sequences import SequenceKind
-from services.enrollments.step_plan import span
 from storage.sequences.sequences import WINDOW_JSON, SequenceRecord
 
 router = APIRouter()
@@ -93,7 +93,7 @@ def _length(kind: SequenceKind, steps: Many[WrittenStep]) -> str:
     if kind is SequenceKind.SCHEDULED:
         return ""
     total = sum(step.delay_seconds or 0 for step in steps[1:])
-    return span(timedelta(seconds=min(total, 10**9))) if total else ""
+    return in_units(timedelta(seconds=min(total, 10**9))) if total else ""
 
 
 def window_words(window: WINDOW_JSON | None, clock: Clock) -> str:

@@ -14,12 +14,13 @@ from api.dependencies import OwnAccount, Sends
 from api.pages.forms import FormErrors, FormFields
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
-from api.pages.sequences.written import UNITS, StepFields, WrittenStep, errors_beside, is_same
+from api.pages.sequences.written import StepFields, WrittenStep, errors_beside, is_same
 from api.pages.times import Clock
 from api.paging import InQuery
 from domain.access.preferences import Preference
 from domain.contacts.fields import MAX_FIELDS
 from domain.contacts.names import ContactName
+from domain.platform.durations import UNITS
 from domain.platform.errors import InvalidFieldError, NotFoundError, SegueError
 from domain.sequences.placeholders import BLANKS
 from domain.sequences.segments import Segments
@@ -242,7 +243,7 @@ async def _render(
         is_open=sequence.state in OPEN_STATES,
         is_archived=sequence.state is SequenceState.ARCHIVED,
         active=sequence.counts.get(EnrollmentStatus.ACTIVE, 0),
-        units=UNITS,
+        units=[unit for unit in UNITS if unit != "seconds"],
         merge_fields=_merge_fields(fields),
         merge_labels=merge_labels(labels),
         pieces=pieces,
