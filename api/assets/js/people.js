@@ -25,7 +25,7 @@ function show() {
   const wholePage = all.length > 0 && ticked.length === all.length;
   if (!wholePage) everyone.value = "";
   const picked = everyone.value ? matching() : ticked.length;
-  const contacts = everyone.value ? picked : new Set(ticked.map((box) => box.dataset.contact)).size;
+  const contacts = everyone.value ? picked : new Set(ticked.map((box) => box.dataset.contact ?? box.value)).size;
   if (pickPage) {
     pickPage.checked = wholePage;
     pickPage.indeterminate = ticked.length > 0 && !wholePage;

@@ -40,16 +40,7 @@ function pillsIn(area) {
     .map(({ 0: pill, index }) => ({ from: index, to: index + pill.length, ...parse(written.get(pill)) }));
 }
 
-/** Tell the text of a text area as it is sent. */
-export function textOf(area) {
-  return sent(area.value);
-}
-
-/** Put text where the cursor is, so that undo takes it back; its merge fields become pills. */
-export function insert(area, text) {
-  put(area, frames.has(area) ? shown(text, frames.get(area).called) : text);
-}
-
+/** Put something in the place of what is selected, so that undo takes it back. */
 function put(area, value) {
   area.focus();
   // setRangeText would lose what was typed before from the browser's undo.
@@ -83,8 +74,7 @@ export function showPills(area, { called, edit, blanks = [] }) {
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby") ?? ""} ${words.id}`.trim());
   frames.set(area, { layer, input, words, called, blanks });
   area.addEventListener("input", (event) => {
-    // What somebody types or pastes as texts have it becomes a pill, unless undo brought it back.
-    if (!event.isComposing && !event.inputType?.startsWith("history")) showTyped(area);
+    if (!event.isComposing) showTyped(area, event.inputType);
     draw(area);
   });
   area.addEventListener("beforeinput", (event) => deleteWhole(area, event));
@@ -107,21 +97,26 @@ export function showPills(area, { called, edit, blanks = [] }) {
   draw(area);
 }
 
-function showTyped(area) {
+/** Make pills of what is typed, pasted or inserted as texts have it; undo and redo go past that state. */
+function showTyped(area, how) {
   const fields = [...area.value.matchAll(FIELD)];
   if (!fields.length) return;
+  if (how === "historyUndo" || how === "historyRedo") {
+    document.execCommand(how === "historyUndo" ? "undo" : "redo");
+    return;
+  }
   const last = fields.at(-1);
   const [from, to] = [fields[0].index, last.index + last[0].length];
   const after = area.value.length - area.selectionEnd;
   area.setSelectionRange(from, to);
-  insert(area, area.value.slice(from, to));
+  put(area, shown(area.value.slice(from, to), frames.get(area).called));
   area.setSelectionRange(area.value.length - after, area.value.length - after);
 }
 
 function draw(area) {
   const { layer, input, words, called, blanks } = frames.get(area);
   const pills = pillsIn(area);
-  input.value = textOf(area);
+  input.value = sent(area.value);
   let at = 0;
   const parts = [];
   for (const { from, to } of pills) {

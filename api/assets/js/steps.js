@@ -2,7 +2,7 @@
 // what is written is kept as a draft, on the server, and on this device until the server has it.
 
 import htmx from "./htmx.js";
-import { asText, insert, showPills, textOf } from "./pills.js";
+import { asText, showPills } from "./pills.js";
 
 const form = document.getElementById("steps-form");
 const list = document.getElementById("steps");
@@ -113,6 +113,16 @@ function remove(card) {
   cards()[Math.min(at, cards().length - 1)].querySelector("[data-body]").focus();
   say(`Step ${at + 1} was deleted. ${cards().length} left.`);
   changed();
+}
+
+/** Put text where the cursor is, so that undo takes it back. */
+function insert(area, text) {
+  area.focus();
+  // setRangeText would lose what was typed before from the browser's undo.
+  if (!document.execCommand(text ? "insertText" : "delete", false, text)) {
+    area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+  }
 }
 
 // Merge fields: which one, and what to say where a contact has none, is asked first.
@@ -253,7 +263,7 @@ if (form) {
     else if ("insertField" in button.dataset) askField(body);
     else if ("plain" in button.dataset) {
       const plain = JSON.parse(form.dataset.plainMap);
-      const text = [...textOf(body)].map((char) => plain[char] ?? char).join("");
+      const text = [...card.querySelector("[name=body]").value].map((char) => plain[char] ?? char).join("");
       body.focus();
       body.select();
       insert(body, text);
