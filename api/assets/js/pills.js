@@ -3,6 +3,9 @@
 // keys, undo and spell checking. A layer behind it, with the same letters in the same box, colors them.
 
 const FIELD = /(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})/g;
+// What a line may break behind, unless a word joiner follows it.
+const BREAKS = /[^\p{L}\p{N}\s_]|[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}]/gu;
+const LONG = 32; // a pill of more characters may break, as a phone has no room for it
 const PILL = /\u2063[^\u2063\u2064]*\u2064/g; // between two characters that nobody sees
 const frames = new WeakMap();
 const written = new Map(); // the merge field of each pill, as texts have it
@@ -22,8 +25,7 @@ export function asText({ name, format, fallback }) {
 function asPill(text, called) {
   const { name, fallback } = parse(text);
   const words = fallback ? `${called(name)} · ${fallback}` : called(name);
-  // A word joiner after what a line may break at.
-  const whole = words.replace(/\s+/g, "\u00a0").replace(/[^\p{L}\p{N}]|[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}]/gu, "$&\u2060");
+  const whole = words.length > LONG ? words : words.replace(/\s+/g, "\u00a0").replace(BREAKS, "$&\u2060");
   let pill = `\u2063\u202f${whole}\u202f\u2064`;
   while ((written.get(pill) ?? text) !== text) pill = pill.replace("\u202f\u2064", "\u2060\u202f\u2064");
   written.set(pill, text);
