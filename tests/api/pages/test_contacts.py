@@ -146,7 +146,9 @@ async def test_contact_page_shows_groups_sequences_and_evidence(
     enrolled = await member.post(
         f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(one)]}
     )
-    await world.run("UPDATE enrollments SET activity = 'paused', paused_reason = 'replied'")
+    await world.run(
+        "UPDATE enrollments SET activity = 'paused', paused_at = now(), paused_reason = 'replied'"
+    )
     assert "Paused: replied" in words((await member.get(f"/contacts/{one}")).text)
     chosen = {"group_id": str(group_id)}
     await member.post(f"/contacts/act/add-to-group?contact={one}", data=chosen)
