@@ -121,7 +121,7 @@ async def set_message_kind(
     """
 
     async def correct() -> Message:
-        await services.text_kinds.correct(message_id, body.kind, user_id=user.id)
+        await services.kind_corrections.correct(message_id, body.kind, user_id=user.id)
         return Message.of(await services.conversations.text(message_id))
 
     return await once.answer(correct, repeatable=True)

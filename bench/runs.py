@@ -19,10 +19,11 @@ from temporalio.client import Client
 
 from bench.bare import QUEUE, Bare
 from bench.counting import Cost, cost
+from domain.sequences.steps import StepDraft
 from domain.statuses.access import Role, TokenScope
 from domain.statuses.sequences import SequenceKind
 from services.factory import Services
-from services.sequences.sequences import SequenceDraft, StepDraft
+from services.sequences.sequences import SequenceDraft
 from storage.tables.access import User
 from storage.tables.contacts import Contact
 from workflows.client import TemporalUnavailableError, enrollment_workflow_id

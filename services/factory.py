@@ -64,12 +64,12 @@ from services.messaging.conversations import Conversations
 from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
 from services.messaging.inbox import Inbox
+from services.messaging.kind_corrections import KindCorrections
 from services.messaging.replying_hours import ReplyingHours
 from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import Senders
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
-from services.messaging.text_kinds import TextKinds
 from services.messaging.trial_texts import TrialTexts
 from services.messaging.unknown_numbers import UnknownNumbers
 from services.platform.audit import Audit
@@ -266,7 +266,7 @@ class Services:
 
         self.erasure = Erasure(database, rules)
         self.reviews = Reviews(database)
-        self.text_kinds = TextKinds(database)
+        self.kind_corrections = KindCorrections(database)
         self.suppressions = Suppressions(database, default_region=region)
 
         self.status_callbacks = StatusCallbacks(pools.webhooks, rules)

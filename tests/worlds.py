@@ -11,6 +11,7 @@ from sqlalchemy import insert, text
 
 from domain.platform.rules import SendingRules
 from domain.sequences.segments import measure
+from domain.sequences.steps import StepDraft
 from domain.sequences.timing import SendWindow
 from domain.statuses.access import Role
 from domain.statuses.contacts import LineType
@@ -20,7 +21,7 @@ from domain.statuses.suppression import OptOutSource
 from services.enrollments.archiving import Archiving
 from services.enrollments.finishing import Finishing
 from services.enrollments.waking import Waking
-from services.sequences.sequences import SequenceDraft, Sequences, StepDraft
+from services.sequences.sequences import SequenceDraft, Sequences
 from storage.platform import outbox
 from storage.platform.database import Database, Written, as_json
 from storage.sequences.sequences import SequenceRecord, StepRecord

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import Field
@@ -13,6 +13,13 @@ _PAGES_BACK = 20
 _Found = TypeVar("_Found")
 
 
+NO_FILTERS = ("sort", "columns", "density", "cursor", "trail")
+"""What a list's query says besides filters: its order, its looks and the place in it.
+
+Scripts read them from the form of the filters.
+"""
+
+
 class PlaceQuery(FilterQuery):
     """A position in a list; ``trail`` holds the cursors of the pages before it, oldest first."""
 
@@ -20,6 +27,11 @@ class PlaceQuery(FilterQuery):
     trail: list[Annotated[str, Field(max_length=2000)]] = Field(
         default_factory=list, max_length=_PAGES_BACK
     )
+
+    def filters(self) -> dict[str, Any]:
+        """Write the filters alone as parameters of an address."""
+        given = self.as_parameters()
+        return {name: value for name, value in given.items() if name not in NO_FILTERS}
 
 
 @dataclass(frozen=True)

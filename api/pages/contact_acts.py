@@ -10,26 +10,21 @@ from starlette.responses import Response
 
 from api.contacts import ContactFilter
 from api.dependencies import MembersOnly
-from api.pages.addresses import PlaceQuery, address
-from api.pages.flash import Flash
+from api.pages.addresses import address
 from api.pages.forms import FormFields, chosen_id
-from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.pages.selecting import NAMED, SelectionQuery, add_to_group, answer, ask
 from api.paging import InQuery
 from domain.contacts.names import called
 from domain.platform.errors import InvalidFieldError
 from services.contacts.contacts import COUNTED
-from services.jobs.contact_actions import Whom, can_be_undone
 from storage.contacts import contacts as stored
 from storage.jobs.contact_actions import Outlook
 from storage.jobs.jobs import JobDetails
 
 router = APIRouter()
 
-_NAMES = 3
 _NOBODY = "nobody"
-_NO_FILTERS = {"contact", "everyone", "of_group", "imported", "sort", "cursor", "trail"}
-_DONE = {"added", "removed", "assigned", "suppressed"}
 
 
 class ContactAct(StrEnum):
@@ -42,15 +37,14 @@ class ContactAct(StrEnum):
     OPT_OUT = "opt-out"
 
 
-class Selection(ContactFilter, PlaceQuery):
-    """The contacts to act on: those ticked, or with ``everyone`` all that the filters match.
+class Selection(ContactFilter, SelectionQuery):
+    """The contacts to act on.
 
     Attributes:
         of_group: The group whose page they are ticked on.
         imported: Instead of these, all of an import that is done; for enrolling only.
     """
 
-    everyone: bool = False
     of_group: UUID | None = None
     imported: UUID | None = None
 
@@ -60,21 +54,15 @@ class Selection(ContactFilter, PlaceQuery):
         Raises:
             InvalidFieldError: Nobody is ticked.
         """
-        if self.everyone:
-            given = self.as_parameters()
-            if self.of_group:
-                given["group"] = [self.of_group]
-            return ContactFilter(**{name: given[name] for name in given.keys() - _NO_FILTERS})
-        if not self.contact:
-            raise InvalidFieldError("contact", "names no one; select someone first")
-        return ContactFilter(contact=self.contact)
+        found = self.selected(ContactFilter, "contact")
+        if self.everyone and self.of_group:
+            found.group = [self.of_group]
+        return found
 
-    def as_query(self) -> str:
+    def query(self) -> str:
         """Return the selection as a query string."""
-        others = {"everyone": self.everyone, "of_group": self.of_group, "imported": self.imported}
-        given = {name: str(value).lower() for name, value in others.items() if value}
-        whom = {} if self.imported else self.chosen().as_parameters()
-        return urlencode({**whom, **given}, doseq=True)
+        whom = None if self.imported else self.chosen()
+        return self.as_query(whom, of_group=self.of_group, imported=self.imported)
 
     def enroll_query(self) -> dict[str, object]:
         """Return the selection as the query of the page that enrolls."""
@@ -143,39 +131,6 @@ async def do_contact_act(
     return await _ask(page, contact_act, selection, form)
 
 
-def answer(page: Page, job: JobDetails, *, event: PageEvent) -> Response:
-    """Say what a job has done, or show its progress in the dialog."""
-    if job.state.is_final:
-        return page.done(done_words(page, job), event=event)
-    return page.part("jobs/_running.html", title=LABELS.jobs[job.kind], job=job)
-
-
-def done_words(page: Page, job: JobDetails) -> Flash:
-    """Say what a job has done, and offer to undo it where that is possible."""
-    counts = sorted(job.counts.items(), key=lambda one: one[0] not in _DONE)
-    words = ", ".join(f"{number:,} {LABELS.results[code]}" for code, number in counts)
-    return Flash(
-        f"{words or 'Nothing changed'}.",
-        "success" if job.counts.keys() & _DONE else "info",
-        undo=page.path_to("undo_job", job_id=job.id) if can_be_undone(job) else "",
-        link=page.path_to("show_job", job_id=job.id),
-        link_words="Details",
-    )
-
-
-async def add_to_group(
-    page: Page, wanted: Whom, group_id: str, new_group: str, *, at_most: int | None = None
-) -> JobDetails:
-    """Put contacts into the group that a form chose, or into the new one that it names."""
-    return await page.services.contact_actions.add_to_group(
-        wanted,
-        page.user.id,
-        group_id=chosen_id(group_id, field="group_id") if group_id else None,
-        new_group=new_group,
-        at_most=at_most,
-    )
-
-
 async def count_matching(
     page: Page, wanted: stored.ContactFilter, shown: int, *, whole: bool
 ) -> Matching:
@@ -219,18 +174,19 @@ async def _ask(
     else:
         wanted = selection.chosen().wanted()
         outlook = await services.contact_actions.outlook(wanted)
-        found = (await services.contacts.find(wanted, limit=_NAMES)).items
+        found = (await services.contacts.find(wanted, limit=NAMED)).items
         names = [called(one.name, one.phone) for one in found]
     sequences = await services.pickers.open_sequences() if act is ContactAct.ENROLL else []
     owners = await page.owner_options() if act is ContactAct.ASSIGN else []
-    return page.part(
+    return await ask(
+        page,
         "contacts/_act.html",
-        act=act,
-        action=f"{page.request.url.path}?{selection.as_query()}",
-        outlook=outlook,
+        selection.query(),
         names=names,
+        adds=act is ContactAct.ADD_TO_GROUP,
+        act=act,
+        outlook=outlook,
         sequence_options=[(str(one.id), one.name) for one in sequences],
-        group_options=await page.group_options() if act is ContactAct.ADD_TO_GROUP else [],
         owner_options=[
             ("", "Choose someone"),
             (_NOBODY, "No one (shared inbox)"),

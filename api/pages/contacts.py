@@ -119,7 +119,7 @@ class ContactForm(FormFields):
         if contact is not None and self.edition not in {"", edition_of(contact)}:
             raise ConflictError(
                 "contact_outdated",
-                "someone else changed this contact. Review their changes, or save again to"
+                "someone else changed this contact. Look at their changes, or save again to"
                 " overwrite them",
             )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from api.pages.page import Page
 from api.problems import BUSY
 from api.schemas.reports import DaysQuery
 from domain.enrollments.day_range import DayRange
+from domain.platform.durations import in_units
 from domain.platform.moments import written
 from domain.statuses.enrollments import StepOutcome
 from services.enrollments.reports import Report, TrendTally, last_days
@@ -241,17 +242,6 @@ def written_day(day: date) -> str:
     return f"{day:%b} {day.day}, {day.year}"
 
 
-_UNITS = (("day", 86_400), ("hr", 3_600), ("min", 60), ("sec", 1))
-
-
 def lasting(seconds: float) -> str:
     """Write how long something took, in its two largest units: ``2 hr 5 min``."""
-    left = round(seconds)
-    found = next((at for at, (_, size) in enumerate(_UNITS) if left >= size), len(_UNITS) - 1)
-    words: list[str] = []
-    for unit, size in _UNITS[found : found + 2]:
-        count, left = divmod(left, size)
-        if count or not words:
-            plural = "s" if unit == "day" and count != 1 else ""
-            words.append(f"{count:,} {unit}{plural}")
-    return " ".join(words)
+    return in_units(timedelta(seconds=round(seconds)), short=True)

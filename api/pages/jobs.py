@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from api.exports import CsvFile
 from api.pages.addresses import address
-from api.pages.contact_acts import done_words
 from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep, PageEvent
+from api.pages.selecting import done_words
 from api.paging import FilterQuery, InQuery
 from domain.statuses.jobs import JobKind
 from services.jobs.contact_actions import can_be_undone

@@ -21,6 +21,7 @@ from api.pages.forms import FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock, TimeTags
+from domain.access.preferences import Preference
 from domain.platform.errors import SegueError
 
 HTMX = "hx-request"
@@ -180,10 +181,6 @@ class _Refusing:
         return True
 
 
-SINGLE_KEYS = "single_keys"
-"""The preference of users who do not want single keys to do anything: ``{"on": false}``."""
-
-
 async def clock_of(services: ServicesDep) -> Clock:
     """Read the workspace's clock."""
     workspace = await services.workspace.get()
@@ -194,7 +191,7 @@ async def _single_keys(request: Request, services: ServicesDep, caller: CurrentC
     """Tell whether single keys do something; parts of pages do not say."""
     if HTMX in request.headers:
         return True
-    found = await services.preferences.get(caller.user.id, SINGLE_KEYS)
+    found = await services.preferences.get(caller.user.id, Preference.SINGLE_KEYS)
     return bool(found.get("on", True))
 
 

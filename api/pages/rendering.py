@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from api.dependencies import needed_role, reaches
 from api.pages import times
+from api.pages.addresses import NO_FILTERS
 from api.pages.assets import Assets
 from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
@@ -148,6 +149,7 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
         status_looks=STATUS_LOOKS,
         labels=LABELS,
         EnrollmentStatus=EnrollmentStatus,
+        no_filters=NO_FILTERS,
         our_pictures=f"{settings.public_base_url}{PATH}/",
         picture_kinds=",".join(KINDS),
         picture_bytes=MAX_PICTURE_BYTES,

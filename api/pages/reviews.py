@@ -1,4 +1,4 @@
-"""Review: texts that may ask for no more texts, for a person to decide."""
+"""Opt-out reviews: texts that may ask for no more texts, for a person to decide."""
 
 from functools import partial
 from typing import Any

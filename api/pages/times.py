@@ -1,12 +1,13 @@
 """Moments in words: relative to now, and in full in a time zone."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from markupsafe import Markup
 
+from domain.platform.durations import in_units
 from services.maintenance.workspace import HourCycle
 
 TIME_ZONES = [
@@ -14,7 +15,7 @@ TIME_ZONES = [
 ]
 """Time zones to choose from: IANA name and label."""
 
-_UNITS = (("day", 86_400), ("hr", 3_600), ("min", 60), ("sec", 1))
+_SECOND, _HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -89,19 +90,9 @@ def relative(moment: datetime, now: datetime) -> str:
     Past moments and those less than an hour ahead get one unit, later ones two. The browser
     applies the same rule as time passes (api/assets/js/times.js).
     """
-    seconds = int((moment - now).total_seconds())
-    if seconds == 0:
+    ahead = moment - now
+    if abs(ahead) < _SECOND:
         return "now"
-    if seconds > 0:
-        return f"in {_words(seconds, most=2 if seconds >= 3_600 else 1)}"
-    return f"{_words(-seconds, most=1)} ago"
-
-
-def _words(seconds: int, *, most: int) -> str:
-    largest = next(index for index, (_, size) in enumerate(_UNITS) if seconds >= size)
-    words: list[str] = []
-    for name, size in _UNITS[largest : largest + most]:
-        count, seconds = divmod(seconds, size)
-        if count:
-            words.append(f"{count} {name}{'s' if name == 'day' and count > 1 else ''}")
-    return " ".join(words)
+    if ahead > timedelta(0):
+        return f"in {in_units(ahead, most=2 if ahead >= _HOUR else 1, short=True)}"
+    return f"{in_units(-ahead, most=1, short=True)} ago"

@@ -11,6 +11,7 @@ from api.field_problems import INVALID_TEXT
 from api.paging import PageQuery
 from api.schemas.base import Named, Omissible, Schema, limits
 from domain.sequences.segments import measure
+from domain.sequences.steps import StepDraft
 from domain.sequences.texts import MAX_CHARACTERS, MAX_MEDIA
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
@@ -24,7 +25,6 @@ from services.sequences.sequences import (
     MAX_STEPS,
     SequenceChange,
     SequenceDraft,
-    StepDraft,
 )
 from services.sequences.templates import MAX_DESCRIPTION
 from storage.sequences.sequences import StepRecord

@@ -16,7 +16,10 @@ def unwritten(body: str, *, has_media: bool = False) -> str | None:
         return "is empty; write it or delete the step"
     if body.strip() == FIRST_TEXT.strip() and not has_media:
         return "still has only the greeting it began with; write it or delete the step"
-    for blank in BLANKS:
-        if blank in body:
-            return f"still says {blank}; put your own in its place"
-    return None
+    blanks = sorted((blank for blank in BLANKS if blank in body), key=body.index)
+    if not blanks:
+        return None
+    *first, last = blanks
+    if not first:
+        return f"still says {last}; put your own in its place"
+    return f"still says {', '.join(first)} and {last}; put your own in their place"

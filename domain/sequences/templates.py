@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid5
 
+from domain.sequences.steps import StepDraft
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind
 
@@ -16,23 +17,6 @@ DEFAULT_REPLY_WINDOW_SECONDS = 604_800
 
 _NAMESPACE = UUID("6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c7e00")
 _ONE_DAY_SECONDS = 86_400
-
-
-@dataclass(frozen=True)
-class TemplateStep:
-    """One text.
-
-    Attributes:
-        delay_seconds: After the text before; of an ongoing sequence only.
-        at_time: ``HH:MM``; of an ongoing sequence only.
-        send_at: Naive wall-clock moment, ISO 8601; of a scheduled sequence only.
-    """
-
-    body: str
-    media_urls: tuple[str, ...] = ()
-    delay_seconds: int | None = None
-    at_time: str | None = None
-    send_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,7 @@ class TemplateContent:
     """
 
     kind: SequenceKind
-    steps: tuple[TemplateStep, ...]
+    steps: tuple[StepDraft, ...]
     send_window: Mapping[str, Many[str]] | None
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
     counts_as_reply: CountsAsReply = CountsAsReply.HUMAN
@@ -56,7 +40,7 @@ class TemplateContent:
         return cls(
             kind=kind,
             steps=tuple(
-                TemplateStep(**{**one, "media_urls": tuple(one.get("media_urls", ()))})
+                StepDraft(**{**one, "media_urls": tuple(one.get("media_urls", ()))})
                 for one in stored["steps"]
             ),
             send_window=stored["send_window"],
@@ -84,7 +68,7 @@ class TemplateContent:
         return replace(self, steps=tuple(_moved(one, by) for one in self.steps))
 
 
-def _moved(step: TemplateStep, by: timedelta) -> TemplateStep:
+def _moved(step: StepDraft, by: timedelta) -> StepDraft:
     if step.send_at is None:
         return step
     return replace(step, send_at=(datetime.fromisoformat(step.send_at) + by).isoformat())
@@ -102,7 +86,7 @@ class ShippedTemplate:
 
 def _read(one: Mapping[str, Any]) -> ShippedTemplate:
     steps = tuple(
-        TemplateStep(
+        StepDraft(
             step["body"],
             delay_seconds=step["delay_days"] * _ONE_DAY_SECONDS,
             at_time=step.get("at_time"),

@@ -14,7 +14,7 @@ from domain.platform.folding import alphanumerics
 from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import TextMeaning
 from domain.suppression.opt_out_intent import LONGEST_READ, Intent, read_intent
-from domain.suppression.text_kinds import Reaction, Writer, machine_of, reaction_in
+from domain.suppression.writers import Reaction, Writer, machine_of, reaction_in
 
 OPT_OUT_WORDS = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}

@@ -9,7 +9,7 @@ from enum import StrEnum
 from domain.platform.folding import folded
 from domain.suppression.opt_out_model import FILE, parsed
 from domain.suppression.pattern_files import Phrases, loaded, whole_words
-from domain.suppression.text_kinds import Writer, machine_of, writer_of
+from domain.suppression.writers import Writer, machine_of, writer_of
 
 LONGEST_READ = 1600
 """Characters of the longest text that is read: the longest a provider delivers (Twilio, 21617)."""
@@ -70,7 +70,7 @@ def read_intent(
 ) -> Intent | None:
     """Tell whether a text asks for no more texts; None if nothing in it hints at that.
 
-    A reaction asks for nothing. Only a text that a person wrote (``text_kinds``) opts out. A
+    A reaction asks for nothing. Only a text that a person wrote (``writers``) opts out. A
     request is clear where it stands as a clause of its own, with only courtesies and reasons beside
     it; a bare "stop" only in a text that says nothing else.
 

@@ -1,4 +1,7 @@
-"""How users want the pages: what they chose last, remembered for them alone."""
+"""How users want the pages: what they chose last, remembered for them alone.
+
+The names are in ``domain/access/preferences.py``.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -13,10 +13,9 @@ from domain.sequences.timing import check_time_zone
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import SequenceState
 from services.contacts.contacts import clean_field_filter
-from storage.enrollments import all_enrollments, contact_history, enrollment_counts
+from storage.enrollments import all_enrollments, enrollment_counts
 from storage.enrollments import enrollment_list as rows
 from storage.enrollments.all_enrollments import EnrollmentAnywhere
-from storage.enrollments.contact_history import ContactEnrollment
 from storage.enrollments.enrollment_list import Count, ListedRow, Outlook
 from storage.enrollments.list_filter import ListFilter
 from storage.platform.database import Database, Transaction
@@ -119,13 +118,9 @@ class EnrollmentList:
         counts = enrollment_counts.by_status(cells)
         return EnrollmentPage(page.showing(listed), state, counts, matching, by_status)
 
-    async def of_contact(self, contact_id: UUID) -> Sequence[ContactEnrollment]:
+    async def of_contact(self, contact_id: UUID) -> Sequence[EnrollmentAnywhere]:
         """List a contact's enrollments, the latest first, at most ``OF_CONTACT_MOST``."""
-        async with self._database.transaction() as tx:
-            found = await contact_history.enrollments(tx, contact_id, limit=OF_CONTACT_MOST)
-        return [
-            replace(row, activity=shown_activity(row.activity, row.sequence_state)) for row in found
-        ]
+        return (await self.find(contact_ids=[contact_id], limit=OF_CONTACT_MOST)).items
 
     async def find(
         self,

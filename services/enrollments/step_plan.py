@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.enrollments.faults import Fault
+from domain.platform.durations import in_units
 from domain.platform.moments import written
 from domain.sequences.texts import outline
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, step_due
@@ -172,7 +173,7 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
     first = step.position == 1
     before = "enrollment" if first else "the previous text"
     delay = timedelta(seconds=step.delay_seconds or 0)
-    words = f"{span(delay)} after {before}" if delay else f"right after {before}"
+    words = f"{in_units(delay, most=4)} after {before}" if delay else f"right after {before}"
     detail: dict[str, Any] = {
         "seconds": int(delay.total_seconds()),
         "after": "enrollment" if first else "text",
@@ -238,13 +239,3 @@ def _moved(due: datetime, at: datetime, clock: ContactClock) -> Reason:
 
 def _from_to(due: datetime, at: datetime) -> dict[str, Any]:
     return {"from": written(due), "to": written(at)}
-
-
-def span(delay: timedelta) -> str:
-    """Format a duration in its two largest units: ``2 days 3 hours``."""
-    minutes, seconds = divmod(int(delay.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    units = ((days, "day"), (hours, "hour"), (minutes, "minute"), (seconds, "second"))
-    told = [f"{count} {unit}{'s' if count > 1 else ''}" for count, unit in units if count]
-    return " ".join(told[:2])

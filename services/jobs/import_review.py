@@ -8,7 +8,6 @@ that it goes on in the background as the import will. Its results hold nothing p
 row says is read from the upload, which is deleted a day after a person last did something with it.
 """
 
-import hashlib
 import secrets
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
@@ -16,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from domain.access.preferences import columns_of
 from domain.contacts.fields import FieldSpec
 from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
@@ -136,7 +136,7 @@ class ImportReview:
             header: list[str] = known["header"]
             columns = known.get(_COLUMNS)
             if columns is None:
-                remembered = await preferences.get(tx, user_id, _memory(job.kind, header))
+                remembered = await preferences.get(tx, user_id, columns_of(job.kind, header))
                 columns = None if remembered is None else remembered[_COLUMNS]
         upload = self._uploads[job.kind]
         offered = upload.offered(own)
@@ -265,7 +265,7 @@ class ImportReview:
                 IGNORED_COLUMNS: Columns.of(header, at).ignored,
             }
             await jobs.note_params(tx, job_id, params)
-            await preferences.put(tx, user_id, _memory(job.kind, header), {_COLUMNS: at})
+            await preferences.put(tx, user_id, columns_of(job.kind, header), {_COLUMNS: at})
             return await self._uploads[job.kind].start(job_id, user_id, within=tx)
 
     async def _chosen(
@@ -366,9 +366,3 @@ def _headings(
 
 def _by_field(row: BadRow, columns: Mapping[str, int]) -> BadRow:
     return row._replace(cells={name: row.cells.get(str(at), "") for name, at in columns.items()})
-
-
-def _memory(kind: JobKind, header: Many[str]) -> str:
-    """Name the preference that remembers the columns of files with this first line."""
-    written = "\0".join(text.casefold() for text in header)
-    return f"{kind.value}:{hashlib.sha256(written.encode()).hexdigest()[:32]}"

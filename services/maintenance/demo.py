@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.platform.errors import ConflictError
+from domain.sequences.steps import StepDraft
 from domain.statuses.access import Role, TokenScope
 from domain.statuses.contacts import LineType
 from domain.statuses.sequences import SequenceKind
@@ -17,7 +18,7 @@ from services.contacts.groups import Groups
 from services.contacts.values import ContactFields
 from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import SenderFields, Senders
-from services.sequences.sequences import SequenceDraft, Sequences, StepDraft
+from services.sequences.sequences import SequenceDraft, Sequences
 
 ADMIN_EMAIL = "admin@segue.example"
 

@@ -26,7 +26,7 @@ from domain.statuses.messaging import (
     shown_status,
 )
 from domain.statuses.suppression import TextMeaning
-from domain.suppression.text_kinds import Reaction, marks_of, reaction_in
+from domain.suppression.writers import Reaction, marks_of, reaction_in
 from services.messaging import one_offs
 from services.platform import audit
 from services.sequences.pictures import own_pictures

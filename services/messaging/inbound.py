@@ -14,7 +14,7 @@ from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import OptOutSource, TextMeaning
 from domain.suppression.keywords import Reading, read
 from domain.suppression.opt_out_intent import Intent, read_intent
-from domain.suppression.text_kinds import Writer
+from domain.suppression.writers import Writer
 from services.messaging import replies
 from services.platform.group_commit import GroupCommit, GroupLimits
 from services.suppression.erasure import recall

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from domain.access.preferences import Preference
 from domain.contacts.names import ContactName
 from domain.messaging.trials import MARK
 from domain.platform.phones import normalize
@@ -22,7 +23,6 @@ from storage.platform.database import Database, Transaction
 PER_HOUR = 20
 """Most of these that one user may send in an hour."""
 
-_REMEMBERED_AS = "test_phone"
 _NAME_LENGTH = 100
 _HOUR = timedelta(hours=1)
 
@@ -63,9 +63,10 @@ class TrialTexts:
         self._preferences = preferences
         self._region = default_region
 
-    async def remembered(self, user_id: UUID) -> str:
-        """Return the number that the user sent their last one to; empty before the first."""
-        return str((await self._preferences.get(user_id, _REMEMBERED_AS)).get("phone", ""))
+    async def remembered(self, user_id: UUID) -> TrialRecipient | None:
+        """Find whom the user sent their last one to; None before the first."""
+        last = await self._preferences.get(user_id, Preference.TEST_PHONE)
+        return await self.recipient(user_id, last["phone"]) if last else None
 
     async def recipient(self, user_id: UUID, phone: str) -> TrialRecipient:
         """Find who would get it.
@@ -74,7 +75,7 @@ class TrialTexts:
             InvalidFieldError: ``invalid_phone``.
         """
         number = normalize(phone, default_region=self._region)
-        last = await self._preferences.get(user_id, _REMEMBERED_AS)
+        last = await self._preferences.get(user_id, Preference.TEST_PHONE)
         async with self._database.transaction() as tx:
             contact_id = await contacts.id_of_phone(tx, number)
             found = None if contact_id is None else await contacts.get(tx, contact_id)
@@ -138,7 +139,7 @@ class TrialTexts:
                 within=tx,
             )
         agreed = {"phone": number, "contact_id": str(contact_id)}
-        await self._preferences.put(user.id, _REMEMBERED_AS, agreed)
+        await self._preferences.put(user.id, Preference.TEST_PHONE, agreed)
 
     async def _shown(
         self,

@@ -14,6 +14,7 @@ from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.pictures import OwnPictures
 from domain.sequences.placeholders import unwritten
 from domain.sequences.segments import measure
+from domain.sequences.steps import StepDraft
 from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
@@ -37,24 +38,6 @@ _ONE_DAY_SECONDS = 86_400
 AT_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _AT_TIME = re.compile(AT_TIME_PATTERN)
 _SEND_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class StepDraft:
-    """A step as a request writes it, not validated yet.
-
-    Attributes:
-        body: With merge fields.
-        delay_seconds: After the text before; ongoing sequences only.
-        at_time: ``HH:MM``; ongoing sequences only.
-        send_at: ``YYYY-MM-DDTHH:MM[:SS]`` on the contact's clock; scheduled sequences only.
-    """
-
-    body: str
-    media_urls: tuple[str, ...] = ()
-    delay_seconds: int | None = None
-    at_time: str | None = None
-    send_at: str | None = None
 
 
 @dataclass(frozen=True)

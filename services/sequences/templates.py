@@ -9,9 +9,10 @@ from domain.platform.errors import ConflictError, NotFoundError, Problems, requi
 from domain.platform.filling import filled
 from domain.platform.names import clean
 from domain.platform.paging import Page, Position, cut
-from domain.sequences.templates import SHIPPED, ShippedTemplate, TemplateContent, TemplateStep
+from domain.sequences.steps import StepDraft
+from domain.sequences.templates import SHIPPED, ShippedTemplate, TemplateContent
 from services.platform import audit
-from services.sequences.sequences import MAX_NAME, SequenceDraft, StepDraft, find
+from services.sequences.sequences import MAX_NAME, SequenceDraft, find
 from storage.platform.database import Database, Transaction
 from storage.sequences import media
 from storage.sequences import templates as rows
@@ -65,8 +66,7 @@ class TemplateDetails(TemplateContent):
     def draft(self, name: str, sender_id: UUID, *, first_day: date) -> SequenceDraft:
         """Begin a sequence with it; the first of fixed dates moves to ``first_day``."""
         content = self.beginning(first_day)
-        steps = [StepDraft(**vars(step)) for step in content.steps]
-        return filled(SequenceDraft, content, name=name, sender_id=sender_id, steps=steps)
+        return filled(SequenceDraft, content, name=name, sender_id=sender_id)
 
 
 class Templates:
@@ -183,8 +183,8 @@ def _content(sequence: SequenceRecord) -> TemplateContent:
     )
 
 
-def _step(step: StepRecord) -> TemplateStep:
-    return TemplateStep(
+def _step(step: StepRecord) -> StepDraft:
+    return StepDraft(
         step.body,
         tuple(step.media_urls),
         step.delay_seconds,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain.access.preferences import Preference
 from storage.platform.database import Transaction
 
 
@@ -22,8 +23,8 @@ class FirstSteps:
         return self.has_sender and self.has_contact and has_sequence and self.has_enrollment
 
 
-async def first_steps(tx: Transaction, user_id: UUID, dismissed: str) -> FirstSteps | None:
-    """Read what there is; None for a user who has the preference ``dismissed``."""
+async def first_steps(tx: Transaction, user_id: UUID) -> FirstSteps | None:
+    """Read what there is; None for a user who dismissed the checklist."""
     sql = """
         SELECT EXISTS (SELECT FROM senders) AS has_sender,
             EXISTS (SELECT FROM contacts) AS has_contact,
@@ -33,4 +34,5 @@ async def first_steps(tx: Transaction, user_id: UUID, dismissed: str) -> FirstSt
             SELECT FROM preferences WHERE user_id = :user_id AND name = :dismissed
         )
     """
+    dismissed = Preference.CHECKLIST_DISMISSED
     return await tx.one(FirstSteps, sql, user_id=user_id, dismissed=dismissed)

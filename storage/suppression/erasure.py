@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from domain.access.preferences import Preference
 from domain.contacts.names import full_name
 from domain.platform import phones
 from storage.enrollments import enrollments
@@ -187,7 +188,11 @@ _DELETIONS = (
     UPDATE job_rows r SET detail = r.detail - 'external_id' FROM contacts c
     WHERE c.id = :id AND r.detail ->> 'external_id' = c.external_id
     """,
-    "DELETE FROM preferences WHERE name = 'test_phone' AND value ->> 'phone' = ANY(:numbers)",
+    f"""
+    DELETE FROM preferences
+    WHERE (name = '{Preference.TEST_PHONE}' AND value ->> 'phone' = ANY(:numbers))
+        OR (name = '{Preference.PREVIEW_CONTACT}' AND value ->> 'contact_id' = CAST(:id AS text))
+    """,  # noqa: S608 - built from constants
     "DELETE FROM former_phones WHERE contact_id = :id",
     """
     DELETE FROM idempotency_keys WHERE answer ->> 'id' = CAST(:id AS text)

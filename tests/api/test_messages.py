@@ -6,7 +6,7 @@ import httpx
 
 from domain.statuses.messaging import TextKind
 from services.factory import Services
-from storage.messaging import text_kinds
+from storage.messaging import kind_corrections
 from storage.platform.database import Database
 from tests.kits.inbound import receive
 
@@ -19,7 +19,7 @@ async def received(services: Services, database: Database, body: str) -> UUID:
         sql = "SELECT id FROM messages WHERE provider_sid = :sid"
         message_id = await tx.value(UUID, sql, sid=sid)
         assert message_id is not None
-        assert await text_kinds.get(tx, message_id) is not None
+        assert await kind_corrections.get(tx, message_id) is not None
     return message_id
 
 

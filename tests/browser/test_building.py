@@ -12,6 +12,16 @@ from tests.browser.conftest import Visit
 from tests.browser.rows import row, rows
 from tests.e2e.people import Desk, Person
 
+UNDER_MESSAGES = """() => {
+    const box = document.getElementById("flashes").getBoundingClientRect();
+    const controls = document.querySelectorAll("main :is(a, button, input, select, textarea)");
+    const isUnder = (one) => {
+        const { left, right, top, bottom } = one.getBoundingClientRect();
+        return left < box.right && box.left < right && top < box.bottom && box.top < bottom;
+    };
+    const seen = [...controls].filter((one) => one.checkVisibility() && isUnder(one));
+    return seen.map((one) => one.outerHTML.slice(0, 80));
+}"""
 SEQUENCE_ID = re.compile(r"/sequences/([0-9a-f-]{36})")
 
 
@@ -51,7 +61,7 @@ async def write_steps(page: Page) -> None:
     await first.get_by_role("button", name="Insert field").click()
     await page.get_by_label("blank, write").fill("friend")
     await page.get_by_role("button", name="Insert", exact=True).click()
-    await expect(first.get_by_label("Text")).to_have_value("Hi {{first_name|friend}}")
+    await expect(first.locator("[name=body]")).to_have_value("Hi {{first_name|friend}}")
     await page.keyboard.type(", do you drive a forklift?")
     await expect(page.locator("#phone")).to_contain_text("Hi friend, do you drive a forklift?")
 
@@ -76,6 +86,7 @@ async def write_steps(page: Page) -> None:
     await accessible(page)
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.locator("#flashes")).to_contain_text("Steps saved")
+    assert await page.evaluate(UNDER_MESSAGES) == []
     await expect(steps.nth(1).get_by_label("Text")).to_have_value("Still there?")
     await expect(steps.nth(1).get_by_label("Time of day, optional")).to_have_value("09:30")
 

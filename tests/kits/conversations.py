@@ -16,6 +16,7 @@ from sqlalchemy import insert
 
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import Accepted, LateError, NextAction, Refused, SendRequest, SendResult
+from domain.sequences.steps import StepDraft
 from domain.statuses.access import Role
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import MessageStatus
@@ -25,7 +26,6 @@ from services.enrollments.enrolling import Enrolling
 from services.messaging.inbound import Inbound
 from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
-from services.sequences.sequences import StepDraft
 from storage.platform.database import Database, Pools
 from storage.sequences.sequences import SequenceRecord
 from storage.tables.access import User

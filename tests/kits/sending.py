@@ -18,6 +18,7 @@ from activities.sending import CloseEnrollment, SendingActivities, SendMessage, 
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import LateError, Refused, SendRequest, SendResult
 from domain.platform.rules import SendingRules
+from domain.sequences.steps import StepDraft
 from domain.sequences.timing import DAYS
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
@@ -25,7 +26,6 @@ from domain.statuses.enrollments import Need
 from domain.statuses.messaging import Direction, MessageStatus
 from services.enrollments.enrolling import Enrolling
 from services.factory import ServiceConfig, Services
-from services.sequences.sequences import StepDraft
 from storage.platform import outbox
 from storage.platform.database import Database
 from storage.sequences.sequences import SequenceRecord

@@ -1,7 +1,11 @@
 // Filters of lists: dropdowns say how many of their boxes are ticked or filled, the button of the
 // sheet how many filters there are; addresses stay short.
 
-const NO_FILTERS = new Set(["sort", "columns", "density"]); // how the list is shown
+/** Read what of a form is a filter, in use, and not how the list is shown. */
+export function filtersOf(form) {
+  const others = form.dataset.noFilters.split(" ");
+  return [...new FormData(form)].filter(([name, value]) => value && !others.includes(name));
+}
 
 document.addEventListener("change", (event) => {
   const chosen = event.target.closest("[data-chosen]");
@@ -28,7 +32,7 @@ document.addEventListener("input", (event) => showClear(event.target.closest("fo
 function showClear(form) {
   const clear = form?.querySelector("[data-clear-filters]");
   if (!clear) return;
-  const used = [...new FormData(form)].filter(([name, value]) => value && !NO_FILTERS.has(name));
+  const used = filtersOf(form);
   clear.hidden = used.length === 0;
   const folded = new Set(used.map(([name]) => name));
   for (const name of ["search", "outcome_step"]) folded.delete(name);

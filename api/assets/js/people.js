@@ -1,10 +1,10 @@
 // Lists of people: whom one selected, and what may be done to them.
 
+import { filtersOf } from "./filters.js";
+
 const LIMIT_WORDS = (most) => `You can message up to ${most} contacts at once.`;
 const BOX = "#selection tbody .people-tick input";
 const count = (number) => number.toLocaleString("en-US");
-
-const SHOWN_ONLY = new Set(["columns", "density"]); // what the page shows, not whom
 
 let last = null; // the box ticked last, for shift-click
 
@@ -45,15 +45,16 @@ function show() {
   }
 }
 
-/** The filters' and, if asked, the selection's part of an address. */
+/** The filters' and, if asked, the selection's part of an address; filters with the list's order. */
 function asQuery(withSelection) {
-  const filters = new FormData(document.getElementById("filters"));
+  const form = document.getElementById("filters");
   const chosen = new URLSearchParams();
   const everyone = document.getElementById("everyone")?.value;
   if (withSelection && !everyone) {
     for (const box of boxes()) if (box.checked) chosen.append(box.name, box.value);
   } else {
-    for (const [name, value] of filters) if (value && !SHOWN_ONLY.has(name)) chosen.append(name, value);
+    for (const [name, value] of filtersOf(form)) chosen.append(name, value);
+    if (form.elements.sort?.value) chosen.append("sort", form.elements.sort.value);
   }
   return String(chosen);
 }

@@ -1,23 +1,54 @@
-// Merge fields in a text area, shown as pills. The text area keeps the text as it is sent, with its
-// own keys, undo and spell checking; a layer over it covers each merge field with what it is called.
+// Merge fields in a text area, shown as pills. The text area says what each field is called, as one
+// word that does not break; a hidden input has the text as it is sent. So the text area keeps its own
+// keys, undo and spell checking. A layer behind it, with the same letters in the same box, colors them.
 
 const FIELD = /(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})/g;
+// What a line may break behind, unless a word joiner follows it.
+const BREAKS = /[^\p{L}\p{N}\s_]|[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}]/gu;
+const LONG = 32; // a pill of more characters may break, as a phone has no room for it
+const PILL = /\u2063[^\u2063\u2064]*\u2064/g; // between two characters that nobody sees
 const frames = new WeakMap();
+const written = new Map(); // the merge field of each pill, as texts have it
 
-/** What decides where each letter of a text area stands. */
-const LIKE = ["fontFamily", "fontSize", "fontWeight", "letterSpacing", "lineHeight", "padding", "tabSize"];
-
-/** The merge fields of a text: where they are, their name, format and fallback. */
-function fieldsIn(text) {
-  return [...text.matchAll(FIELD)].map((match) => {
-    const [name, format = ""] = match[1].split(":").map((part) => part.trim());
-    return { from: match.index, to: match.index + match[0].length, name, format, fallback: (match[2] ?? "").trim() };
-  });
+function parse(text) {
+  const [match] = text.matchAll(FIELD);
+  const [name, format = ""] = match[1].split(":").map((part) => part.trim());
+  return { name, format, fallback: (match[2] ?? "").trim() };
 }
 
 /** Write a merge field as texts have it. */
 export function asText({ name, format, fallback }) {
   return `{{${name}${format ? `:${format}` : ""}${fallback ? `|${fallback}` : ""}}}`;
+}
+
+/** Write a merge field as its pill; two that differ have different ones, even if they are called the same. */
+function asPill(text, called) {
+  const { name, fallback } = parse(text);
+  const words = fallback ? `${called(name)} · ${fallback}` : called(name);
+  const whole = words.length > LONG ? words : words.replace(/\s+/g, "\u00a0").replace(BREAKS, "$&\u2060");
+  let pill = `\u2063\u202f${whole}\u202f\u2064`;
+  while ((written.get(pill) ?? text) !== text) pill = pill.replace("\u202f\u2064", "\u2060\u202f\u2064");
+  written.set(pill, text);
+  return pill;
+}
+
+const shown = (text, called) => text.replace(FIELD, (field) => asPill(field, called));
+const sent = (value) => value.replace(PILL, (pill) => written.get(pill) ?? pill);
+
+/** The pills of a text area: where they are, and the merge field of each. */
+function pillsIn(area) {
+  return [...area.value.matchAll(PILL)]
+    .filter(([pill]) => written.has(pill))
+    .map(({ 0: pill, index }) => ({ from: index, to: index + pill.length, ...parse(written.get(pill)) }));
+}
+
+/** Put something in the place of what is selected, so that undo takes it back. */
+function put(area, value) {
+  area.focus();
+  // setRangeText would lose what was typed before from the browser's undo.
+  if (document.execCommand(value ? "insertText" : "delete", false, value)) return;
+  area.setRangeText(value, area.selectionStart, area.selectionEnd, "end");
+  area.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 /**
@@ -28,80 +59,79 @@ export function showPills(area, { called, edit, blanks = [] }) {
   const frame = document.createElement("div");
   const layer = document.createElement("div");
   const words = document.createElement("p");
+  const input = document.createElement("input");
   frame.className = "pill-frame";
   layer.className = "pill-layer";
-  layer.ariaHidden = "true"; // the words below tell the same
+  layer.ariaHidden = "true"; // the text area says the same
   words.className = "visually-hidden";
   words.id = `${area.id}-fields`;
+  input.type = "hidden";
+  input.name = area.name;
   const hadFocus = document.activeElement === area;
   area.replaceWith(frame);
-  frame.append(area, layer, words);
+  frame.append(layer, area, input, words);
+  area.removeAttribute("name");
+  area.value = shown(area.value, called);
   if (hadFocus) area.focus();
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby") ?? ""} ${words.id}`.trim());
-  frames.set(area, { layer, words, called, edit, blanks });
-  area.addEventListener("scroll", () => (layer.scrollTop = area.scrollTop));
-  area.addEventListener("input", () => draw(area));
+  frames.set(area, { layer, input, words, called, blanks });
+  area.addEventListener("input", (event) => {
+    if (!event.isComposing) showTyped(area, event.inputType);
+    draw(area);
+  });
   area.addEventListener("beforeinput", (event) => deleteWhole(area, event));
+  for (const kind of ["copy", "cut"]) area.addEventListener(kind, (event) => take(area, event));
   area.addEventListener("keydown", (event) => {
     const chosen = event.key === "Enter" && !event.isComposing && chosenIn(area);
     if (!chosen) return;
     event.preventDefault();
     edit(area, chosen);
   });
-  new ResizeObserver(() => draw(area)).observe(area);
+  area.addEventListener("pointermove", (event) => area.classList.toggle("is-on-pill", Boolean(pillAt(area, event))));
+  area.addEventListener("pointerdown", () => (frames.get(area).before = null));
+  area.addEventListener("click", (event) => {
+    const pill = pillAt(area, event);
+    const { selectionStart: start, selectionEnd: end } = area;
+    if (!pill || (start < end && (start < pill.from || end > pill.to))) return;
+    area.setSelectionRange(pill.from, pill.to);
+    edit(area, pill);
+  });
   draw(area);
 }
 
+/** Make pills of what is typed, pasted or inserted as texts have it; undo and redo go past that state. */
+function showTyped(area, how) {
+  const fields = [...area.value.matchAll(FIELD)];
+  if (!fields.length) return;
+  if (how === "historyUndo" || how === "historyRedo") {
+    document.execCommand(how === "historyUndo" ? "undo" : "redo");
+    return;
+  }
+  const last = fields.at(-1);
+  const [from, to] = [fields[0].index, last.index + last[0].length];
+  const after = area.value.length - area.selectionEnd;
+  area.setSelectionRange(from, to);
+  put(area, shown(area.value.slice(from, to), frames.get(area).called));
+  area.setSelectionRange(area.value.length - after, area.value.length - after);
+}
+
 function draw(area) {
-  const { layer, words, called, edit, blanks } = frames.get(area);
-  const fields = fieldsIn(area.value);
-  const label = (field) => (field.fallback ? `${called(field.name)} · ${field.fallback}` : called(field.name));
-  const style = getComputedStyle(area);
-  for (const name of LIKE) layer.style[name] = style[name];
-  layer.style.left = `${area.offsetLeft + area.clientLeft}px`;
-  layer.style.top = `${area.offsetTop + area.clientTop}px`;
-  layer.style.width = `${area.clientWidth}px`;
-  layer.style.height = `${area.clientHeight}px`;
+  const { layer, input, words, called, blanks } = frames.get(area);
+  const pills = pillsIn(area);
+  input.value = sent(area.value);
   let at = 0;
   const parts = [];
-  const places = fields.map((field) => {
-    const place = document.createElement("span");
-    place.textContent = area.value.slice(field.from, field.to);
-    parts.push(...marked(area.value.slice(at, field.from), blanks), place);
-    at = field.to;
-    return place;
-  });
+  for (const { from, to } of pills) {
+    const pill = document.createElement("span");
+    pill.className = "pill";
+    pill.textContent = area.value.slice(from, to);
+    parts.push(...marked(area.value.slice(at, from), blanks), pill);
+    at = to;
+  }
   // A line break at the end counts only if something follows it.
   layer.replaceChildren(...parts, ...marked(area.value.slice(at), blanks), "\u200b");
-  const { left, top } = layer.getBoundingClientRect();
-  const pills = fields.flatMap((field, index) => {
-    const boxes = [...places[index].getClientRects()].filter((box) => box.width > 0);
-    // One that is broken over two lines says what it is where there is most room.
-    const widest = boxes.reduce((most, box) => (box.width > (most?.width ?? 0) ? box : most), null);
-    return boxes.map((box) => {
-      const pill = document.createElement("span");
-      pill.className = "pill pill-over";
-      pill.dataset.from = field.from;
-      pill.textContent = box === widest ? label(field) : "";
-      pill.title = label(field);
-      Object.assign(pill.style, {
-        left: `${box.left - left}px`,
-        top: `${box.top - top + layer.scrollTop}px`,
-        width: `${box.width}px`,
-        height: `${box.height}px`,
-      });
-      pill.addEventListener("mousedown", (event) => event.preventDefault());
-      pill.addEventListener("click", () => {
-        choose(area, field);
-        edit(area, field);
-      });
-      return pill;
-    });
-  });
-  layer.append(...pills);
-  layer.scrollTop = area.scrollTop;
-  const said = fields.map((field) => (field.fallback ? `${called(field.name)}, or “${field.fallback}” if blank` : called(field.name)));
-  words.textContent = fields.length ? `Fields in this text: ${said.join("; ")}. Press Enter on a field to change it.` : "";
+  const said = pills.map(({ name, fallback }) => (fallback ? `${called(name)}, or “${fallback}” if blank` : called(name)));
+  words.textContent = pills.length ? `Fields in this text: ${said.join("; ")}. Press Enter on a field to change it.` : "";
   mark(area);
 }
 
@@ -115,45 +145,75 @@ function marked(text, blanks) {
   return [text.slice(0, from), mark, ...marked(text.slice(to), blanks)];
 }
 
-function choose(area, field) {
-  area.focus();
-  area.setSelectionRange(field.from, field.to);
+/** The pill under the pointer. */
+function pillAt(area, { clientX: x, clientY: y }) {
+  const drawn = [...frames.get(area).layer.querySelectorAll(".pill")];
+  const isUnder = (box) => box.left <= x && x <= box.right && box.top <= y && y <= box.bottom;
+  return pillsIn(area)[drawn.findIndex((one) => [...one.getClientRects()].some(isUnder))];
 }
 
-/** The merge field that is selected, and nothing else with it. */
+/** The pill that is selected, and nothing else with it. */
 function chosenIn(area) {
-  return fieldsIn(area.value).find(({ from, to }) => from === area.selectionStart && to === area.selectionEnd);
+  return pillsIn(area).find(({ from, to }) => from === area.selectionStart && to === area.selectionEnd);
 }
 
 function mark(area) {
-  const { layer } = frames.get(area);
   const { selectionStart: start, selectionEnd: end } = area;
   const isActive = document.activeElement === area && end > start;
-  for (const pill of layer.querySelectorAll(".pill")) {
-    const from = Number(pill.dataset.from);
+  const pills = pillsIn(area);
+  frames.get(area).layer.querySelectorAll(".pill").forEach((pill, index) => {
+    const { from } = pills[index];
     pill.classList.toggle("is-selected", isActive && from >= start && from < end);
-  }
+  });
 }
 
-// The cursor never stands inside of a merge field: going into one selects it as a whole.
-document.addEventListener("selectionchange", () => {
-  const area = document.activeElement;
-  if (!frames.has(area)) return;
-  const { selectionStart: start, selectionEnd: end } = area;
-  const inside = start === end && fieldsIn(area.value).find(({ from, to }) => from < start && start < to);
-  if (inside) area.setSelectionRange(inside.from, inside.to);
+/** Keep the cursor, and both ends of a selection, out of pills: they go over one as over one letter. */
+function stepOver(area) {
+  const frame = frames.get(area);
+  const { selectionStart: start, selectionEnd: end, selectionDirection: direction } = area;
+  const around = (at) => pillsIn(area).find(({ from, to }) => from < at && at < to);
+  const over = (at, was, pill) => (was >= pill.to ? pill.from : pill.to);
+  const [first, last] = [around(start), around(end)];
+  if (first || last) {
+    const from = first ? (start === end || !frame.before ? first.from : over(start, frame.before.start, first)) : start;
+    const to = last ? (start === end || !frame.before ? last.to : over(end, frame.before.end, last)) : end;
+    area.setSelectionRange(from, to, direction);
+  }
+  frame.before = { start: area.selectionStart, end: area.selectionEnd };
   mark(area);
+}
+
+let isPressed = false;
+document.addEventListener("selectionchange", () => {
+  if (frames.has(document.activeElement) && !isPressed) stepOver(document.activeElement);
 });
+document.addEventListener("pointerdown", () => (isPressed = true), true);
+for (const kind of ["pointerup", "pointercancel"]) {
+  document.addEventListener(kind, () => {
+    isPressed = false;
+    if (frames.has(document.activeElement)) stepOver(document.activeElement);
+  });
+}
 document.addEventListener("focusout", (event) => frames.has(event.target) && mark(event.target));
 
-/** Delete a merge field as if it were one character. */
+/** Delete a pill as if it were one letter, or one word. */
 function deleteWhole(area, event) {
   const { selectionStart: at, selectionEnd: end } = area;
-  const back = event.inputType === "deleteContentBackward";
-  if (at !== end || !(back || event.inputType === "deleteContentForward")) return;
-  const beside = fieldsIn(area.value).find(({ from, to }) => (back ? to : from) === at);
-  if (!beside) return;
+  const [, unit, way] = event.inputType.match(/^delete(Content|Word)(Backward|Forward)$/) ?? [];
+  if (at !== end || !unit) return;
+  const between = (from, to) => (unit === "Word" ? area.value.slice(from, to).trim() === "" : from === to);
+  const pill = pillsIn(area).find(({ from, to }) => (way === "Backward" ? to <= at && between(to, at) : at <= from && between(at, from)));
+  if (!pill) return;
   event.preventDefault();
-  area.setSelectionRange(beside.from, beside.to);
-  document.execCommand("delete");
+  area.setSelectionRange(Math.min(pill.from, at), Math.max(pill.to, at));
+  put(area, "");
+}
+
+/** Give the clipboard what is selected as texts have it. */
+function take(area, event) {
+  const value = area.value.slice(area.selectionStart, area.selectionEnd);
+  if (sent(value) === value) return;
+  event.preventDefault();
+  event.clipboardData.setData("text/plain", sent(value));
+  if (event.type === "cut") put(area, "");
 }

@@ -263,7 +263,7 @@ if (form) {
     else if ("insertField" in button.dataset) askField(body);
     else if ("plain" in button.dataset) {
       const plain = JSON.parse(form.dataset.plainMap);
-      const text = [...body.value].map((char) => plain[char] ?? char).join("");
+      const text = [...card.querySelector("[name=body]").value].map((char) => plain[char] ?? char).join("");
       body.focus();
       body.select();
       insert(body, text);

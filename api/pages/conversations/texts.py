@@ -77,7 +77,7 @@ async def cancel_text(page: PageDep, message_id: UUID) -> Response:
 @router.post("/conversations/texts/{message_id}/human")
 async def set_text_human(page: PageDep, message_id: UUID) -> Response:
     """Note that a person wrote a text; its effects as a reply happen now."""
-    await page.services.text_kinds.correct(message_id, TextKind.HUMAN, user_id=page.user.id)
+    await page.services.kind_corrections.correct(message_id, TextKind.HUMAN, user_id=page.user.id)
     return page.done("Counted as a reply.", event=PageEvent.TEXTS_CHANGED)
 
 

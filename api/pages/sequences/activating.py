@@ -3,21 +3,21 @@
 from collections.abc import Sequence as Many
 from datetime import time, timedelta
 from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.forms import sentence
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.steps import SeenStep, seen_steps, unsaved
 from api.pages.sequences.written import StepFields, WrittenStep, is_same
 from api.pages.times import Clock
+from domain.platform.durations import in_units
 from domain.sequences.placeholders import unwritten
 from domain.sequences.timing import DAYS, SendWindow
 from domain.statuses.sequences import SequenceKind
-from services.enrollments.step_plan import span
 from storage.sequences.sequences import WINDOW_JSON, SequenceRecord
 
 router = APIRouter()
@@ -34,8 +34,10 @@ async def ask_activation(page: PageDep, sequence_id: UUID) -> Response:
     return await _ask(page, sequence, steps, leaves_out=draft is not None)
 
 
-@router.post("/sequences/{sequence_id}/steps/review")
-async def review_activation(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
+@router.post("/sequences/{sequence_id}/steps/activation")
+async def ask_activation_of_edits(
+    page: PageDep, sequence_id: UUID, form: InForm[StepFields]
+) -> Response:
     """Show the dialog that asks before steps are saved and the sequence is activated."""
     sequence = await page.services.sequences.get(sequence_id)
     return await _ask(page, sequence, form.steps(), in_editor=True)
@@ -68,13 +70,21 @@ async def _ask(
     )
 
 
-def _lacking(steps: Many[WrittenStep], seen: Many[SeenStep]) -> list[str]:
-    """Say, in sentences, what keeps the steps from being activated."""
+class Lacking(NamedTuple):
+    """A step whose text keeps the sequence from being activated; the reason follows "the text"."""
+
+    number: int
+    key: str
+    reason: str
+
+
+def _lacking(steps: Many[WrittenStep], seen: Many[SeenStep]) -> list[Lacking]:
+    """List all steps that keep the sequence from being activated."""
     found = []
     for number, (step, shown) in enumerate(zip(steps, seen, strict=True), start=1):
         reason = unwritten(step.body, has_media=bool(step.media_urls)) or shown.wrong
         if reason:
-            found.append(sentence(f"the text of step {number} {reason}"))
+            found.append(Lacking(number, step.key, reason))
     return found
 
 
@@ -83,7 +93,7 @@ def _length(kind: SequenceKind, steps: Many[WrittenStep]) -> str:
     if kind is SequenceKind.SCHEDULED:
         return ""
     total = sum(step.delay_seconds or 0 for step in steps[1:])
-    return span(timedelta(seconds=min(total, 10**9))) if total else ""
+    return in_units(timedelta(seconds=min(total, 10**9))) if total else ""
 
 
 def window_words(window: WINDOW_JSON | None, clock: Clock) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from contextlib import contextmanager
 from enum import StrEnum
-from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter
@@ -13,11 +12,11 @@ from starlette.responses import Response
 
 from api.dependencies import MembersOnly, Sends
 from api.pages.composing import merge_pills
-from api.pages.contact_acts import add_to_group, answer
 from api.pages.flash import Flash, Kind
 from api.pages.forms import FormErrors, FormFields, chosen
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.pages.selecting import NAMED, SelectionQuery, add_to_group, answer, ask
 from api.pages.sequences.contacts import TabQuery
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter
@@ -33,7 +32,6 @@ from services.messaging.holds import Decision
 router = APIRouter()
 
 _IDS_MOST = 200
-_NAMES = 3
 
 
 class Act(StrEnum):
@@ -47,32 +45,16 @@ class Act(StrEnum):
     RELEASE = "release"
 
 
-class Selection(TabQuery):
-    """The enrollments to act on: those ticked, or with ``everyone`` all that the filters match."""
-
-    everyone: bool = False
+class Selection(TabQuery, SelectionQuery):
+    """The enrollments to act on."""
 
     def chosen(self) -> EnrollmentFilter:
         """Return the selection as a filter, without the list's order and position.
 
         Raises:
-            InvalidFieldError: Nothing is ticked.
+            InvalidFieldError: Nobody is ticked.
         """
-        if self.everyone:
-            left_out = {"enrollment", "everyone", "sort", "cursor", "trail", "columns", "density"}
-            given = self.as_parameters()
-            return EnrollmentFilter(
-                **{name: value for name, value in given.items() if name not in left_out}
-            )
-        if not self.enrollment:
-            raise InvalidFieldError("enrollment", "selects no one; select someone first")
-        return EnrollmentFilter(enrollment=self.enrollment)
-
-    def as_query(self) -> str:
-        """Return the selection as a query string."""
-        filters = self.chosen().as_parameters()
-        everyone = {"everyone": "true"} if self.everyone else {}
-        return urlencode({**filters, **everyone}, doseq=True)
+        return self.selected(EnrollmentFilter, "enrollment")
 
 
 class ActFields(FormFields):
@@ -147,14 +129,15 @@ async def _ask(
     wanted = selection.chosen().wanted()
     outlook = await page.services.enrollment_list.outlook(sequence_id, wanted)
     sends = act is Act.SEND_MESSAGE
-    people = await _first(page, sequence_id, selection, limit=MAX_RECIPIENTS if sends else _NAMES)
-    return page.part(
+    people = await _first(page, sequence_id, selection, limit=MAX_RECIPIENTS if sends else NAMED)
+    return await ask(
+        page,
         "sequences/_act.html",
+        selection.as_query(selection.chosen()),
+        names=[_name(person) for person in people],
+        adds=act is Act.ADD_TO_GROUP,
         act=act,
-        action=f"{page.request.url.path}?{selection.as_query()}",
         outlook=outlook,
-        names=[_name(person) for person in people[:_NAMES]],
-        group_options=await page.group_options() if act is Act.ADD_TO_GROUP else [],
         most=MAX_RECIPIENTS,
         recipients=[(str(one.enrollment_id), _name(one)) for one in people] if sends else [],
         merge_fields=await merge_pills(page) if sends else [],
@@ -220,9 +203,9 @@ def _said(rows: Many[tuple[str, EnrollmentResult]]) -> Flash:
     said = ", ".join(f"{number:,} {words}" for words, number in done.items()) or "Nothing changed"
     if not left:
         return Flash(f"{said}.")
-    more = f" and {len(left) - _NAMES:,} more" if len(left) > _NAMES else ""
+    more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
     kind: Kind = "warning" if done else "info"
-    return Flash(f"{said}. Left out: {', '.join(left[:_NAMES])}{more}.", kind)
+    return Flash(f"{said}. Left out: {', '.join(left[:NAMED])}{more}.", kind)
 
 
 def _words(row: EnrollmentResult) -> str:

@@ -17,7 +17,6 @@ from api.pages.page import InForm, Page, PageDep, own_path
 from api.pages.sequences.display import (
     MOST_COLUMNS,
     NAME,
-    PREFERENCE,
     Density,
     Display,
     every_column,
@@ -27,6 +26,7 @@ from api.pages.sequences.report_chips import report_chips
 from api.pages.values import in_words
 from api.paging import InQuery
 from api.schemas.enrollments import EnrollmentFilter, EnrollmentSort
+from domain.access.preferences import Preference
 from domain.sequences.timing import ContactClock
 from services.enrollments.enrollment_list import EnrollmentPage
 from storage.contacts.fields import FieldDetails
@@ -61,7 +61,7 @@ async def show_sequence_contacts(
     page: PageDep, sequence_id: UUID, query: InQuery[TabQuery]
 ) -> Response:
     """Show the enrollments; the page asks again every few seconds."""
-    kept = await page.services.preferences.get(page.user.id, PREFERENCE)
+    kept = await page.services.preferences.get(page.user.id, Preference.SEQUENCE_CONTACTS)
     display = Display.of(kept, columns=query.columns, density=query.density)
     tab = await _read(page, sequence_id, query, count=True, fields=display.has_fields)
     next_cursor = CONTACTS_CURSORS.within(sequence_id).write(tab.page.next, query.sort)
@@ -106,7 +106,7 @@ async def choose_display(page: PageDep, sequence_id: UUID, form: InForm[DisplayF
     wanted = [name for name in dict.fromkeys(form.columns) if name in known][:MOST_COLUMNS]
     dense = form.density if form.density in set(Density) else Density.COMPACT
     value = {"columns": wanted, "density": dense}
-    await page.services.preferences.put(page.user.id, PREFERENCE, value)
+    await page.services.preferences.put(page.user.id, Preference.SEQUENCE_CONTACTS, value)
     path = page.path_to("show_sequence_contacts", sequence_id=sequence_id)
     return page.redirect(own_path(form.back, otherwise=path))
 
@@ -141,13 +141,12 @@ async def _read(
 
 def _as_view(query: TabQuery, display: Display) -> str:
     """Write what the list shows as a saved view has it: the same for the same list."""
-    left_out = {"cursor", "trail", "columns", "density"}
     given = {
         name: sorted(value) if isinstance(value, list) else value
-        for name, value in query.as_parameters().items()
-        if name not in left_out
+        for name, value in query.filters().items()
     }
-    return urlencode({**given, **display.as_parameters()}, doseq=True)
+    order = {"sort": query.sort} if query.sort != _FIRST_SORT else {}
+    return urlencode({**given, **order, **display.as_parameters()}, doseq=True)
 
 
 async def _choices(page: Page, sequence_id: UUID, own: Sequence[FieldDetails]) -> dict[str, Any]:

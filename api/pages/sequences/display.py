@@ -7,9 +7,6 @@ from typing import Any, NamedTuple
 
 from storage.contacts.fields import FieldDetails
 
-PREFERENCE = "sequence_contacts"
-"""The name under which a user's choice is kept."""
-
 FIELD = "field."
 """What the names of columns begin with that show a field of contacts; its key follows."""
 

@@ -82,7 +82,7 @@ class EnrollQuery(FormFields):
 class EnrollFields(FormFields):
     """The people to enroll; only the fields of ``way`` count.
 
-    ``reviewed`` is how many the review named. ``job_id`` is the upload of a file, or its import
+    ``previewed`` is how many the preview named. ``job_id`` is the upload of a file, or its import
     once that is done; ``variables`` are those sent as ``variable.KEY``.
     """
 
@@ -94,7 +94,7 @@ class EnrollFields(FormFields):
     matching: str = ""
     job_id: UUID | None = None
     variables: dict[str, str] = Field(default_factory=dict)
-    reviewed: int | None = None
+    previewed: int | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -244,7 +244,7 @@ async def _start(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetail
             return await start(contact_ids=form.contact_id)
         case Way.GROUP:
             group_id = chosen_id(form.group_id, field="group_id")
-            return await start(group_id=group_id, at_most=form.reviewed)
+            return await start(group_id=group_id, at_most=form.previewed)
         case Way.NUMBERS:
             preview = await previews.of_numbers(sequence_id, form.numbers, form.variables)
             contact_ids = list(preview.contact_ids)
@@ -253,7 +253,7 @@ async def _start(page: Page, sequence_id: UUID, form: EnrollFields) -> JobDetail
                 contact_ids += await previews.add_numbers(preview.unknown_numbers)
             return await start(contact_ids=contact_ids)
         case Way.LIST:
-            return await start(matching=_wanted(form.matching), at_most=form.reviewed)
+            return await start(matching=_wanted(form.matching), at_most=form.previewed)
         case Way.IMPORT:
             return await start(import_id=_import_of(form))
         case Way.FILE:

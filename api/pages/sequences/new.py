@@ -17,9 +17,10 @@ from api.pages.sequences.steps import merge_labels
 from api.pages.sequences.written import WrittenStep
 from api.pages.times import Clock
 from domain.sequences.placeholders import FIRST_TEXT
+from domain.sequences.steps import StepDraft
 from domain.sequences.texts import Merged, pieces
 from domain.statuses.sequences import SequenceKind
-from services.sequences.sequences import SequenceDraft, StepDraft
+from services.sequences.sequences import SequenceDraft
 from services.sequences.templates import TemplateDetails
 
 router = APIRouter()

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.page import PageDep
+from domain.platform.durations import in_units
 
 router = APIRouter()
 
@@ -42,6 +43,5 @@ def left_words(left: timedelta, *, is_exact: bool = True) -> str:
     roughly = "about" if is_exact else "more than"
     if seconds < _MINUTE:
         return "less than a minute left"
-    if seconds <= 90 * _MINUTE:
-        return f"{roughly} {ceil(seconds / _MINUTE)} min left"
-    return f"{roughly} {seconds / _HOUR:.0f} hr left"
+    minutes = timedelta(minutes=ceil(seconds / _MINUTE))
+    return f"{roughly} {in_units(minutes, short=True)} left"

@@ -1,6 +1,7 @@
 """A sequence > Settings: everything but its steps; changes take effect at once."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from hashlib import blake2b
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import render_tab
+from domain.platform.durations import UNITS, whole
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.sequences.timing import DAYS, DEFAULT_WINDOW
 from domain.statuses.sequences import CountsAsReply, ReplyPolicy
@@ -20,7 +22,6 @@ from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
 
-UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _LONGEST = 1_000_000_000
 
 
@@ -49,8 +50,7 @@ class SettingsFields(FormFields):
     @classmethod
     def of(cls, sequence: SequenceRecord) -> "SettingsFields":
         """Fill the form from a sequence."""
-        seconds = sequence.reply_window_seconds
-        unit = next((name for name, size in UNITS.items() if seconds % size == 0), "minutes")
+        number, unit = whole(timedelta(seconds=sequence.reply_window_seconds))
         shown = sequence.send_window or DEFAULT_WINDOW.dump()
         fallback = next(iter(shown.values()))
         return cls(
@@ -58,7 +58,7 @@ class SettingsFields(FormFields):
             sender_id=str(sequence.sender_id),
             on_reply=sequence.on_reply,
             counts_as_reply=sequence.counts_as_reply,
-            reply_number=str(seconds // UNITS[unit]),
+            reply_number=str(number),
             reply_unit=unit,
             any_time=sequence.send_window is None,
             open=list(shown),
@@ -75,7 +75,7 @@ class SettingsFields(FormFields):
         if self.edition not in {"", edition_of(sequence)}:
             raise ConflictError(
                 "settings_outdated",
-                "someone else changed these settings. Review their changes, or save again to"
+                "someone else changed these settings. Look at their changes, or save again to"
                 " overwrite them",
             )
 
@@ -157,7 +157,11 @@ async def _render(page: Page, sequence: SequenceRecord, form: SettingsFields) ->
         form=form,
         edition=edition_of(sequence),
         days=[(day, LABELS.days[day], *_times(form, number)) for number, day in enumerate(DAYS)],
-        units=[(unit, unit.capitalize()) for unit in UNITS],
+        units=[
+            (unit, unit.capitalize())
+            for unit in UNITS
+            if unit != "seconds" or form.reply_unit == unit
+        ],
         sender_options=await page.sender_options(),
     )
 

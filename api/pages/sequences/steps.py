@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -9,15 +10,18 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.dependencies import Sends
+from api.dependencies import OwnAccount, Sends
 from api.pages.forms import FormErrors, FormFields
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
-from api.pages.sequences.written import UNITS, StepFields, WrittenStep, errors_beside, is_same
+from api.pages.sequences.written import StepFields, WrittenStep, errors_beside, is_same
 from api.pages.times import Clock
 from api.paging import InQuery
+from domain.access.preferences import Preference
 from domain.contacts.fields import MAX_FIELDS
-from domain.platform.errors import InvalidFieldError, SegueError
+from domain.contacts.names import ContactName
+from domain.platform.durations import UNITS
+from domain.platform.errors import InvalidFieldError, NotFoundError, SegueError
 from domain.sequences.placeholders import BLANKS
 from domain.sequences.segments import Segments
 from domain.sequences.texts import keys_in, pieces
@@ -82,14 +86,14 @@ class SeenStep:
     missing: tuple[str, ...]
 
 
-class ReadQuery(FormFields):
-    """The contact to preview the texts for."""
+class PreviewFields(FormFields):
+    """The contact to preview the texts for; None for nobody in particular."""
 
     contact_id: UUID | None = None
 
 
 @router.get("/sequences/{sequence_id}/steps")
-async def show_steps(page: PageDep, sequence_id: UUID, query: InQuery[ReadQuery]) -> Response:
+async def show_steps(page: PageDep, sequence_id: UUID, query: InQuery[PreviewFields]) -> Response:
     """Show the steps; members edit them, going on from what they have not saved yet."""
     sequence = await page.services.sequences.get(sequence_id)
     draft = await unsaved(page, sequence)
@@ -97,7 +101,9 @@ async def show_steps(page: PageDep, sequence_id: UUID, query: InQuery[ReadQuery]
         steps = [WrittenStep.from_draft(one) for one in draft.steps]
     else:
         steps = [WrittenStep.of(step) for step in sequence.steps]
-    return await _render(page, sequence, steps, draft=draft, contact_id=query.contact_id)
+    if page.wants_part:
+        return await _preview(page, sequence, steps, query.contact_id)
+    return await _render(page, sequence, steps, draft=draft)
 
 
 @router.post("/sequences/{sequence_id}/steps")
@@ -141,10 +147,7 @@ async def discard_draft(page: PageDep, sequence_id: UUID) -> Response:
 async def preview_steps(page: PageDep, sequence_id: UUID, form: InForm[StepFields]) -> Response:
     """Preview the texts as a contact would get them, with their sizes."""
     sequence = await page.services.sequences.get(sequence_id)
-    steps = form.steps()
-    seen = await seen_steps(page, sequence, steps, form.contact_id)
-    variables = _variables(steps, await page.services.pickers.contact_fields())
-    return page.part("sequences/_preview.html", seen=seen, variables=variables, plain=PLAIN)
+    return await _preview(page, sequence, form.steps(), form.contact_id)
 
 
 @router.get("/sequences/{sequence_id}/steps/people")
@@ -152,6 +155,32 @@ async def find_preview_people(page: PageDep, sequence_id: UUID, search: str = ""
     """Find contacts to preview the texts for."""
     found = await page.services.pickers.contacts(search, sequence_id=sequence_id, limit=8)
     return page.part("sequences/_preview_people.html", people=found)
+
+
+@router.post("/sequences/preview-contact", dependencies=[OwnAccount])
+async def choose_preview_contact(page: PageDep, form: InForm[PreviewFields]) -> Response:
+    """Remember the contact for whom the user wants texts filled in, whatever the sequence."""
+    value = {"contact_id": str(form.contact_id) if form.contact_id else None}
+    await page.services.preferences.put(page.user.id, Preference.PREVIEW_CONTACT, value)
+    return Response(status_code=204)
+
+
+async def _preview_contact(page: Page) -> ContactName | None:
+    """Read for whom the user wants texts filled in; None for nobody in particular."""
+    kept = await page.services.preferences.get(page.user.id, Preference.PREVIEW_CONTACT)
+    if kept.get("contact_id"):
+        with suppress(NotFoundError):
+            contact = await page.services.contacts.get(UUID(kept["contact_id"]))
+            return ContactName(contact.id, contact.name, contact.phone)
+    return None
+
+
+async def _preview(
+    page: Page, sequence: SequenceRecord, steps: Many[WrittenStep], contact_id: UUID | None
+) -> Response:
+    seen = await seen_steps(page, sequence, steps, contact_id)
+    variables = _variables(steps, await page.services.pickers.contact_fields())
+    return page.part("sequences/_preview.html", seen=seen, variables=variables, plain=PLAIN)
 
 
 async def _save(
@@ -194,19 +223,18 @@ async def _render(
     steps: Many[WrittenStep],
     *,
     draft: Draft | None = None,
-    contact_id: UUID | None = None,
     page_id: UUID | None = None,
 ) -> Response:
     fields = (await page.services.fields.find(limit=MAX_FIELDS)).items
     labels = {one.key: one.label for one in fields}
-    variables = _variables(steps, labels)
+    contact = await _preview_contact(page)
     return await render_tab(
         page,
         sequence,
         "sequences/steps.html",
-        part="sequences/_preview.html",
         steps=steps,
-        seen=await seen_steps(page, sequence, steps, contact_id),
+        preview_contact=contact,
+        seen=await seen_steps(page, sequence, steps, contact.id if contact else None),
         blank=WrittenStep(key="KEY"),
         draft=draft,
         page_id=page_id or (draft.page if draft else uuid4()) or "",
@@ -215,11 +243,11 @@ async def _render(
         is_open=sequence.state in OPEN_STATES,
         is_archived=sequence.state is SequenceState.ARCHIVED,
         active=sequence.counts.get(EnrollmentStatus.ACTIVE, 0),
-        units=UNITS,
+        units=[unit for unit in UNITS if unit != "seconds"],
         merge_fields=_merge_fields(fields),
         merge_labels=merge_labels(labels),
         pieces=pieces,
-        variables=variables,
+        variables=_variables(steps, labels),
         plain=PLAIN,
         blanks=BLANKS,
         most=MAX_STEPS,

@@ -44,13 +44,14 @@ async def ask_test(
     written = next((one for one in form.steps() if one.key == step), None)
     if written is None:
         raise InvalidFieldError("step", "is none of those on the page; load it again")
+    last = await page.services.trial_texts.remembered(page.user.id)
     fields = TrialFields(
         body=written.body,
         media=written.media,
-        phone=await page.services.trial_texts.remembered(page.user.id),
+        phone=last.phone if last else "",
         message_id=uuid4(),
     )
-    return await _ask(page, sequence_id, fields)
+    return await _ask(page, sequence_id, fields, last)
 
 
 @router.post("/sequences/{sequence_id}/test", dependencies=[Sends])

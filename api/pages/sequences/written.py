@@ -14,15 +14,12 @@ from pydantic import Field
 from api.pages.forms import FormErrors, FormFields
 from api.pages.times import Clock
 from api.schemas.sequences import as_written
-from domain.sequences.templates import TemplateStep
+from domain.platform.durations import UNITS, in_units, whole
+from domain.sequences.steps import StepDraft
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
 from domain.statuses.sequences import SequenceKind
-from services.enrollments.step_plan import span
-from services.sequences.sequences import MAX_STEPS, StepDraft
+from services.sequences.sequences import MAX_STEPS
 from storage.sequences.sequences import StepRecord
-
-UNITS = {"minutes": 60, "hours": 3_600, "days": 86_400}
-"""Units of a delay, in seconds."""
 
 _CLOCK_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -36,7 +33,7 @@ class WrittenStep:
 
     Attributes:
         key: Names its fields on the page; it stays when steps change places.
-        unit: A key of ``UNITS``, or ``seconds`` where no other fits the stored delay.
+        unit: A key of ``UNITS``; ``seconds`` only where no other fits the stored delay.
         media: Web addresses, one a line.
     """
 
@@ -51,7 +48,7 @@ class WrittenStep:
     @classmethod
     def of(cls, step: StepRecord) -> "WrittenStep":
         """Fill the form from a stored step."""
-        delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
+        delay, unit = _delay(step.delay_seconds, in_days=step.at_time is not None)
         return cls(
             key=f"s{step.position}",
             body=step.body,
@@ -63,9 +60,9 @@ class WrittenStep:
         )
 
     @classmethod
-    def of_template(cls, step: TemplateStep) -> "WrittenStep":
+    def of_template(cls, step: StepDraft) -> "WrittenStep":
         """Fill the form from a step of a template."""
-        delay, unit = _in_units(step.delay_seconds or 0, in_days=step.at_time is not None)
+        delay, unit = _delay(step.delay_seconds, in_days=step.at_time is not None)
         return cls(
             body=step.body,
             delay=str(delay),
@@ -89,7 +86,7 @@ class WrittenStep:
     def delay_seconds(self) -> int | None:
         """The delay; None unless it is a whole number of a known unit."""
         written = self.delay.strip()
-        size = 1 if self.unit == "seconds" else UNITS.get(self.unit)
+        size = UNITS.get(self.unit)
         return int(written) * size if size and _WHOLE.fullmatch(written) else None
 
     def draft(self, kind: SequenceKind) -> StepDraft:
@@ -110,7 +107,9 @@ class WrittenStep:
         if self.delay_seconds is None:
             return ""
         delay = timedelta(seconds=min(self.delay_seconds, 10**9))
-        words = f"{span(delay)} later" if delay else "At once" if first else "Right after"
+        words = "At once" if first else "Right after"
+        if delay:
+            words = f"{in_units(delay, most=4)} later"
         if not self._has_time:
             return words
         at = clock.time_of(datetime.fromisoformat(f"2000-01-01T{self.at_time}+00:00"), "UTC")
@@ -190,11 +189,7 @@ def is_same(written: Many[WrittenStep], steps: Many[StepRecord], kind: SequenceK
     return [step.draft(kind) for step in written] == stored
 
 
-def _in_units(seconds: int, *, in_days: bool) -> tuple[int, str]:
-    """Write a delay as a whole number of the largest unit possible; 0 as minutes."""
-    if in_days:
-        return seconds // UNITS["days"], "days"
-    for unit, size in reversed(UNITS.items()):
-        if seconds % size == 0 and (seconds or unit == "minutes"):
-            return seconds // size, unit
-    return seconds, "seconds"
+def _delay(seconds: int | None, *, in_days: bool) -> tuple[int, str]:
+    """Write a delay as a number and its unit; a time of day goes with days."""
+    number, unit = whole(timedelta(seconds=seconds or 0))
+    return (number, unit) if number or not in_days else (0, "days")

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from api.dependencies import OwnAccount
 from api.pages.addresses import PlaceQuery
 from api.pages.forms import FormFields
-from api.pages.page import SINGLE_KEYS, InForm, Page, PageDep
+from api.pages.page import InForm, Page, PageDep
 from api.pages.settings.tokens import TokenForm, token_context
 from api.paging import InQuery
 from api.session import take_cookie
+from domain.access.preferences import Preference
 from domain.platform.errors import InvalidFieldError
 from services.access.tokens import NewToken
 
@@ -57,7 +58,7 @@ async def change_own_password(page: PageDep, form: InForm[PasswordFields]) -> Re
 @router.post("/settings/account/keyboard", dependencies=[OwnAccount])
 async def change_keyboard(page: PageDep, single_keys: InForm[bool] = False) -> Response:  # noqa: FBT002
     """Turn one's single-key shortcuts on or off."""
-    await page.services.preferences.put(page.user.id, SINGLE_KEYS, {"on": single_keys})
+    await page.services.preferences.put(page.user.id, Preference.SINGLE_KEYS, {"on": single_keys})
     words = "Single-key shortcuts are on." if single_keys else "Single-key shortcuts are off."
     return page.redirect_to("show_account", words)
 

@@ -118,7 +118,7 @@ async def test_of_two_editors_the_second_is_told_before_anything_is_overwritten(
     assert (await save(shown, last_name="Byron")).status_code == 303
     second = await save(shown, external_id="ats-7")
     assert second.status_code == 409
-    assert "Someone else changed this contact. Review their changes" in second.text
+    assert "Someone else changed this contact. Look at their changes" in second.text
     assert 'value="ats-7"' in second.text
     assert await values() == ("Byron", None)
     assert (await save(edition(second.text), external_id="ats-7")).status_code == 303
@@ -146,7 +146,9 @@ async def test_contact_page_shows_groups_sequences_and_evidence(
     enrolled = await member.post(
         f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(one)]}
     )
-    await world.run("UPDATE enrollments SET activity = 'paused', paused_reason = 'replied'")
+    await world.run(
+        "UPDATE enrollments SET activity = 'paused', paused_at = now(), paused_reason = 'replied'"
+    )
     assert "Paused: replied" in words((await member.get(f"/contacts/{one}")).text)
     chosen = {"group_id": str(group_id)}
     await member.post(f"/contacts/act/add-to-group?contact={one}", data=chosen)

@@ -291,8 +291,8 @@ def test_rate_is_told_by_a_unit_of_which_there_is_one(rate: float, words: str) -
     [
         (12, "less than a minute left"),
         (121, "about 3 min left"),
-        (5_400, "about 90 min left"),
-        (9_000, "about 2 hr left"),
+        (5_400, "about 1 hr 30 min left"),
+        (9_000, "about 2 hr 30 min left"),
     ],
 )
 def test_time_left_is_told_roughly(seconds: int, words: str) -> None:

@@ -228,6 +228,25 @@ async def test_contacts_for_the_preview_are_found(world: World, member: httpx.As
     assert f'data-see-as="{contact}"' in found.text
 
 
+async def test_the_contact_of_the_preview_is_remembered(
+    world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    sequence, other = await world.draft(), await world.draft()
+    ann, bob = await world.contacts(2)
+    assert "Sample contact</span>" in (await member.get(path(sequence))).text
+    for client, contact in ((member, ann), (viewer, bob)):
+        to, form = "/sequences/preview-contact", {"contact_id": str(contact)}
+        assert (await client.post(to, data=form, headers=HTMX)).status_code == 204
+    seen = await member.get(path(other))
+    assert "Hi Ann0" in words(seen.text)
+    assert f'id="see-as" value="{ann}"' in seen.text
+    assert "Hi Ann1" in words((await viewer.get(path(other))).text)
+    await member.post("/sequences/preview-contact", data={"contact_id": ""}, headers=HTMX)
+    assert "Hi there" in words((await member.get(path(other))).text)
+    await world.run("DELETE FROM contacts WHERE id = :id", id=bob)
+    assert "Hi there" in words((await viewer.get(path(other))).text)
+
+
 async def test_viewers_and_archived_sequences_get_no_editor(
     world: World, member: httpx.AsyncClient, viewer: httpx.AsyncClient
 ) -> None:

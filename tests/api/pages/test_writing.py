@@ -122,15 +122,22 @@ class TestActivating:
         member = await browse()
         sequence = await world.draft(steps=[ongoing(FIRST_TEXT, 0)])
         stored = await member.get(f"/sequences/{sequence.id}/activate", headers=HTMX)
-        assert "The text of step 1 still has only the greeting" in words(stored.text)
+        assert "Step 1 : the text still has only the greeting" in words(stored.text)
+        assert f'href="{path(sequence)}#field-s1-body"' in stored.text
         assert 'type="submit"' not in stored.text
         assert (await member.post(f"/sequences/{sequence.id}/activate")).status_code == 303
         assert (await world.sequences.get(sequence.id)).state.value == "draft"
 
         form = written("Hi, are you free?", "Still?")
-        review = await member.post(path(sequence, "/review"), data=form, headers=HTMX)
-        assert "Save and activate" in review.text
-        assert f'formaction="{path(sequence, "/activate")}"' in review.text
+        blank = written("Hi from [your name], [company]", "Still?", "")
+        refused = await member.post(path(sequence, "/activation"), data=blank, headers=HTMX)
+        lacking = "Step 1 : the text still says [your name] and [company]; put your own in their"
+        assert lacking in words(refused.text)
+        assert "Step 3 : the text is empty" in words(refused.text)
+        assert 'href="#field-s3-body" data-close' in refused.text
+        asked = await member.post(path(sequence, "/activation"), data=form, headers=HTMX)
+        assert "Save and activate" in asked.text
+        assert f'formaction="{path(sequence, "/activate")}"' in asked.text
         opened = await member.post(path(sequence, "/activate"), data=form)
         assert opened.headers["location"] == path(sequence)
         after = await world.sequences.get(sequence.id)
@@ -210,6 +217,10 @@ class TestTrialTexts:
         assert text.sender_id == world.sender_id
         again = await member.post(path(sequence, "/test?step=s1"), data=form, headers=HTMX)
         assert f'value="{PHONE}"' in again.text
+        hello = {**written("Hi {{first_name|there}}"), "contact_id": str(zoe)}
+        known = await member.post(path(sequence, "/test?step=s1"), data=hello, headers=HTMX)
+        assert f"[Test] Hi {added.first_name}<" in known.text, "as the last one was sent to"
+        assert "Send test" in known.text
         first = {**fields, "body": "Once more", "message_id": str(UUID(int=7)), "phone": PHONE}
         assert "on its way" in (await member.post(to, data=first, headers=HTMX)).text
 

@@ -16,6 +16,13 @@ def test_blank_of_a_template_is_named(blank: str) -> None:
     assert blank in str(unwritten(f"Hi, it is {blank} here", has_media=True))
 
 
+def test_all_blanks_of_a_text_are_named_in_its_order() -> None:
+    said = unwritten("Call [phone number]. [your name], [company], or [your name]")
+    assert said == (
+        "still says [phone number], [your name] and [company]; put your own in their place"
+    )
+
+
 @pytest.mark.parametrize(
     "body", ["Hi {{first_name|there}}", f"{FIRST_TEXT}are you free?", "[Acme] Your code", "[Name]"]
 )

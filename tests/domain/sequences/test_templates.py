@@ -4,7 +4,8 @@ from datetime import date
 
 from domain.sequences.placeholders import unwritten
 from domain.sequences.segments import measure
-from domain.sequences.templates import SHIPPED, TemplateContent, TemplateStep
+from domain.sequences.steps import StepDraft
+from domain.sequences.templates import SHIPPED, TemplateContent
 from domain.sequences.texts import check_body, outline
 from domain.statuses.sequences import SequenceKind
 
@@ -33,7 +34,7 @@ def test_shipped_templates_are_careful() -> None:
 
 def test_dates_move_together_so_that_the_first_is_on_the_day() -> None:
     steps = tuple(
-        TemplateStep("Hi", send_at=at) for at in ("2026-11-03T09:30:00", "2026-11-05T18:00:00")
+        StepDraft("Hi", send_at=at) for at in ("2026-11-03T09:30:00", "2026-11-05T18:00:00")
     )
     content = TemplateContent(SequenceKind.SCHEDULED, steps, None)
     moved = content.beginning(date(2027, 1, 31))

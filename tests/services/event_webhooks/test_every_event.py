@@ -54,7 +54,7 @@ async def cause_all(kit: SendingKit) -> UUID:
         await events.message_doubled(tx, attempt.message_id)
     await kit.text_back(replied, DRIVING)
     [text] = await kit.world.rows("SELECT id FROM messages WHERE direction = 'inbound'")
-    await services.text_kinds.correct(text.id, TextKind.HUMAN, user_id=user)
+    await services.kind_corrections.correct(text.id, TextKind.HUMAN, user_id=user)
 
     await kit.refuses(failing, 21211)
     await kit.run_step(failing)

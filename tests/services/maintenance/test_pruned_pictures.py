@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import insert
 
 from domain.platform.errors import InvalidRequestError
+from domain.sequences.steps import StepDraft
 from services.maintenance.pruning import Pruning
 from services.sequences.duplicating import Duplicating
-from services.sequences.sequences import SequenceChange, StepDraft
+from services.sequences.sequences import SequenceChange
 from storage.sequences import media
 from storage.tables.media import Media
 from tests.kits.sending import SendingKit

@@ -20,7 +20,7 @@ from domain.statuses.sequences import CountsAsReply, ReplyPolicy
 from services.enrollments.pausing import Pausing
 from services.messaging.conversations import Conversations
 from services.messaging.inbox import Inbox
-from services.messaging.text_kinds import TextKinds
+from services.messaging.kind_corrections import KindCorrections
 from services.suppression.reviews import Reviews
 from storage.messaging.inbox import ConversationFilter
 from tests.kits.conversations import (
@@ -55,7 +55,7 @@ async def kinds(talk: Talk, person: Person) -> list[tuple[str, bool]]:
 
 
 async def correct(talk: Talk, message_id: UUID, kind: TextKind = TextKind.HUMAN) -> Any:
-    return await TextKinds(talk.database).correct(message_id, kind, user_id=talk.user_id)
+    return await KindCorrections(talk.database).correct(message_id, kind, user_id=talk.user_id)
 
 
 async def unanswered(talk: Talk) -> list[UUID]:

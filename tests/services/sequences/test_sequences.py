@@ -11,10 +11,11 @@ import pytest
 
 from domain.platform.errors import ConflictError, InvalidRequestError, NotFoundError
 from domain.sequences.placeholders import FIRST_TEXT
+from domain.sequences.steps import StepDraft
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import ReplyPolicy, SequenceKind, SequenceState
-from services.sequences.sequences import SequenceChange, SequenceDraft, StepDraft
+from services.sequences.sequences import SequenceChange, SequenceDraft
 from storage.sequences.sequences import SequenceRecord
 from tests.worlds import ZONE, World, ongoing, scheduled, small_world
 

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from domain.platform.errors import ConflictError, InvalidRequestError, NotFoundError
+from domain.sequences.steps import StepDraft
 from domain.sequences.templates import SHIPPED
 from domain.statuses.sequences import ReplyPolicy, SequenceKind
-from services.sequences.sequences import SequenceChange, StepDraft
+from services.sequences.sequences import SequenceChange
 from services.sequences.templates import Templates
 from tests.worlds import World, ongoing, scheduled, small_world
 

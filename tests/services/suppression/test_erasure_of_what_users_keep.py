@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.access.preferences import Preference
 from domain.statuses.jobs import JobKind
 from services.access.saved_views import ViewedList
 from services.jobs.import_review import Choices
@@ -27,8 +28,10 @@ async def erase(kit: SendingKit, contact_id: UUID) -> None:
 async def test_what_users_keep_for_themselves_of_the_contact_is_erased(kit: SendingKit) -> None:
     contact_id = await ann(kit)
     user_id, views = kit.world.user_id, kit.services.saved_views
-    await kit.services.preferences.put(user_id, "test_phone", {"phone": ANN})
-    await kit.services.preferences.put(await kit.world.user("Bo"), "test_phone", {"phone": "+1"})
+    preferences, bo = kit.services.preferences, await kit.world.user("Bo")
+    await preferences.put(user_id, Preference.TEST_PHONE, {"phone": ANN})
+    await preferences.put(user_id, Preference.PREVIEW_CONTACT, {"contact_id": str(contact_id)})
+    await preferences.put(bo, Preference.TEST_PHONE, {"phone": "+1"})
     for index, query in enumerate(
         [
             "search=annabel++Leeds",

@@ -6,21 +6,21 @@ from domain.platform.errors import ConflictError, required
 from domain.statuses.messaging import Direction, TextKind
 from domain.statuses.sequences import CountsAsReply
 from domain.suppression.opt_out_intent import read_intent
-from domain.suppression.text_kinds import Writer
+from domain.suppression.writers import Writer
 from services.messaging import replies
 from services.platform import audit
 from services.suppression.erasure import recall
 from storage.enrollments import timeline
 from storage.event_webhooks import events
-from storage.messaging import inbound, text_kinds
+from storage.messaging import inbound, kind_corrections
 from storage.messaging.inbound import PossibleReply, Repliable
-from storage.messaging.text_kinds import TextRecord
+from storage.messaging.kind_corrections import TextRecord
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import lock_enrollments_of, lock_numbers
 from storage.suppression import reviews
 
 
-class TextKinds:
+class KindCorrections:
     """Takes people's word for what a text is."""
 
     def __init__(self, database: Database) -> None:
@@ -45,18 +45,18 @@ class TextKinds:
                 " cannot lose it",
             )
         async with self._database.transaction() as tx:
-            text = required(await text_kinds.get(tx, message_id), "message", message_id)
+            text = required(await kind_corrections.get(tx, message_id), "message", message_id)
             if text.direction is not Direction.INBOUND:
                 raise ConflictError(
                     "not_inbound", "the text is ours; only inbound texts have a kind"
                 )
             await lock_numbers(tx, [text.phone])
-            text = required(await text_kinds.get(tx, message_id), "message", message_id)
+            text = required(await kind_corrections.get(tx, message_id), "message", message_id)
             if text.kind not in {None, TextKind.HUMAN}:
                 await recall(tx, [text.phone])
                 await lock_enrollments_of(tx, [text.phone], since=text.at)
                 await _take_effect(tx, text, user_id)
-                text = required(await text_kinds.get(tx, message_id), "message", message_id)
+                text = required(await kind_corrections.get(tx, message_id), "message", message_id)
         return text
 
 
@@ -73,7 +73,7 @@ def _counted(text: TextRecord, enrollment: Repliable) -> bool:
 
 
 async def _take_effect(tx: Transaction, text: TextRecord, user_id: UUID) -> None:
-    await text_kinds.set_human(tx, text.id)
+    await kind_corrections.set_human(tx, text.id)
     answered = []
     if text.sender_id is not None:
         answer = PossibleReply(text.id, text.phone, text.sender_id, text.at, TextKind.HUMAN)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from domain.statuses.messaging import TextKind
 from domain.suppression.keywords import read
 from domain.suppression.opt_out_intent import Intent, read_intent
-from domain.suppression.text_kinds import Writer, marks_of, reaction_in, writer_of
+from domain.suppression.writers import Writer, marks_of, reaction_in, writer_of
 from tests.domain.suppression.intent.corpora import MACHINES, WRITERS, rows
 
 OURS = "Hi Deja, still looking for work? Reply STOP to opt out"
