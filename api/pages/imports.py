@@ -14,15 +14,18 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from api.pages.countries import COUNTRIES
-from api.pages.forms import FormFields, chosen_id
+from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
 from api.paging import FilterQuery, InQuery
+from domain.contacts.names import full_name
 from domain.jobs.csv_rows import PIECE
 from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.statuses.contacts import OtherName
 from domain.statuses.jobs import JobKind
 from services.jobs.csv_upload import COLUMNS_MOST, INVALID
 from services.jobs.import_review import Choices, FileInHand, not_checked
+from storage.jobs.import_review import NamedRow
 from storage.jobs.jobs import JobDetails
 
 CONTACTS_PATH = "/contacts/import"
@@ -59,6 +62,7 @@ class ChoiceFields(FormFields):
     column: Annotated[list[str], Field(max_length=COLUMNS_MOST)] = Field(default_factory=list)
     region: str = ""
     update_existing: bool = False
+    other_names: str = OtherName.SKIP.value
     group_id: str = ""
     new_group: str = ""
     reason: str = ""
@@ -93,6 +97,7 @@ class ChoiceFields(FormFields):
         return Choices(
             region=self.region or page.services.config.default_region,
             update_existing=self.update_existing,
+            other_names=chosen(OtherName, self.other_names, field="other_names"),
             group_id=group_id,
             new_group=self.new_group,
             reason=self.reason,
@@ -100,9 +105,10 @@ class ChoiceFields(FormFields):
 
 
 class FoundQuery(FilterQuery):
-    """The bad rows after a line."""
+    """The rows after a line: ``after`` of bad ones, ``named_after`` of those with another name."""
 
     after: Annotated[int, Field(ge=-1, le=2**31 - 1)] = -1
+    named_after: Annotated[int, Field(ge=-1, le=2**31 - 1)] = -1
 
 
 class RowFields(FormFields):
@@ -110,6 +116,12 @@ class RowFields(FormFields):
 
     field: Annotated[list[str], Field(max_length=_VALUES_MOST)] = Field(default_factory=list)
     value: Annotated[list[str], Field(max_length=_VALUES_MOST)] = Field(default_factory=list)
+
+
+class NameFields(FormFields):
+    """What is done with a row whose number is that of a contact with another name."""
+
+    other_name: str = ""
 
 
 @router.get(CONTACTS_PATH)
@@ -170,13 +182,21 @@ async def check_import_file(page: PageDep, job_id: UUID, form: InForm[ChoiceFiel
 
 @router.get("/imports/{job_id}/found")
 async def show_import_found(page: PageDep, job_id: UUID, query: InQuery[FoundQuery]) -> Response:
-    """Show what the check of a file found, and the rows to correct."""
-    file = await page.services.import_review.get(job_id, page.user.id)
-    bad, more = await page.services.import_review.bad_rows(
-        job_id, page.user.id, after=query.after, limit=_BAD_ROWS
-    )
-    template = "imports/_found.html" if query.after < 0 else "imports/_bad_rows.html"
-    return page.part(template, bad=bad, more=more, **await _found(page, file))
+    """Show what the check of a file found, and the rows to decide on or correct."""
+    review, user_id = page.services.import_review, page.user.id
+    found = await _found(page, await review.get(job_id, user_id))
+    if query.named_after < 0:
+        found["bad"], found["more"] = await review.bad_rows(
+            job_id, user_id, after=query.after, limit=_BAD_ROWS
+        )
+    if query.after < 0:
+        found["named"], found["more_named"] = await review.named_rows(
+            job_id, user_id, after=query.named_after, limit=_BAD_ROWS
+        )
+    if query.after < 0 and query.named_after < 0:
+        return page.part("imports/_found.html", **found)
+    part = "_bad_rows" if query.named_after < 0 else "_named_rows"
+    return page.part(f"imports/{part}.html", **found)
 
 
 @router.post("/imports/{job_id}/rows/{line}")
@@ -186,6 +206,17 @@ async def correct_import_row(
     """Change values of a row that cannot be imported, and check it again."""
     values = dict(zip(form.field, form.value, strict=False))
     row = await page.services.import_review.correct(job_id, page.user.id, line, values)
+    file = await page.services.import_review.get(job_id, page.user.id)
+    return page.part("imports/_corrected.html", row=row, line=line, **await _found(page, file))
+
+
+@router.post("/imports/{job_id}/rows/{line}/name")
+async def choose_import_name(
+    page: PageDep, job_id: UUID, line: int, form: InForm[NameFields]
+) -> Response:
+    """Choose what is done with a row whose number is that of a contact with another name."""
+    choice = chosen(OtherName, form.other_name, field="other_name")
+    row = await page.services.import_review.choose_name(job_id, page.user.id, line, choice)
     file = await page.services.import_review.get(job_id, page.user.id)
     return page.part("imports/_corrected.html", row=row, line=line, **await _found(page, file))
 
@@ -273,7 +304,15 @@ async def _found(page: Page, file: FileInHand) -> dict[str, Any]:
         "kind": _KINDS[file.job.kind],
         "column_words": _words(file),
         "input_of": _input_of,
+        "name_in": _name_in,
+        "is_named": lambda row: isinstance(row, NamedRow),
     }
+
+
+def _name_in(values: Mapping[str, str]) -> str:
+    """Return the name in a row; empty if there is none."""
+    first, last = values.get("first_name", "").strip(), values.get("last_name", "").strip()
+    return full_name(first, last) or values.get("full_name", "").strip()
 
 
 def _input_of(field: str, values: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field
 from api.paging import PageQuery
 from api.schemas.base import ListedUser, Listing, Schema
 from api.schemas.enrollments import EnrollmentFilter
+from domain.statuses.contacts import OtherName
 from domain.statuses.jobs import JobKind, JobState
 from services.messaging.holds import Decision
 
@@ -39,6 +40,9 @@ class JobAbout(Schema):
     dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
     update_existing: bool | None = None
     """Of an import of contacts: changes those who exist."""
+    other_names: OtherName | None = None
+    """Of an import of contacts whose columns a person matched: what is done with rows whose number
+    is that of a contact with another name."""
     region: str | None = None
     """Of an import: the country of numbers without a country code."""
     reason: str | None = None
