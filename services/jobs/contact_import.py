@@ -327,9 +327,14 @@ async def check(tx: Transaction, rows: Many[OpenRow], region: str) -> CheckedRow
     return CheckedRows(valid, refused, asked)
 
 
+def own_column(key: str) -> str:
+    """Name the column that is a field of the workspace."""
+    return f"{_OWN}{key}"
+
+
 def columns_on_offer(own: Many[FieldSpec]) -> dict[str, str]:
     """Give what a column may be, by name: the label of a field of the workspace, else nothing."""
-    return {**dict.fromkeys(_OFFERED, ""), **{f"{_OWN}{one.key}": one.label for one in own}}
+    return {**dict.fromkeys(_OFFERED, ""), **{own_column(one.key): one.label for one in own}}
 
 
 def headings(header: Many[str], own: Many[FieldSpec]) -> list[Heading]:
@@ -360,13 +365,13 @@ def _field_named(
     """Find the field that a column's name suggests: its key, a name of ours, or its label."""
     for one in own:
         if heading.strip() == one.key:
-            return f"{_OWN}{one.key}"
+            return own_column(one.key)
     if (name := ours.get(letters(heading))) is not None:
         return name
     called = _plain(heading)
     for one in own:
         if called and called in {_plain(one.key), _plain(one.label)}:
-            return f"{_OWN}{one.key}"
+            return own_column(one.key)
     return None
 
 
