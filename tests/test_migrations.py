@@ -18,7 +18,7 @@ _ROWS = """
     INSERT INTO users (id, email, name, role, password_hash)
         VALUES (gen_random_uuid(), 'ann@example.org', 'Ann', 'admin', '');
     INSERT INTO contacts (id, first_name, last_name, phone)
-        VALUES (gen_random_uuid(), 'Béa-Lou', 'O’Łee', '+12125550101');
+        VALUES (gen_random_uuid(), 'Béa-Lou', 'O''Łee', '+12125550101');
     INSERT INTO senders (id, name, phone, segments_per_second)
         VALUES (gen_random_uuid(), 'Desk', '+14155550100', 1);
     INSERT INTO sequences (id, name, sender_id, kind, on_reply, reply_window_seconds, state,
