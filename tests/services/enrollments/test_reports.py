@@ -67,8 +67,8 @@ def numbers(report: SequenceReport) -> Iterator[Number]:
         yield from of_tally("sender", sender, days, sender=[sender.id])
     for user in report.users:
         yield from of_tally("user", user, days, enrolled_by=[user.id])
-    for user in report.answers:
-        yield "answered by", user.answered, within(days, answered_by=[user.id])
+    for one in report.answers:
+        yield "answered by", one.answered, within(days, answered_by=[one.id])
     for step in report.steps:
         yield from of_step(step, days)
     for day, hours in enumerate(report.reply_hours):
@@ -175,7 +175,8 @@ async def test_time_to_answer_runs_from_the_first_reply_to_what_a_person_wrote(
         ):
             await kit.world.run(
                 "INSERT INTO messages (id, direction, contact_id, phone, user_id, body, status,"
-                " created_at) SELECT gen_random_uuid(), 'outbound', c.id, c.phone, CAST(:by AS uuid), :body,"
+                " created_at) SELECT gen_random_uuid(), 'outbound', c.id, c.phone,"
+                " CAST(:by AS uuid), :body,"
                 " :status, e.replied_at + make_interval(mins => :at)"
                 " FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id",
                 id=one,
