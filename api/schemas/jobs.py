@@ -21,6 +21,8 @@ class NewBatch(Schema):
     filter: EnrollmentFilter
     group_id: UUID | None = Field(default=None, description="For `add_to_group`, only then.")
     decision: Decision | None = Field(default=None, description="For `release`, only then.")
+    at_most: int | None = Field(default=None, ge=0, examples=[120])
+    """Do nothing if more match by now: how many a person was told of."""
 
 
 class JobAbout(Schema):
