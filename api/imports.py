@@ -111,7 +111,8 @@ async def import_contacts(
 
     Results: `created`; `unchanged`: the contact exists with the same data; `exists`: it exists
     with other data, which stays (`detail.contact_id`); with `update_existing`, `changed` instead;
-    `duplicate_in_file`; `invalid`
+    `duplicate_in_file`; `other_name`: skipped, as the number is that of a contact with another name
+    (only of a file whose columns a person matched on its page); `invalid`
     (`detail.errors` names fields and reasons). 422 with nothing kept: `invalid_encoding`, `not_csv`
     (an Excel workbook), `invalid_csv`, `missing_column`, `duplicate_column`, `unknown_column`,
     `unknown_region`, `unknown_group`. 413 `body_too_large`, 409 `upload_canceled`.

@@ -57,7 +57,8 @@ async def start_batch(
     The answer is the job, `Location` its address. What matches is decided before the answer;
     contacts enrolled later are left out. The result codes are those of the action on single
     enrollments. 404 `not_found` for an unknown sequence; 422 `missing` or `not_for_this_action` if
-    `group_id` or `decision` does not fit the action, `unknown_group`.
+    `group_id` or `decision` does not fit the action, `unknown_group`; 409 `more_match` if more
+    than `at_most` match.
     """
     start = partial(
         services.jobs.start_bulk_action,
@@ -67,6 +68,7 @@ async def start_batch(
         user.id,
         group_id=body.group_id,
         decision=body.decision,
+        at_most=body.at_most,
     )
     return accepted(await once.answer(start))
 

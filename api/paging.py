@@ -35,7 +35,8 @@ Search = Annotated[
     str,
     Field(
         max_length=SEARCH_LENGTH,
-        description="Any part of the name, whatever the case and accents, or phone digits.",
+        description="Any part of the name, whatever its case, accents and punctuation, or phone"
+        " digits.",
     ),
 ]
 

@@ -18,7 +18,7 @@ _ROWS = """
     INSERT INTO users (id, email, name, role, password_hash)
         VALUES (gen_random_uuid(), 'ann@example.org', 'Ann', 'admin', '');
     INSERT INTO contacts (id, first_name, last_name, phone)
-        VALUES (gen_random_uuid(), 'Béa', 'Łee', '+12125550101');
+        VALUES (gen_random_uuid(), 'Béa-Lou', 'O''Łee', '+12125550101');
     INSERT INTO senders (id, name, phone, segments_per_second)
         VALUES (gen_random_uuid(), 'Desk', '+14155550100', 1);
     INSERT INTO sequences (id, name, sender_id, kind, on_reply, reply_window_seconds, state,
@@ -84,7 +84,7 @@ def test_rows_survive_upgrade_and_downgrade(database: str, tmp_path: Path) -> No
         names = "SELECT c.search_name, s.search_name FROM contacts c, enrollment_search s"
         folded = connection.execute(names).fetchall()
     assert (blocked, unfinished) == ([(True,)], [(True,)])
-    assert folded == [("bea lee", "bea lee")]
+    assert folded == [("bea lou olee", "bea lou olee")]
 
 
 def test_migration_and_a_send_do_not_deadlock(database: str, tmp_path: Path) -> None:

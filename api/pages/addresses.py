@@ -99,3 +99,15 @@ def address(path: str, **query: object) -> str:
     """Return a path with a query; parameters that are None or empty are dropped."""
     given = {name: value for name, value in query.items() if value not in (None, "", [])}
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
+
+
+def as_view(query: PlaceQuery, **changes: object) -> str:
+    """Write what a list shows as a saved view has it: the same for the same list.
+
+    Some parameters may be changed; None drops one.
+    """
+    given = {**query.as_parameters(), "cursor": None, "trail": None, **changes}
+    ordered = {
+        name: sorted(value) if isinstance(value, list) else value for name, value in given.items()
+    }
+    return address("", **ordered).removeprefix("?")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api.contacts import CURSORS, ContactFilter
 from api.dependencies import AdminOnly
-from api.pages.addresses import PlaceQuery, listed
+from api.pages.addresses import PlaceQuery, as_view, listed
 from api.pages.contact_acts import count_matching
 from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
@@ -144,6 +144,7 @@ async def show_contacts(page: PageDep, query: InQuery[ListQuery]) -> Response:
         contacts=contacts,
         matching=await count_matching(page, query.wanted(), len(contacts), whole=whole),
         address=address,
+        shown_query=as_view(query),
         owners=await page.services.users.names_of(
             {one.owner_id for one in contacts if one.owner_id}
         ),

@@ -24,7 +24,7 @@ OUTCOMES = (
     (StepOutcome.DELIVERED, "Delivered", "had it delivered, or have texted since", "delivery_rate"),
     (StepOutcome.FAILED, "Failed", "could not be reached with it", "failure_rate"),
     (StepOutcome.REPLIED, "Replied", "gave their first reply", "reply_rate"),
-    (StepOutcome.OPTED_OUT, "Opted out", "opted out", "opt_out_rate"),
+    (StepOutcome.OPTED_OUT, "Opted out", "opted out after a text", "opt_out_rate"),
 )
 """Columns: outcome, heading, the people it counts (after "those who"), the rate of a tally."""
 

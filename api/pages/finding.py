@@ -10,7 +10,7 @@ from api.pages.menu import SETTINGS, SIDEBAR, Entry
 from api.pages.page import Page, PageDep
 from api.paging import FilterQuery, InQuery
 from domain.platform.errors import InvalidFieldError
-from services.enrollments.finding import FOUND_MOST, Found
+from services.enrollments.finding import COUNTED_MOST, FOUND_MOST, Found
 
 router = APIRouter()
 
@@ -40,11 +40,12 @@ async def find_anything(page: PageDep, query: InQuery[FindQuery]) -> Response:
         search=query.search.strip(),
         pages=_pages(page, query.search),
         found=found,
+        more_most=COUNTED_MOST - FOUND_MOST,
     )
 
 
 def _pages(page: Page, search: str) -> list[Entry]:
-    """List the pages whose names have every word that was typed."""
+    """List the pages whose names have every word that was typed; without any, the first."""
     offered = [
         *(entry for entry in SIDEBAR if page.sees(entry)),
         *(entry for route, entry in _MORE if page.may(route)),
@@ -56,4 +57,4 @@ def _pages(page: Page, search: str) -> list[Entry]:
     ]
     words = search.casefold().split()
     fitting = [one for one in offered if all(word in one.label.casefold() for word in words)]
-    return fitting[:FOUND_MOST]
+    return fitting if words else fitting[:FOUND_MOST]

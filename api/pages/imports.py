@@ -4,6 +4,7 @@ A file is uploaded, its columns are matched, bad rows corrected, and then it is 
 """
 
 from collections.abc import AsyncIterator, Mapping
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,21 +15,29 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from api.pages.countries import COUNTRIES
-from api.pages.forms import FormFields, chosen_id
+from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
-from api.pages.page import InForm, Page, PageDep
+from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.pages.settings.fields import FieldForm, add_field, ask_field
 from api.paging import FilterQuery, InQuery
+from domain.contacts.names import full_name
 from domain.jobs.csv_rows import PIECE
 from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.statuses.contacts import OtherName
 from domain.statuses.jobs import JobKind
+from services.jobs.contact_import import own_column
 from services.jobs.csv_upload import COLUMNS_MOST, INVALID
 from services.jobs.import_review import Choices, FileInHand, not_checked
+from storage.jobs.import_review import NamedRow
 from storage.jobs.jobs import JobDetails
 
 CONTACTS_PATH = "/contacts/import"
 OPT_OUTS_PATH = "/settings/opt-outs/import"
 
 router = APIRouter()
+
+NEW_FIELD = "new"
+"""What a column holds whose field is yet to be added."""
 
 _PARTS_MOST = 10
 _BAD_ROWS = 20
@@ -59,6 +68,7 @@ class ChoiceFields(FormFields):
     column: Annotated[list[str], Field(max_length=COLUMNS_MOST)] = Field(default_factory=list)
     region: str = ""
     update_existing: bool = False
+    other_names: str = OtherName.SKIP.value
     group_id: str = ""
     new_group: str = ""
     reason: str = ""
@@ -69,10 +79,15 @@ class ChoiceFields(FormFields):
         """Return the position of each field; ``words`` are their labels.
 
         Raises:
-            InvalidFieldError: Two columns hold the same, or one that is needed is missing.
+            InvalidFieldError: Two columns hold the same, one that is needed is missing, or the
+                field of one is not added yet.
         """
         at: dict[str, int] = {}
         for index, name in enumerate(self.column):
+            if name == NEW_FIELD:
+                raise InvalidFieldError(
+                    "columns", "A column is to be a new field: add the field, or ignore the column"
+                )
             if name in at:
                 called = words.get(name, name)
                 raise InvalidFieldError(
@@ -93,6 +108,7 @@ class ChoiceFields(FormFields):
         return Choices(
             region=self.region or page.services.config.default_region,
             update_existing=self.update_existing,
+            other_names=chosen(OtherName, self.other_names, field="other_names"),
             group_id=group_id,
             new_group=self.new_group,
             reason=self.reason,
@@ -100,9 +116,10 @@ class ChoiceFields(FormFields):
 
 
 class FoundQuery(FilterQuery):
-    """The bad rows after a line."""
+    """The rows after a line: ``after`` of bad ones, ``named_after`` of those with another name."""
 
     after: Annotated[int, Field(ge=-1, le=2**31 - 1)] = -1
+    named_after: Annotated[int, Field(ge=-1, le=2**31 - 1)] = -1
 
 
 class RowFields(FormFields):
@@ -110,6 +127,18 @@ class RowFields(FormFields):
 
     field: Annotated[list[str], Field(max_length=_VALUES_MOST)] = Field(default_factory=list)
     value: Annotated[list[str], Field(max_length=_VALUES_MOST)] = Field(default_factory=list)
+
+
+class ColumnFieldForm(FieldForm):
+    """A field as typed, and what the columns of the file hold."""
+
+    column: Annotated[list[str], Field(max_length=COLUMNS_MOST)] = Field(default_factory=list)
+
+
+class NameFields(FormFields):
+    """What is done with a row whose number is that of a contact with another name."""
+
+    other_name: str = ""
 
 
 @router.get(CONTACTS_PATH)
@@ -157,8 +186,16 @@ async def show_import_file(page: PageDep, job_id: UUID) -> Response:
 
 @router.post("/imports/{job_id}/check")
 async def check_import_file(page: PageDep, job_id: UUID, form: InForm[ChoiceFields]) -> Response:
-    """Check the rows of a file in the background; nothing is imported."""
+    """Check the rows of a file in the background; nothing is imported.
+
+    If a column is to be a new field, ask for that first.
+    """
     file = await page.services.import_review.get(job_id, page.user.id)
+    if NEW_FIELD in form.column[: len(file.headings)] and _takes_fields(page, file):
+        at = form.column.index(NEW_FIELD)
+        response = _ask_field(page, file, at + 1, FieldForm(label=file.headings[at].text))
+        response.headers.update({"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"})
+        return response
     with page.refusing():
         columns = _columns(file, form)
         check = await page.services.import_review.check(
@@ -168,15 +205,48 @@ async def check_import_file(page: PageDep, job_id: UUID, form: InForm[ChoiceFiel
     return page.part("imports/_wrong.html")
 
 
+@router.post("/imports/{job_id}/columns/{number}/field")
+async def add_import_field(
+    page: PageDep, job_id: UUID, number: int, form: InForm[ColumnFieldForm]
+) -> Response:
+    """Add a field that a column of a file holds, from 1; what the others hold is kept."""
+    file = await page.services.import_review.get(job_id, page.user.id)
+    if not 1 <= number <= len(file.headings) or not _takes_fields(page, file):
+        raise NotFoundError("column", number)
+    with page.refusing():
+        made = await add_field(page, form)
+        file = await page.services.import_review.get(job_id, page.user.id)
+        held = _held(file, form.column)
+        held[number - 1] = own_column(made.key)
+        return page.done(
+            f"{made.label} added.",
+            event=PageEvent.FIELDS_CHANGED,
+            beside="imports/_columns.html",
+            is_swapped=True,
+            file=file,
+            held=held,
+            column_options=_column_options(page, file),
+        )
+    return _ask_field(page, file, number, form)
+
+
 @router.get("/imports/{job_id}/found")
 async def show_import_found(page: PageDep, job_id: UUID, query: InQuery[FoundQuery]) -> Response:
-    """Show what the check of a file found, and the rows to correct."""
-    file = await page.services.import_review.get(job_id, page.user.id)
-    bad, more = await page.services.import_review.bad_rows(
-        job_id, page.user.id, after=query.after, limit=_BAD_ROWS
-    )
-    template = "imports/_found.html" if query.after < 0 else "imports/_bad_rows.html"
-    return page.part(template, bad=bad, more=more, **await _found(page, file))
+    """Show what the check of a file found, and the rows to decide on or correct."""
+    review, user_id = page.services.import_review, page.user.id
+    found = await _found(page, await review.get(job_id, user_id))
+    if query.named_after < 0:
+        found["bad"], found["more"] = await review.bad_rows(
+            job_id, user_id, after=query.after, limit=_BAD_ROWS
+        )
+    if query.after < 0:
+        found["named"], found["more_named"] = await review.named_rows(
+            job_id, user_id, after=query.named_after, limit=_BAD_ROWS
+        )
+    if query.after < 0 and query.named_after < 0:
+        return page.part("imports/_found.html", **found)
+    part = "_bad_rows" if query.named_after < 0 else "_named_rows"
+    return page.part(f"imports/{part}.html", **found)
 
 
 @router.post("/imports/{job_id}/rows/{line}")
@@ -186,6 +256,17 @@ async def correct_import_row(
     """Change values of a row that cannot be imported, and check it again."""
     values = dict(zip(form.field, form.value, strict=False))
     row = await page.services.import_review.correct(job_id, page.user.id, line, values)
+    file = await page.services.import_review.get(job_id, page.user.id)
+    return page.part("imports/_corrected.html", row=row, line=line, **await _found(page, file))
+
+
+@router.post("/imports/{job_id}/rows/{line}/name")
+async def choose_import_name(
+    page: PageDep, job_id: UUID, line: int, form: InForm[NameFields]
+) -> Response:
+    """Choose what is done with a row whose number is that of a contact with another name."""
+    choice = chosen(OtherName, form.other_name, field="other_name")
+    row = await page.services.import_review.choose_name(job_id, page.user.id, line, choice)
     file = await page.services.import_review.get(job_id, page.user.id)
     return page.part("imports/_corrected.html", row=row, line=line, **await _found(page, file))
 
@@ -234,19 +315,39 @@ async def _receive(page: Page, kind: JobKind) -> Response:
 
 async def _show_file(page: Page, file: FileInHand, form: ChoiceFields | None = None) -> Response:
     usual = page.services.config.default_region
-    words = _words(file)
-    held = [one.field or "" for one in file.headings]
     return page.render(
         "imports/file.html",
         file=file,
         kind=_KINDS[file.job.kind],
         form=form or ChoiceFields(region=usual),
-        held=form.column if form and len(form.column) == len(held) else held,
-        column_options=[("", "Ignore"), *words.items()],
+        is_swapped=False,
+        held=_held(file, form.column if form else []),
+        column_options=_column_options(page, file),
         read_as=_read_as(file),
         group_options=await page.group_options(),
         countries=COUNTRIES,
     )
+
+
+def _held(file: FileInHand, chosen: Many[str]) -> list[str]:
+    """Return what each column holds: as chosen, or else as known or guessed."""
+    known = [one.field or "" for one in file.headings]
+    return list(chosen) if len(chosen) == len(known) else known
+
+
+def _column_options(page: Page, file: FileInHand) -> list[tuple[str, str]]:
+    """Return what a column may hold, a new field last."""
+    new = [(NEW_FIELD, "New field …")] if _takes_fields(page, file) else []
+    return [("", "Ignore"), *_words(file).items(), *new]
+
+
+def _takes_fields(page: Page, file: FileInHand) -> bool:
+    return file.job.kind is JobKind.IMPORT_CONTACTS and page.may("add_import_field")
+
+
+def _ask_field(page: Page, file: FileInHand, number: int, form: FieldForm) -> Response:
+    action = page.path_to("add_import_field", job_id=file.job.id, number=number)
+    return ask_field(page, form, action=action, including="#import-form")
 
 
 def _columns(file: FileInHand, form: ChoiceFields) -> Mapping[str, int]:
@@ -273,7 +374,15 @@ async def _found(page: Page, file: FileInHand) -> dict[str, Any]:
         "kind": _KINDS[file.job.kind],
         "column_words": _words(file),
         "input_of": _input_of,
+        "name_in": _name_in,
+        "is_named": lambda row: isinstance(row, NamedRow),
     }
+
+
+def _name_in(values: Mapping[str, str]) -> str:
+    """Return the name in a row; empty if there is none."""
+    first, last = values.get("first_name", "").strip(), values.get("last_name", "").strip()
+    return full_name(first, last) or values.get("full_name", "").strip()
 
 
 def _input_of(field: str, values: Mapping[str, str]) -> str:

@@ -125,9 +125,15 @@ class PublicPage:
             response.headers["HX-Trigger"] = event
         return response
 
-    def done(self, message: Flash | str, *, event: PageEvent) -> Response:
-        """Answer htmx by closing the dialog, showing a message and firing an event on the page."""
-        response = _html(self._text("layout/_flash_part.html", flash=Flash.of(message)))
+    def done(
+        self, message: Flash | str, *, event: PageEvent, beside: str = "", **context: object
+    ) -> Response:
+        """Answer htmx by closing the dialog, showing a message and firing an event on the page.
+
+        The template ``beside`` changes parts of the page by ``hx-swap-oob``.
+        """
+        text = self._text("layout/_flash_part.html", flash=Flash.of(message))
+        response = _html(text + (self._text(beside, **context) if beside else ""))
         response.headers["HX-Reswap"] = "none"
         response.headers["HX-Trigger"] = f"close-dialog, {event}"
         return response

@@ -26,6 +26,7 @@ COLUMNS = (
     ("people", "People", "Everyone who was enrolled."),
     *((outcome.value, words, f"Those who {whom}.") for outcome, words, whom, _ in OUTCOMES),
     ("median_reply_seconds", "Time to reply", "Half of the replies came sooner than this."),
+    ("median_answer_seconds", "Time to answer", "Half of our first answers came sooner than this."),
 )
 """Columns of the table: what it is sorted by, heading, meaning."""
 
@@ -48,6 +49,8 @@ _Sort = Literal[
     "-opted_out",
     "median_reply_seconds",
     "-median_reply_seconds",
+    "median_answer_seconds",
+    "-median_answer_seconds",
 ]
 
 

@@ -172,6 +172,10 @@ class EnrollmentFilter(FieldsQuery):
     0 is the first hour of Monday."""
     replied_zone: str = Field(default="", max_length=100, examples=["America/New_York"])
     """Goes with `replied_hour`: an IANA time zone."""
+    answered: bool = False
+    """Only those whose first reply a user answered."""
+    answered_by: list[UUID] = Field(default_factory=list, max_length=50)
+    """Only those whose first reply was first answered by any of these users."""
 
     def wanted(self) -> ListFilter:
         """Hand them to the use cases."""

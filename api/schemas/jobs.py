@@ -9,6 +9,7 @@ from pydantic import Field
 from api.paging import PageQuery
 from api.schemas.base import ListedUser, Listing, Schema
 from api.schemas.enrollments import EnrollmentFilter
+from domain.statuses.contacts import OtherName
 from domain.statuses.jobs import JobKind, JobState
 from services.messaging.holds import Decision
 
@@ -20,6 +21,8 @@ class NewBatch(Schema):
     filter: EnrollmentFilter
     group_id: UUID | None = Field(default=None, description="For `add_to_group`, only then.")
     decision: Decision | None = Field(default=None, description="For `release`, only then.")
+    at_most: int | None = Field(default=None, ge=0, examples=[120])
+    """Do nothing if more match by now: how many a person was told of."""
 
 
 class JobAbout(Schema):
@@ -39,6 +42,9 @@ class JobAbout(Schema):
     dry_run: bool | None = Field(default=None, description="Of an import: only checks.")
     update_existing: bool | None = None
     """Of an import of contacts: changes those who exist."""
+    other_names: OtherName | None = None
+    """Of an import of contacts whose columns a person matched: what is done with rows whose number
+    is that of a contact with another name."""
     region: str | None = None
     """Of an import: the country of numbers without a country code."""
     reason: str | None = None

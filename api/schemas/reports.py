@@ -48,12 +48,19 @@ class Tally(Schema):
     replied: int = Field(description="Replied; of a step, when it was the last one sent.")
     opted_out: int
     replied_late: int = Field(description="Replied after they ended without a response.")
+    omitted_opted_out: int = Field(description="Had opted out before any text; see the status.")
     delivery_rate: float | None = Field(description="Of those sent a text.")
     failure_rate: float | None = Field(description="Of all.")
     reply_rate: float | None = Field(description="Of those sent a text.")
     opt_out_rate: float | None = Field(description="Of those sent a text.")
     median_reply_seconds: float | None = Field(description="From the last step to the first reply.")
     p90_reply_seconds: float | None = Field(description="Nine of ten replies took at most this.")
+    answered: int | None = Field(
+        description="A user answered their first reply; null of days, senders and users, as are"
+        " the times."
+    )
+    median_answer_seconds: float | None = Field(description="From the first reply to that answer.")
+    p90_answer_seconds: float | None = Field(description="Nine of ten answers took at most this.")
 
 
 class Failure(Schema):
@@ -86,6 +93,16 @@ class NamedTally(Tally):
     name: str
 
 
+class Answers(Schema):
+    """The first replies that a user was the first to answer; see `answered_by`."""
+
+    id: UUID
+    name: str
+    answered: int
+    median_answer_seconds: float | None
+    p90_answer_seconds: float | None
+
+
 class Report(Schema):
     """What came of those enrolled in a range of days."""
 
@@ -100,6 +117,7 @@ class Report(Schema):
     )
     senders: list[NamedTally] = Field(description="By the senders that a step was tried from.")
     users: list[NamedTally] = Field(description="By who enrolled them.")
+    answers: list[Answers] = Field(description="By who first answered a reply, most first.")
 
 
 class SequenceReport(Report):

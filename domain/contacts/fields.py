@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from math import isnan
 
 from domain.platform import names
 from domain.platform.errors import InvalidFieldError
+from domain.platform.folding import folded_name
 from domain.sequences.texts import own_name_meant
 from domain.statuses.contacts import FieldType
 
@@ -63,6 +65,18 @@ def check_key(key: str, *, field: str, taken: Mapping[str, object]) -> str:
             field, f"{key!r} is reserved; choose another key", code="reserved_key"
         )
     return key
+
+
+def key_from(label: str, *, taken: Mapping[str, object]) -> str:
+    """Make a key of what people call a field: ``Job title`` becomes ``job_title``.
+
+    It is one that ``check_key`` lets through, and so numbered where the plain one is taken. Letters
+    that a key cannot have are left out; without any other it is ``field``.
+    """
+    words = "_".join(re.findall(r"[a-z0-9]+", folded_name(label)))
+    plain = (words if words[:1].isalpha() else f"field_{words}")[: KEY_LENGTH - 3].strip("_")
+    numbered = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
+    return next(key for key in numbered if key not in taken and not own_name_meant(key))
 
 
 def checked(kind: FieldType, value: object, *, field: str) -> Value | None:

@@ -11,24 +11,28 @@ _ACCENTS = re.compile(
 )
 """Combining accents, the points of Hebrew and Arabic, and what is invisible. Vowel signs stay."""
 
+_ACUTE = "\u00b4"
+"""An accent that some type for an apostrophe; Unicode takes it for a space with an accent."""
+
 _SPELLED = str.maketrans(
     dict(zip("øłđðħŧ\u0131\u03c2", "olddhti\u03c3", strict=True))
     | {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
-    | dict.fromkeys("\u2018\u2019\u02bc\u2032", "'")
-    | dict.fromkeys("\u2010\u2012\u2013\u2014\u2212", "-")
+    | dict.fromkeys("-\u2010\u2012\u2013\u2014\u2015\u2043\u2212\u05be", " ")
+    | dict.fromkeys("'`.\u2018\u2019\u201b\u02b9\u02bb\u02bc\u2032\u2035\ua78c\u05f3", "")
 )
-"""Letters that Unicode does not take apart, and the signs that keyboards have in their place."""
+"""Letters that Unicode does not take apart, and signs in names that people leave out or write with
+what their keyboard has: hyphens are spaces, apostrophes and periods nothing."""
 
 
 def folded_name(name: str) -> str:
-    """Fold a name as searches and sorting use it: "José" and "JOSE" are the same.
+    """Fold a name as searches and sorting use it: "Jean-Luc O'Néill" and "JEAN LUC ONEILL".
 
-    PostgreSQL's function ``folded_name`` does the same to the names that it keeps (migration 0032);
+    PostgreSQL's function ``folded_name`` does the same to the names that it keeps (migration 0034);
     ``tests/storage/contacts/test_name_search.py`` compares the two.
     """
     if name.isascii():
-        return name.lower()
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", name))
+        return name.lower().translate(_SPELLED)
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", name.replace(_ACUTE, "")))
     return plain.lower().translate(_SPELLED)
 
 

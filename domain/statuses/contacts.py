@@ -1,4 +1,4 @@
-"""What kind of line a contact's number is, and what a field of contacts holds."""
+"""Kinds of lines, of fields, and of answers to a file that calls a contact otherwise."""
 
 from enum import StrEnum
 
@@ -28,3 +28,15 @@ class FieldType(StrEnum):
     DATE = "date"
     BOOLEAN = "boolean"
     URL = "url"
+
+
+class OtherName(StrEnum):
+    """What is done with a row of a file whose number is that of a contact with another name.
+
+    ``skip``: nothing, as it may be another person. ``keep``: it is about the contact, who keeps the
+    name. ``take``: it is about the contact, who gets the file's name.
+    """
+
+    SKIP = "skip"
+    KEEP = "keep"
+    TAKE = "take"

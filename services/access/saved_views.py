@@ -25,6 +25,8 @@ class ViewedList(StrEnum):
     """A list whose views can be saved."""
 
     SEQUENCE_CONTACTS = "sequence_contacts"
+    CONTACTS = "contacts"
+    CONVERSATIONS = "conversations"
 
 
 class SavedViews:

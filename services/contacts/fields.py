@@ -3,9 +3,10 @@
 from typing import TypedDict
 from uuid import UUID
 
-from domain.contacts.fields import MAX_FIELDS, check_key
+from domain.contacts.fields import MAX_FIELDS, check_key, key_from
 from domain.platform import names
 from domain.platform.errors import ConflictError, Problems, required
+from domain.platform.folding import folded_name
 from domain.platform.paging import Page, Position, cut
 from domain.sequences.texts import MERGE_FIELDS
 from domain.statuses.contacts import FieldType
@@ -42,31 +43,32 @@ class Fields:
         self._database = database
 
     async def create(self, key: str, label: str, type_: FieldType) -> FieldDetails:
-        """Add a field; without a label it is labeled by its key.
+        """Add a field; a blank label is its key, and a blank key comes from its label.
 
         Raises:
             InvalidRequestError: ``invalid_key``, ``reserved_key``, or the label is invalid.
             ConflictError: ``field_taken``, naming the field, or ``field_limit``.
         """
         problems = Problems()
-        with problems.collect():
-            check_key(key, field="key", taken=RESERVED_KEYS)
+        if key:
+            with problems.collect():
+                check_key(key, field="key", taken=RESERVED_KEYS)
         called = problems.of(lambda: _label(label or key))
         problems.raise_any()
         async with self._database.transaction() as tx:
             await lock_fields(tx)
             known = {one.key: one for one in await fields.find(tx)}
+            named = {folded_name(one.label): one for one in known.values()}
             if key in known:
-                raise ConflictError(
-                    "field_taken",
-                    "there is a field with this key; use it, or choose another key",
-                    field_id=str(known[key].id),
-                )
+                raise _taken("key", known[key])
+            if not key and folded_name(called) in named:
+                raise _taken("name", named[folded_name(called)])
             if len(known) >= MAX_FIELDS:
                 raise ConflictError(
                     "field_limit",
                     f"a workspace has at most {MAX_FIELDS} fields; delete one that is not used",
                 )
+            key = key or key_from(called, taken={**RESERVED_KEYS, **known})
             added = await fields.add(tx, {"key": key, "label": called, "type": type_})
             field_id = required(added, "field", key)
             await audit.record(tx, "field.create", "field", [field_id])
@@ -130,6 +132,11 @@ class Fields:
         async with self._database.transaction() as tx:
             rows = await fields.find(tx, after=after, limit=limit + 1)
         return cut(rows, limit, lambda row: Position(row.key, row.id))
+
+
+def _taken(what: str, by: FieldDetails) -> ConflictError:
+    reason = f"there is a field with this {what}; use it, or choose another {what}"
+    return ConflictError("field_taken", reason, field_id=str(by.id))
 
 
 def _label(label: str) -> str:

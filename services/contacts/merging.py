@@ -8,16 +8,20 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from domain.platform.errors import InvalidFieldError
 from domain.sequences.timing import ContactClock
+from domain.statuses.contacts import OtherName
 from services.contacts.values import (
+    NAMES,
     changed_names,
     changes,
     filled_in,
     given_names,
+    has_another_name,
     note_changes,
     possible_owners,
     require_name,
@@ -55,14 +59,16 @@ class ContactHooks:
 class Outcome(StrEnum):
     """What became of a row.
 
-    ``exists``: the contact is known with other values, which are kept. ``duplicate``: an earlier
-    row is about the same person. ``error``: see ``Merged.errors``.
+    ``exists``: the contact is known with other values, which are kept. ``other_name``: the contact
+    with its number has another name, and it is skipped. ``duplicate``: an earlier row is about the
+    same person. ``error``: see ``Merged.errors``.
     """
 
     CREATED = auto()
     CHANGED = auto()
     UNCHANGED = auto()
     EXISTS = auto()
+    OTHER_NAME = auto()
     DUPLICATE = auto()
     ERROR = auto()
 
@@ -76,6 +82,7 @@ class Merged:
         first: With ``duplicate``: the position of the earlier row, if it is one of this call.
         errors: With ``error`` and ``duplicate``.
         holder_id: The contact whose number or external id stands in the way, if one does.
+        other_name: What was to be done, if the contact with its number has another name.
     """
 
     outcome: Outcome
@@ -83,6 +90,15 @@ class Merged:
     first: int | None = None
     errors: tuple[InvalidFieldError, ...] = ()
     holder_id: UUID | None = None
+    other_name: OtherName | None = None
+
+
+@dataclass(frozen=True)
+class _Policy:
+    """What to do with rows about contacts who are known; see ``Merging.merge``."""
+
+    keep: bool
+    other_names: Mapping[int, OtherName]
 
 
 @dataclass
@@ -115,6 +131,7 @@ class Merging:
         rows: Rows,
         *,
         keep: bool = False,
+        other_names: Mapping[int, OtherName] = MappingProxyType({}),
         dry_run: bool = False,
         merged_before: Callable[[Collection[UUID]], Awaitable[Collection[UUID]]] = _nobody,
         require: Callable[[Collection[UUID]], Awaitable[None]] = _anything,
@@ -125,6 +142,8 @@ class Merging:
             tx: See ``storage.platform.locks``: this locks numbers, contacts, enrollments.
             rows: By position, in ascending order.
             keep: Change no contact who is known.
+            other_names: What to do with rows whose number is that of a contact with another name,
+                by position; without, such a row is like any other.
             dry_run: Write nothing.
             merged_before: Tells which of these contacts earlier calls were about; their rows are
                 duplicates.
@@ -134,14 +153,15 @@ class Merging:
         Returns:
             What became of each row.
         """
+        policy = _Policy(keep, other_names)
         while True:
             with suppress(MovedError):
                 async with tx.begin_nested():
-                    plan = await self._plan(tx, rows, keep, merged_before)
+                    plan = await self._plan(tx, rows, policy, merged_before)
                     if not dry_run:
                         await self._lock(tx, plan)
                         if plan.changed:  # what was read before the locks may be stale
-                            again = await self._plan(tx, rows, keep, merged_before)
+                            again = await self._plan(tx, rows, policy, merged_before)
                             if (again.new, again.changed) != (plan.new, plan.changed):
                                 raise MovedError
                         matched = [one.contact_id for one in plan.merged.values()]
@@ -153,7 +173,7 @@ class Merging:
         self,
         tx: Transaction,
         rows: Rows,
-        keep: bool,  # noqa: FBT001
+        policy: _Policy,
         merged_before: Callable[[Collection[UUID]], Awaitable[Collection[UUID]]],
     ) -> _Plan:
         owners = await possible_owners(tx, rows.values())
@@ -163,7 +183,7 @@ class Merging:
             phones={row["phone"] for row in rows.values() if "phone" in row},
         )
         before = await merged_before([one.id for one in found])
-        return _planned(rows, found, before, owners, keep=keep)
+        return _planned(rows, found, before, owners, policy)
 
     async def _lock(self, tx: Transaction, plan: _Plan) -> None:
         """Lock numbers, then the contacts that change.
@@ -236,8 +256,7 @@ def _planned(
     found: Collection[StoredContact],
     before: Collection[UUID],
     owners: Collection[UUID],
-    *,
-    keep: bool,
+    policy: _Policy,
 ) -> _Plan:
     """Match rows, and work out what each changes; ``owners`` are those who may become one."""
     by_external_id = {one.external_id: one for one in found if one.external_id is not None}
@@ -263,11 +282,15 @@ def _planned(
             plan.merged[position] = Merged(Outcome.DUPLICATE, contact.id)
         else:
             try:
-                plan.merged[position] = _judged(plan, position, row, contact, owners, keep=keep)
+                other_name = policy.other_names.get(position) if own is None else None
+                plan.merged[position] = _judged(
+                    plan, position, row, contact, owners, keep=policy.keep, other_name=other_name
+                )
             except InvalidFieldError as error:
                 plan.merged[position] = Merged(Outcome.ERROR, errors=(error,))
                 continue
-            named |= dict.fromkeys(keys, position)
+            if plan.merged[position].outcome is not Outcome.OTHER_NAME:
+                named |= dict.fromkeys(keys, position)
     return plan
 
 
@@ -279,8 +302,9 @@ def _judged(
     owners: Collection[UUID],
     *,
     keep: bool,
+    other_name: OtherName | None,
 ) -> Merged:
-    """Add to the plan what a row about one person changes.
+    """Add to the plan what a row about one person changes; ``other_name`` as in ``merge``.
 
     Raises:
         InvalidFieldError: A value is missing; ``unknown_user``.
@@ -293,14 +317,31 @@ def _judged(
         plan.new[position] = filled_in(row)
         return Merged(Outcome.CREATED)
     require_name(row, vars(contact))
-    changed = changes(contact, row)
-    if not changed:
-        return Merged(Outcome.UNCHANGED, contact.id)
-    if keep:
-        return Merged(Outcome.EXISTS, contact.id)
-    require_owner(row, owners, contact.owner_id)
-    plan.changed[position] = (contact, changed)
-    return Merged(Outcome.CHANGED, contact.id)
+    if other_name is None or not has_another_name(contact, row):
+        other_name, changed = None, changes(contact, row)
+    else:
+        changed = changes(contact, {**row, **_name_after(contact, row, other_name)})
+    if keep and other_name is OtherName.TAKE:
+        changed = {name: one for name, one in changed.items() if name in NAMES}
+    if other_name is OtherName.SKIP:
+        outcome = Outcome.OTHER_NAME
+    elif not changed:
+        outcome = Outcome.UNCHANGED
+    elif keep and other_name is not OtherName.TAKE:
+        outcome = Outcome.EXISTS
+    else:
+        outcome = Outcome.CHANGED
+        require_owner(changed, owners, contact.owner_id)
+        plan.changed[position] = (contact, changed)
+    return Merged(outcome, contact.id, other_name=other_name)
+
+
+def _name_after(
+    contact: StoredContact, row: Mapping[str, Any], other_name: OtherName
+) -> Mapping[str, str]:
+    """Give a contact's name once a row with another one is merged: all of either."""
+    given = row if other_name is OtherName.TAKE else vars(contact)
+    return {name: given.get(name, "") for name in NAMES}
 
 
 def _has_another_id(contact: StoredContact, row: Mapping[str, Any]) -> bool:

@@ -7,9 +7,11 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from domain.contacts.fields import KEY_LENGTH, Value, checked
+from domain.contacts.names import full_name, is_nameless
 from domain.event_webhooks.events import ContactChange
 from domain.platform import names, phones
 from domain.platform.errors import InvalidFieldError, Problems
+from domain.platform.folding import folded_name
 from domain.sequences.timing import check_time_zone
 from domain.statuses.contacts import FieldType, LineType
 from services.platform import audit
@@ -26,7 +28,9 @@ NAME_LENGTH = 100
 EXTERNAL_ID_LENGTH = 200
 """Most characters of an external id."""
 
-_NAMES = ("first_name", "last_name")
+NAMES = ("first_name", "last_name")
+"""The values that are a contact's name."""
+
 _NO_OWNER = "is not a user who can sign in; choose one who can, or leave the contact unassigned"
 
 
@@ -120,7 +124,7 @@ def require_name(
     Raises:
         InvalidFieldError: ``blank``.
     """
-    if not any({**known, **values}.get(name) for name in _NAMES):
+    if not any({**known, **values}.get(name) for name in NAMES):
         raise InvalidFieldError(
             "first_name", "is blank, and so is the last name; enter at least one", code="blank"
         )
@@ -193,6 +197,14 @@ def field_type(key: str, types: Mapping[str, FieldType], *, path: str) -> FieldT
             code="undeclared_field",
         )
     return types[key]
+
+
+def has_another_name(contact: StoredContact, values: Mapping[str, Any]) -> bool:
+    """Tell whether values call a contact otherwise than we do, not just in other letters."""
+    now = full_name(contact.first_name, contact.last_name)
+    named = {**vars(contact), **values}
+    after = full_name(named["first_name"], named["last_name"])
+    return not is_nameless(now, contact.phone) and folded_name(after) != folded_name(now)
 
 
 def filled_in(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,9 +41,13 @@ class Tally:
     Attributes:
         people: All of them; of a step, those that its text was tried for.
         due: See ``StepOutcome`` for this and the others, "of any step" where it is not of one.
+        omitted_opted_out: Those who had opted out before any text; not among ``opted_out``.
         median_reply_seconds: From the last step sent to the first reply; None if nobody replied to
             a step, or where it is not told: of days, senders and users.
         p90_reply_seconds: The time that nine of ten replies took at most.
+        answered: Those whose first reply a person answered; None where it is not told, as above.
+        median_answer_seconds: From the first reply to that answer.
+        p90_answer_seconds: The time that nine of ten of these took at most.
     """
 
     people: int = 0
@@ -54,8 +58,12 @@ class Tally:
     replied: int = 0
     opted_out: int = 0
     replied_late: int = 0
+    omitted_opted_out: int = 0
     median_reply_seconds: float | None = None
     p90_reply_seconds: float | None = None
+    answered: int | None = None
+    median_answer_seconds: float | None = None
+    p90_answer_seconds: float | None = None
 
     @property
     def delivery_rate(self) -> float | None:
@@ -117,6 +125,17 @@ class NamedTally(Tally):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answers:
+    """The first replies that a user was the first to answer, and how long that took."""
+
+    id: UUID
+    name: str
+    answered: int
+    median_answer_seconds: float | None
+    p90_answer_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What came of those enrolled in ``days``.
 
@@ -125,6 +144,7 @@ class Report:
         trend: Oldest first, without gaps.
         reply_hours: First replies by weekday, from Monday, and hour, on the clock of ``days``.
         senders: Most people first, as are ``users``; one may be texted from several senders.
+        answers: By who answered, most answers first.
     """
 
     days: DayRange
@@ -134,6 +154,7 @@ class Report:
     reply_hours: Many[Many[int]]
     senders: Many[NamedTally]
     users: Many[NamedTally]
+    answers: Many[Answers]
 
     @property
     def time_zone(self) -> str:
@@ -231,7 +252,7 @@ class Reports:
             tallies = both.create_task(self._tallies(ids, days, unit))
             of_replies = both.create_task(self._replies(ids, days))
         told, replies = tallies.result(), of_replies.result()
-        named = [row.id for row in told if row.id is not None]
+        named = [row.id for row in (*told, *replies) if row.id is not None]
         async with self._database.transaction() as tx:
             names = await rows.names(tx, named)
         return _Read(told, replies, names, unit, parts(first, last, unit))
@@ -291,12 +312,13 @@ class _Read:
         [total] = [row for row in self.told if row.kind == "all"]
         return {
             "days": days,
-            "total": Tally(**_counts(total), **self._times(None, None)),
+            "total": Tally(**_counts(total), **self._times("all")),
             "unit": self.unit,
             "trend": self._trend(days),
             "reply_hours": self._hours(),
             "senders": self.named("sender"),
             "users": self.named("user"),
+            "answers": self._answers(),
         }
 
     def named(self, kind: str) -> list[NamedTally]:
@@ -306,7 +328,7 @@ class _Read:
                 id=row.id,
                 name=self.names.get(row.id, ""),
                 **_counts(row),
-                **(self._times(row.id, None) if kind == "sequence" else {}),
+                **(self._times(kind, row.id) if kind == "sequence" else {}),
             )
             for row in self.told
             if row.kind == kind and row.id is not None
@@ -326,7 +348,7 @@ class _Read:
                 people=tried.get(step, 0),
                 failures=self._failures(step),
                 **{outcome.value: outcomes[step, outcome] for outcome in StepOutcome},
-                **self._times(None, step),
+                **self._times("step", step),
             )
             for step in range(first, step_count + 1)
         ]
@@ -349,19 +371,36 @@ class _Read:
         return trend
 
     def _hours(self) -> list[list[int]]:
-        found = {row.hour: row.replied for row in self.replies if row.hour is not None}
+        found = {row.hour: row.replied for row in self.replies if row.kind == "hour"}
         return [[found.get(24 * day + hour, 0) for hour in range(24)] for day in range(7)]
 
-    def _times(self, sequence_id: UUID | None, step: int | None) -> dict[str, Any]:
+    def _answers(self) -> list[Answers]:
+        found = [
+            Answers(id=row.id, name=self.names.get(row.id, ""), **_answers_of(row))
+            for row in self.replies
+            if row.kind == "answer" and row.id is not None
+        ]
+        return sorted(found, key=lambda one: (-one.answered, one.name, one.id))
+
+    def _times(self, kind: str, of: UUID | int | None = None) -> dict[str, Any]:
+        """Tell how long replies and answers took: of all, of a sequence, of a step."""
         for row in self.replies:
-            if row.hour is None and (row.id, row.step) == (sequence_id, step):
+            if row.kind == kind and of in (row.id, row.step):
                 median, most = row.took or (None, None)
-                return {"median_reply_seconds": median, "p90_reply_seconds": most}
-        return {}
+                taken = {"median_reply_seconds": median, "p90_reply_seconds": most}
+                return {**taken, **_answers_of(row)}
+        return {"answered": 0}
+
+
+def _answers_of(row: ReplyRow) -> dict[str, Any]:
+    median, most = row.answer_took or (None, None)
+    took = {"median_answer_seconds": median, "p90_answer_seconds": most}
+    return {"answered": row.answered, **took}
 
 
 def _counts(row: TallyRow) -> dict[str, int]:
-    names = ("people", *(outcome.value for outcome in StepOutcome), "replied_late")
+    outcomes = (outcome.value for outcome in StepOutcome)
+    names = ("people", *outcomes, "replied_late", "omitted_opted_out")
     return {name: getattr(row, name) for name in names}
 
 

@@ -14,7 +14,7 @@ from domain.contacts.names import split_name
 from domain.platform import names
 from domain.platform.errors import InvalidFieldError, InvalidRequestError, Problems
 from domain.platform.phones import check_region
-from domain.statuses.contacts import LineType
+from domain.statuses.contacts import LineType, OtherName
 from domain.statuses.jobs import JobKind
 from services.contacts.groups import NAME_LENGTH as GROUP_NAME_LENGTH
 from services.contacts.groups import named_groups, require_group
@@ -38,7 +38,14 @@ from storage.access import users
 from storage.contacts import fields as stored_fields
 from storage.contacts import groups
 from storage.jobs import contact_import, jobs
-from storage.jobs.jobs import VARIABLES, JobDetails, OpenRow, RowResult
+from storage.jobs.jobs import (
+    OTHER_NAME,
+    OTHER_NAMES,
+    VARIABLES,
+    JobDetails,
+    OpenRow,
+    RowResult,
+)
 from storage.platform.database import Database, Transaction
 
 _ROWS_AT_ONCE = 1000
@@ -90,6 +97,7 @@ _RESULTS = {
     Outcome.CHANGED: "changed",
     Outcome.UNCHANGED: "unchanged",
     Outcome.EXISTS: "exists",
+    Outcome.OTHER_NAME: "other_name",
 }
 
 
@@ -217,6 +225,7 @@ class Importing(CsvUpload):
             tx,
             checked.valid,
             keep=not job.params.get("update_existing"),
+            other_names=_other_names(rows, job.params),
             dry_run=dry_run,
             merged_before=lambda ids: contact_import.named_before(tx, job.id, ids),
         )
@@ -232,14 +241,25 @@ class Importing(CsvUpload):
             if one.outcome is Outcome.ERROR:
                 results.append(invalid(position, [_of_column(error) for error in one.errors]))
                 continue
-            subject = subjects[position]
+            subject = subjects.get(position)
             code = "duplicate_in_file" if subject in before else _RESULTS.get(one.outcome)
             origin = one if one.first is None else merged[one.first]
             is_known = origin.contact_id and origin.outcome is not Outcome.CREATED
             told = is_known or (one.outcome is Outcome.CREATED and not dry_run)
-            detail = {"contact_id": str(subject)} if told else {}
+            detail = {"contact_id": str(origin.contact_id)} if told else {}
+            if one.other_name is not None:
+                detail[OTHER_NAME] = one.other_name.value
             results.append(RowResult(position, code or "duplicate_in_file", detail, subject))
         return results
+
+
+def _other_names(rows: Many[OpenRow], params: Mapping[str, Any]) -> dict[int, OtherName]:
+    """Tell what a person chose for each row whose number has another name, or else for all."""
+    if OTHER_NAMES not in params:
+        return {}
+    return {
+        row.position: OtherName(row.detail.get(OTHER_NAME, params[OTHER_NAMES])) for row in rows
+    }
 
 
 def _of_column(error: InvalidFieldError) -> InvalidFieldError:
@@ -263,10 +283,15 @@ async def _groups_of(tx: Transaction, checked: CheckedRows) -> dict[UUID, list[i
 def _subjects(
     checked: CheckedRows, merged: Mapping[int, Merged], params: Mapping[str, Any]
 ) -> dict[int, UUID]:
-    """Give each row's contact, a stand-in for one that a dry run does not create."""
+    """Give each row's contact, a stand-in for one that a dry run does not create.
+
+    A row that is skipped is about nobody.
+    """
     salt = str(params.get("salt", "")).encode()
     found: dict[int, UUID] = {}
     for position, one in merged.items():
+        if one.outcome is Outcome.OTHER_NAME:
+            continue
         if one.contact_id is not None:
             found[position] = one.contact_id
         elif one.first is not None:
@@ -302,9 +327,14 @@ async def check(tx: Transaction, rows: Many[OpenRow], region: str) -> CheckedRow
     return CheckedRows(valid, refused, asked)
 
 
+def own_column(key: str) -> str:
+    """Name the column that is a field of the workspace."""
+    return f"{_OWN}{key}"
+
+
 def columns_on_offer(own: Many[FieldSpec]) -> dict[str, str]:
     """Give what a column may be, by name: the label of a field of the workspace, else nothing."""
-    return {**dict.fromkeys(_OFFERED, ""), **{f"{_OWN}{one.key}": one.label for one in own}}
+    return {**dict.fromkeys(_OFFERED, ""), **{own_column(one.key): one.label for one in own}}
 
 
 def headings(header: Many[str], own: Many[FieldSpec]) -> list[Heading]:
@@ -335,13 +365,13 @@ def _field_named(
     """Find the field that a column's name suggests: its key, a name of ours, or its label."""
     for one in own:
         if heading.strip() == one.key:
-            return f"{_OWN}{one.key}"
+            return own_column(one.key)
     if (name := ours.get(letters(heading))) is not None:
         return name
     called = _plain(heading)
     for one in own:
         if called and called in {_plain(one.key), _plain(one.label)}:
-            return f"{_OWN}{one.key}"
+            return own_column(one.key)
     return None
 
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.access.preferences import columns_of
@@ -20,6 +20,7 @@ from domain.contacts.fields import FieldSpec
 from domain.platform import names
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.phones import check_region
+from domain.statuses.contacts import OtherName
 from domain.statuses.jobs import JobKind, JobState
 from services.contacts.groups import NAME_LENGTH as GROUP_NAME_LENGTH
 from services.contacts.groups import named_groups, require_group
@@ -37,8 +38,16 @@ from storage.access import preferences
 from storage.contacts import fields as stored_fields
 from storage.jobs import import_review as rows
 from storage.jobs import jobs
-from storage.jobs.import_review import BadRow, WaitingFile
-from storage.jobs.jobs import CHECK_OF, IGNORED_COLUMNS, MATCHING, JobDetails, OpenRow
+from storage.jobs.import_review import BadRow, NamedRow, WaitingFile
+from storage.jobs.jobs import (
+    CHECK_OF,
+    IGNORED_COLUMNS,
+    MATCHING,
+    OTHER_NAME,
+    OTHER_NAMES,
+    JobDetails,
+    OpenRow,
+)
 from storage.platform.database import Database, Transaction
 
 SAMPLE_MOST = 3
@@ -49,8 +58,11 @@ WAITING_MOST = 5
 
 _COLUMNS, _CHECK = "columns", "check_id"
 
-_DECISIVE = ("region", "update_existing")
+_DECISIVE = ("region", "update_existing", OTHER_NAMES)
 """Parameters that decide, besides the columns, what a check finds."""
+
+
+_Row = TypeVar("_Row", BadRow, NamedRow)
 
 
 @dataclass(frozen=True)
@@ -60,12 +72,15 @@ class Choices:
     Attributes:
         region: ISO 3166-1 alpha-2 code of the country of numbers without a country code.
         update_existing: Change contacts who are known.
+        other_names: What is done with rows whose number is that of a contact with another name,
+            unless a person chose otherwise for a row.
         group_id: A group for everyone; ``new_group`` the name of one, created if there is none.
         reason: Of opt-outs whose rows give none.
     """
 
     region: str
     update_existing: bool = False
+    other_names: OtherName = OtherName.SKIP
     group_id: UUID | None = None
     new_group: str = ""
     reason: str = ""
@@ -193,9 +208,23 @@ class ImportReview:
             found = await rows.bad_rows(tx, job_id, check_id, after=after, limit=limit + 1)
         return [_by_field(row, at) for row in found[:limit]], len(found) > limit
 
+    async def named_rows(
+        self, job_id: UUID, user_id: UUID, *, after: int = -1, limit: int = 20
+    ) -> tuple[list[NamedRow], bool]:
+        """List the rows whose number is that of a contact with another name, as ``bad_rows``.
+
+        Raises:
+            NotFoundError: As ``bad_rows``.
+        """
+        async with self._database.transaction() as tx:
+            job = await _file(tx, job_id, user_id)
+            check_id, at = _checked(job)
+            found = await rows.named_rows(tx, job_id, check_id, after=after, limit=limit + 1)
+        return [_by_field(row, at) for row in found[:limit]], len(found) > limit
+
     async def correct(
         self, job_id: UUID, user_id: UUID, line: int, values: Mapping[str, str]
-    ) -> BadRow | None:
+    ) -> BadRow | NamedRow | None:
         """Change values of a row, by field, and check it again; None if it can be imported now.
 
         Raises:
@@ -204,31 +233,50 @@ class ImportReview:
         """
         async with self._database.transaction() as tx:
             job = await _file(tx, job_id, user_id)
-            check_id, at = _checked(job)
-            check = await jobs.get(tx, check_id)
-            if check is None or not check.state.is_final:
-                raise not_checked()
-            cells = await rows.lock_cells(tx, job_id, line)
-            if cells is None:
-                raise NotFoundError("row", line)
+            _, at = _checked(job)
             changed = {str(at[name]): cell(value) for name, value in values.items() if name in at}
-            cells = {**cells, **changed}
-            await rows.write_cells(tx, job_id, line, cells)
-            # As in the check, but nobody may tell from the result what the number was.
-            params = {
-                **check.params,
-                "salt": secrets.token_hex(16),
-                MATCHING: {_COLUMNS: at},
-            }
-            handler = self._uploads[job.kind].handler()
-            results = await handler.run(
-                tx, replace(check, params=params), [OpenRow(line, None, cells)]
-            )
-            await jobs.change_results(tx, check_id, results)
-        result = results[0]
-        if result.code != INVALID:
-            return None
-        return _by_field(BadRow(line, cells, tuple(result.detail["errors"])), at)
+            return await self._change(tx, job, line, changed)
+
+    async def choose_name(
+        self, job_id: UUID, user_id: UUID, line: int, choice: OtherName
+    ) -> NamedRow | None:
+        """Choose what is done with a row whose number has another name; None if it has not now.
+
+        Raises:
+            NotFoundError: As ``correct``.
+            ConflictError: As ``correct``.
+        """
+        async with self._database.transaction() as tx:
+            job = await _file(tx, job_id, user_id)
+            row = await self._change(tx, job, line, {OTHER_NAME: choice.value})
+            return row if isinstance(row, NamedRow) else None
+
+    async def _change(
+        self, tx: Transaction, job: JobDetails, line: int, changed: Mapping[str, str]
+    ) -> BadRow | NamedRow | None:
+        """Change what a row holds, and check it again, as ``correct``."""
+        check_id, at = _checked(job)
+        check = await jobs.get(tx, check_id)
+        if check is None or not check.state.is_final:
+            raise not_checked()
+        before = await rows.lock_cells(tx, job.id, line)
+        if before is None:
+            raise NotFoundError("row", line)
+        cells = {**before, **changed}
+        await rows.write_cells(tx, job.id, line, cells)
+        await rows.forget_subject(tx, check_id, line)
+        # As in the check, but nobody may tell from the result what the number was.
+        params = {**check.params, "salt": secrets.token_hex(16), MATCHING: {_COLUMNS: at}}
+        handler = self._uploads[job.kind].handler()
+        results = await handler.run(tx, replace(check, params=params), [OpenRow(line, None, cells)])
+        await jobs.change_results(tx, check_id, results)
+        detail = results[0].detail
+        if results[0].code == INVALID:
+            return _by_field(BadRow(line, cells, tuple(detail["errors"])), at)
+        if OTHER_NAME in detail:
+            found = await rows.named_rows(tx, job.id, check_id, after=line - 1, limit=1)
+            return next((_by_field(one, at) for one in found), None)
+        return None
 
     async def confirm(
         self,
@@ -294,8 +342,10 @@ class ImportReview:
             params["reason"] = names.clean(
                 choices.reason, field="reason", most=REASON_LENGTH, blank=True
             )
-        elif choices.update_existing:
-            params["update_existing"] = True
+        else:
+            params[OTHER_NAMES] = choices.other_names.value
+            if choices.update_existing:
+                params["update_existing"] = True
         if choices.group_id is not None and job.kind is JobKind.IMPORT_CONTACTS:
             await require_group(tx, choices.group_id)
             params["group_id"] = str(choices.group_id)
@@ -364,5 +414,5 @@ def _headings(
     return [Heading(text, field_at.get(at)) for at, text in enumerate(header)]
 
 
-def _by_field(row: BadRow, columns: Mapping[str, int]) -> BadRow:
+def _by_field(row: _Row, columns: Mapping[str, int]) -> _Row:
     return row._replace(cells={name: row.cells.get(str(at), "") for name, at in columns.items()})

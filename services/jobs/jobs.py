@@ -100,15 +100,18 @@ class Jobs:
         *,
         group_id: UUID | None = None,
         decision: Decision | None = None,
+        at_most: int | None = None,
     ) -> JobDetails:
         """Start a job on all enrollments of a sequence that match a filter now.
 
-        ``group_id`` is for ``add_to_group`` only, ``decision`` for ``release`` only.
+        ``group_id`` is for ``add_to_group`` only, ``decision`` for ``release`` only; ``at_most`` is
+        how many the user was shown.
 
         Raises:
             NotFoundError: There is no such sequence.
             InvalidFieldError: ``group_id`` or ``decision`` is missing or does not belong to the
                 kind; the filter is invalid.
+            ConflictError: ``more_match``.
         """
         _check_only_for("group_id", group_id, given_for=JobKind.ADD_TO_GROUP, kind=kind)
         _check_only_for("decision", decision, given_for=JobKind.RELEASE, kind=kind)
@@ -124,7 +127,9 @@ class Jobs:
                 await require_group(tx, group_id)
             job_id = await jobs.create(tx, kind, user_id, params)
             await jobs.add_selected(tx, job_id, enrollment_list.ids_matching(sequence_id, wanted))
-            return await start(tx, job_id, user_id)
+            job = await start(tx, job_id, user_id)
+            check_not_more(job.total, at_most)
+            return job
 
     async def start_enrolling(  # noqa: PLR0913 - one for each way to say whom
         self,

@@ -18,10 +18,11 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 _FIGURES = (
     *("people", "due", "sent", "delivered", "failed", "replied", "opted_out", "replied_late"),
     *("delivery_rate", "failure_rate", "reply_rate", "opt_out_rate"),
-    *("median_reply_seconds", "p90_reply_seconds"),
+    *("median_reply_seconds", "p90_reply_seconds", "omitted_opted_out"),
+    *("answered", "median_answer_seconds", "p90_answer_seconds"),
 )
 _CELLS = attrgetter(*_FIGURES)
-_PLACES = {"failed": _FIGURES.index("failed"), "replied": _FIGURES.index("replied")}
+_PLACES = {name: place for place, name in enumerate(_FIGURES)}
 
 REPORT_COLUMNS = ("section", "name", "id", "first_day", "last_day", *_FIGURES)
 """The columns; what a section does not have is blank."""
@@ -48,6 +49,9 @@ def _rows(report: SequenceReport | WorkspaceReport) -> Iterator[list[Any]]:
             yield _one(report, "reply_hour", f"{weekday} {hour:02}:00", None, replied=replied)
     yield from _named(report, "sender", report.senders)
     yield from _named(report, "user", report.users)
+    for one in report.answers:
+        took = {name: getattr(one, name) for name in _FIGURES[-3:]}
+        yield _one(report, "answered_by", one.name, one.id, **took)
 
 
 def _steps(report: SequenceReport) -> Iterator[list[Any]]:
@@ -70,9 +74,9 @@ def _row(
     return [section, name, of, report.first_day, report.last_day, *rates]
 
 
-def _one(report: Report, section: str, name: str, of: object, **number: int) -> list[Any]:
-    """Write a row of a single number."""
+def _one(report: Report, section: str, name: str, of: object, **numbers: float | None) -> list[Any]:
+    """Write a row of few numbers."""
     cells: list[Any] = [None] * len(_FIGURES)
-    for column, count in number.items():
-        cells[_PLACES[column]] = count
+    for column, number in numbers.items():
+        cells[_PLACES[column]] = number
     return [section, name, of, report.first_day, report.last_day, *cells]

@@ -13,7 +13,7 @@ from domain.contacts.names import ContactName
 from domain.enrollments.faults import Fault
 from domain.platform.errors import ConflictError, InvalidFieldError, required
 from domain.platform.filling import filled
-from domain.platform.moments import check_ahead
+from domain.platform.moments import check_ahead, written
 from domain.platform.names import Named
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.texts import check_body, check_media
@@ -262,14 +262,14 @@ class Conversations:
                 another text's.
         """
         check_body(body, field="body", has_media=bool(media_urls))
-        written = {
+        draft = {
             "id": message_id,
             "contact_id": contact_id,
             "user_id": user_id,
             "draft_hash": _hash(body, media_urls, send_at),
         }
         async with self._database.within(within) as tx:
-            if await conversations.is_same(tx, written):
+            if await conversations.is_same(tx, draft):
                 return message_id
             to = await _recipient(tx, contact_id, sender_id, is_scheduled=send_at is not None)
             ours = await own_pictures(tx, media_urls, self._base_url)
@@ -281,7 +281,7 @@ class Conversations:
                 check_ahead(send_at, field="send_at")
             if (refusal := one_offs.refusal(to)) is not None:
                 raise ConflictError(refusal, _REFUSALS[refusal])
-            await _write(tx, {**values, **written})
+            await _write(tx, {**values, **draft})
         return message_id
 
     async def cancel(self, message_id: UUID) -> ConversationText:
@@ -328,7 +328,9 @@ async def _write(tx: Transaction, values: dict[str, Any]) -> None:
     """Write and start a text, unless the same request has done so meanwhile."""
     if await recipients.insert_messages(tx, [values]):
         await outbox.add_message_starts(tx, [values["id"]])
-        await audit.record(tx, "contact.send_message", "contact", [values["contact_id"]])
+        send_at: datetime | None = values.get("send_at")
+        later = {} if send_at is None else {"send_at": written(send_at)}
+        await audit.record(tx, "contact.send_message", "contact", [values["contact_id"]], **later)
     elif not await conversations.is_same(tx, values):
         raise ConflictError(
             "idempotency_key_reused",

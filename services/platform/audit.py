@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -143,11 +143,13 @@ class Act:
         count: How many entries it has; with more than one, ``entry`` stands for all.
         subjects: What all of it is about, by what it is in the sentence: its kind, or ``owner``
             and ``original``.
+        why: The reason that a person gave, if one is kept.
     """
 
     entry: Entry
     count: int
     subjects: Mapping[str, Subject]
+    why: str | None = None
 
 
 _NAMED_IN_DETAIL = {
@@ -159,6 +161,9 @@ _NAMED_IN_DETAIL = {
     "of": ("user", "user"),
 }
 """What an id among the details is in the sentence, and its kind."""
+
+_AT_ONCE = timedelta(minutes=1)
+"""Within it, an entry and what it tells of were written by one request."""
 
 _OF_EACH = frozenset({"contact_id"})
 """Ids among the details that differ within an act on many."""
@@ -191,7 +196,8 @@ class Audit:
             rows = await audit.find_acts(tx, wanted, before_id=before_id, limit=limit + 1)
             entries = [(Entry.of(row), row.entries) for row in rows[:limit]]
             about = await _subjects(tx, entries)
-        acts = [Act(*one, about[one[0].id]) for one in entries]
+            reasons = await _reasons(tx, entries)
+        acts = [Act(*one, about[one[0].id], reasons.get(one[0].id)) for one in entries]
         return acts, entries[-1][0].id if len(rows) > limit else None
 
 
@@ -224,6 +230,22 @@ async def _subjects(
             for name, (kind, one) in about.items()
         }
         for entry_id, about in found.items()
+    }
+
+
+async def _reasons(tx: Transaction, entries: Sequence[tuple[Entry, int]]) -> dict[int, str]:
+    """Find the reasons of opt-outs and of their removal, which may have been replaced since."""
+    alone = [
+        (entry, entry.subject_id)
+        for entry, count in entries
+        if entry.subject_kind == "suppression" and entry.subject_id and count == 1
+    ]
+    known = await audit_subjects.reasons(tx, {one for _, one in alone})
+    return {
+        entry.id: why.reason
+        for entry, subject_id in alone
+        for why in known
+        if why.id == subject_id and abs(why.at - entry.at) < _AT_ONCE
     }
 
 

@@ -135,9 +135,9 @@ def matches(
 ) -> ColumnElement[bool]:
     """Build the condition that a contact matches a search.
 
-    Any part of "first last" matches, whatever the case and accents of either; digits and
-    punctuation also match any part of the phone number. ``name`` and ``phone`` are columns that
-    hold a contact's ``search_name`` and ``phone``; by default the contact's own.
+    Any part of "first last" matches, both folded by ``folded_name``; digits and punctuation also
+    match any part of the phone number. ``name`` and ``phone`` are columns that hold a contact's
+    ``search_name`` and ``phone``; by default the contact's own.
     """
     name = col(Contact.search_name) if name is None else name
     sought = escaped(folded_name(search))

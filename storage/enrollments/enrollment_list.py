@@ -292,7 +292,7 @@ async def page(
         looks_up = (
             *(wanted.group, wanted.fields, wanted.enrolled_by, wanted.outcome, wanted.sender),
             *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
-            *(wanted.waiting_for_step, order.may_be_empty),
+            *(wanted.waiting_for_step, wanted.answered, wanted.answered_by, order.may_be_empty),
         )
         # Each has an index of its own.
         window = (

@@ -42,6 +42,8 @@ class ListFilter:
         sender: A step's text was tried from any of these.
         replied_hour: The first reply came in this hour of the week, from 0, Monday's first, on the
             clock of ``replied_zone``; both or neither.
+        answered: A person answered the first reply.
+        answered_by: Any of these did.
         fields: Values of contacts by the keys of fields; any of the values, all of the fields.
     """
 
@@ -63,6 +65,8 @@ class ListFilter:
     replied_hour: int | None = None
     replied_zone: str = ""
     replied_late: bool = False
+    answered: bool = False
+    answered_by: Many[UUID] = ()
     fields: Mapping[str, Many[Any]] = field(default_factory=dict)
 
 
@@ -85,7 +89,7 @@ def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
         *(wanted.enrolled_by, wanted.group, wanted.search, wanted.enrollment, wanted.outcome),
         *(wanted.replied_late, wanted.held_reason, wanted.fields, wanted.sender),
         *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
-        wanted.waiting_for_step,
+        *(wanted.waiting_for_step, wanted.answered, wanted.answered_by),
     )
     return None if any(more) else counted(narrowed(cells, wanted))
 
@@ -132,6 +136,8 @@ def _of_report(wanted: ListFilter) -> Iterator[ColumnElement[bool] | TextClause]
     if wanted.replied_hour is not None:
         given = {"replied_hour": wanted.replied_hour, "replied_zone": wanted.replied_zone}
         yield text(f"{_REPLIED_IN} = :replied_hour").bindparams(**given)
+    if wanted.answered or wanted.answered_by:
+        yield step_outcomes.answered(wanted.answered_by)
     if wanted.outcome is not None:
         yield step_outcomes.is_so(wanted.outcome, wanted.outcome_step, wanted.outcome_code)
 

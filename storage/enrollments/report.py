@@ -14,6 +14,7 @@ from storage.enrollments.step_outcomes import (
     DUE,
     FAILED,
     FAILED_WITH,
+    FIRST_ANSWER,
     HOUR_OF_WEEK,
     OPTED_OUT,
     REPLIED,
@@ -23,8 +24,8 @@ from storage.tables.sent import DELIVERED, SENT
 
 # The chosen rows take the table's name, so that the conditions on enrollments hold of them.
 _CHOSEN = """enrollments AS MATERIALIZED (
-    SELECT id, sequence_id, enrolled_by, enrolled_at, status, position, step, step_count,
-        replied_at, replied_late_at
+    SELECT id, contact_id, sequence_id, enrolled_by, enrolled_at, status, position, step,
+        step_count, replied_at, replied_late_at
     FROM enrollments
     WHERE sequence_id = ANY(:ids)
     AND enrolled_at >= coalesce(CAST(:start AS timestamptz), '-infinity')
@@ -35,7 +36,8 @@ _COUNTS = """
     count(*) AS people, count(*) FILTER (WHERE due) AS due,
     count(*) FILTER (WHERE sent) AS sent, count(*) FILTER (WHERE delivered) AS delivered,
     count(*) FILTER (WHERE failed) AS failed, count(*) FILTER (WHERE replied) AS replied,
-    count(*) FILTER (WHERE opted_out) AS opted_out, count(*) FILTER (WHERE late) AS replied_late
+    count(*) FILTER (WHERE opted_out) AS opted_out, count(*) FILTER (WHERE late) AS replied_late,
+    count(*) FILTER (WHERE omitted) AS omitted_opted_out
 """
 
 _TALLIES = f"""
@@ -50,7 +52,7 @@ _TALLIES = f"""
         SELECT id, sequence_id, enrolled_by,
             CAST(date_trunc(:unit, enrolled_at AT TIME ZONE :zone) AS date) AS part,
             {DUE} AS due, sent, delivered, failed, {REPLIED} AS replied, {OPTED_OUT} AS opted_out,
-            replied_late_at IS NOT NULL AS late
+            replied_late_at IS NOT NULL AS late, status = 'omitted_opted_out' AS omitted
         FROM enrollments LEFT JOIN (
             SELECT id, bool_or(sent) AS sent, bool_or(delivered) AS delivered,
                 bool_or(failed) AS failed
@@ -71,16 +73,16 @@ _TALLIES = f"""
     GROUP BY sender_id
     UNION ALL
     SELECT 'step', NULL, NULL, step, NULL, count(*), 0, count(*) FILTER (WHERE sent),
-        count(*) FILTER (WHERE delivered), count(*) FILTER (WHERE failed), 0, 0, 0
+        count(*) FILTER (WHERE delivered), count(*) FILTER (WHERE failed), 0, 0, 0, 0
     FROM texts GROUP BY step
     UNION ALL
-    SELECT 'failure', NULL, NULL, step, code, 0, 0, 0, 0, count(*), 0, 0, 0
+    SELECT 'failure', NULL, NULL, step, code, 0, 0, 0, 0, count(*), 0, 0, 0, 0
     FROM texts WHERE failed GROUP BY step, code
     UNION ALL
-    SELECT 'step', NULL, NULL, position, NULL, 0, count(*), 0, 0, 0, 0, 0, 0
+    SELECT 'step', NULL, NULL, position, NULL, 0, count(*), 0, 0, 0, 0, 0, 0, 0
     FROM enrollments WHERE {DUE} GROUP BY position
     UNION ALL
-    SELECT 'step', NULL, NULL, step, NULL, 0, 0, 0, 0, 0, 0, count(*), 0
+    SELECT 'step', NULL, NULL, step, NULL, 0, 0, 0, 0, 0, 0, count(*), 0, 0
     FROM enrollments WHERE {OPTED_OUT} GROUP BY step
 """  # noqa: S608 - built from constants
 
@@ -106,6 +108,7 @@ class TallyRow(NamedTuple):
     replied: int
     opted_out: int
     replied_late: int
+    omitted_opted_out: int
 
 
 async def tallies(
@@ -127,21 +130,27 @@ _REPLIES = f"""
     WITH {_CHOSEN}, replies AS MATERIALIZED (
         SELECT enrollments.sequence_id, coalesce(last.step, 0) AS step,
             {HOUR_OF_WEEK.format(zone=":zone")} AS hour,
-            CAST(extract(epoch FROM replied_at - last.at) AS double precision) AS took
+            CAST(extract(epoch FROM replied_at - last.at) AS double precision) AS took,
+            answer.user_id AS answered_by,
+            CAST(extract(epoch FROM answer.at - replied_at) AS double precision) AS answer_took
         FROM enrollments LEFT JOIN LATERAL (
             SELECT m.step, a.started_at AS at
             FROM messages m JOIN attempts a ON a.message_id = m.id
             WHERE m.enrollment_id = enrollments.id AND m.step IS NOT NULL
             AND {SENT} AND a.started_at <= enrollments.replied_at
             ORDER BY m.step DESC, a.started_at DESC LIMIT 1
-        ) last ON true
+        ) last ON true LEFT JOIN LATERAL ({FIRST_ANSWER}) answer ON true
         WHERE {REPLIED}
     )
-    SELECT sequence_id AS id, step, CAST(NULL AS integer) AS hour, count(*) AS replied,
-        percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY took) AS took
-    FROM replies GROUP BY GROUPING SETS ((), (sequence_id), (step))
-    UNION ALL
-    SELECT NULL, NULL, hour, count(*), NULL FROM replies GROUP BY hour
+    SELECT CASE grouping(sequence_id, step, hour, answered_by)
+            WHEN 7 THEN 'sequence' WHEN 11 THEN 'step' WHEN 13 THEN 'hour' WHEN 14 THEN 'answer'
+            ELSE 'all'
+        END AS kind,
+        coalesce(sequence_id, answered_by) AS id, step, hour, count(*) AS replied,
+        percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY took) AS took,
+        count(answered_by) AS answered,
+        percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY answer_took) AS answer_took
+    FROM replies GROUP BY GROUPING SETS ((), (sequence_id), (step), (hour), (answered_by))
 """  # noqa: S608 - built from constants
 
 
@@ -149,19 +158,25 @@ _REPLIES = f"""
 class ReplyRow:
     """Numbers of enrollments whose contact replied.
 
-    Of a sequence, or of the last step sent before (0: one-off texts alone), or in an hour of the
-    week, 0 on Monday at midnight; of all of them if it has none of the three.
+    Of ``kind`` ``all``; ``sequence`` with an id; ``step``, the last one sent before (0: one-off
+    texts alone); ``hour`` of the week, 0 on Monday at midnight; ``answer`` with the id of the user
+    who first answered, None where nobody did.
 
     Attributes:
         took: Seconds since that step's text: the median, and what nine of ten stay below; None if
             no step was sent before.
+        answered: How many of these replies a person answered.
+        answer_took: Seconds from the reply to the answer, as ``took``.
     """
 
+    kind: str
     id: UUID | None
     step: int | None
     hour: int | None
     replied: int
     took: tuple[float | None, ...] | None
+    answered: int
+    answer_took: tuple[float | None, ...] | None
 
 
 async def replies(tx: Transaction, sequence_ids: Many[UUID], days: DayRange) -> list[ReplyRow]:

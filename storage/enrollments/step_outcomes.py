@@ -4,10 +4,13 @@ Each condition is defined once, over a row of ``enrollments``, and used for both
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from uuid import UUID
 
 from sqlalchemy import ScalarSelect, TextClause, func, select, text
 from sqlmodel import col
 
+from domain.messaging.trials import MARK
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.progress import FAILURES
@@ -38,6 +41,16 @@ HOUR_OF_WEEK = """CAST(
     + extract(hour FROM enrollments.replied_at AT TIME ZONE {zone}) AS integer
 )"""
 """SQL: when an enrollment's contact replied: hours since the week began, on Monday."""
+
+FIRST_ANSWER = f"""
+    SELECT m.user_id, m.created_at AS at FROM messages m
+    WHERE m.contact_id = enrollments.contact_id AND m.created_at >= enrollments.replied_at
+    AND m.direction = 'outbound' AND m.step IS NULL AND m.user_id IS NOT NULL
+    AND m.status NOT IN ('pending', 'refused', 'failed', 'undelivered', 'canceled')
+    AND NOT starts_with(m.body, '{MARK.strip()}')
+    ORDER BY m.created_at, m.id LIMIT 1
+"""  # noqa: S608 - built from constants
+"""SQL: who first answered the contact's reply, and when: a person, with a text that was sent."""
 
 _OF_TEXT: Mapping[StepOutcome, str] = {
     StepOutcome.SENT: SENT,
@@ -70,6 +83,19 @@ def failing_code() -> ScalarSelect[int | None]:
             col(Enrollment.status) == EnrollmentStatus.ACTIVE,
         )
         .scalar_subquery()
+    )
+
+
+def answered(by: Many[UUID] = ()) -> TextClause:
+    """Build the condition that a person answered the contact's first reply, one of these if given.
+
+    For a query that reads ``enrollments``.
+    """
+    first = f"(SELECT user_id FROM ({FIRST_ANSWER}) first_answer)"  # noqa: S608
+    if not by:
+        return text(f"({REPLIED} AND {first} IS NOT NULL)")
+    return text(f"({REPLIED} AND {first} = ANY(CAST(:answered_by AS uuid[])))").bindparams(
+        answered_by=list(by)
     )
 
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from domain.contacts.names import ContactName
+from domain.statuses.contacts import OtherName
 from domain.statuses.jobs import JobKind
 from storage.platform.database import Transaction
 
@@ -15,6 +17,18 @@ class BadRow(NamedTuple):
     line: int
     cells: Mapping[str, str]
     errors: tuple[Mapping[str, str], ...]
+
+
+class NamedRow(NamedTuple):
+    """A row whose number is that of a contact with another name.
+
+    Its line, its cells by column, the contact, and what is to be done with it.
+    """
+
+    line: int
+    cells: Mapping[str, str]
+    contact: ContactName
+    choice: OtherName
 
 
 class WaitingFile(NamedTuple):
@@ -105,3 +119,33 @@ async def bad_rows(
     return await tx.rows(
         BadRow, sql, upload_id=upload_id, check_id=check_id, after=after, limit=limit
     )
+
+
+async def named_rows(
+    tx: Transaction, upload_id: UUID, check_id: UUID, *, after: int, limit: int
+) -> list[NamedRow]:
+    """List the rows whose number has another name, by line, with their cells."""
+    sql = """
+        SELECT r.position AS line, f.detail AS cells, r.detail->>'other_name' AS choice,
+            c.id AS contact_id, btrim(c.first_name || ' ' || c.last_name) AS name, c.phone
+        FROM job_rows r JOIN job_rows f ON f.job_id = :upload_id AND f.position = r.position
+        JOIN contacts c ON c.id = CAST(r.detail->>'contact_id' AS uuid)
+        WHERE r.job_id = :check_id AND jsonb_exists(r.detail, 'other_name') AND r.position > :after
+        ORDER BY r.position LIMIT :limit
+    """
+    found = await tx.run(sql, upload_id=upload_id, check_id=check_id, after=after, limit=limit)
+    return [
+        NamedRow(
+            row.line,
+            row.cells,
+            ContactName(row.contact_id, row.name, row.phone),
+            OtherName(row.choice),
+        )
+        for row in found
+    ]
+
+
+async def forget_subject(tx: Transaction, check_id: UUID, line: int) -> None:
+    """Let a checked row be about nobody, so that it is no duplicate of itself."""
+    sql = "UPDATE job_rows SET subject_id = NULL WHERE job_id = :id AND position = :line"
+    await tx.run(sql, id=check_id, line=line)

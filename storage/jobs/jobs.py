@@ -35,6 +35,13 @@ IGNORED_COLUMNS = "ignored_columns"
 MATCHING = "matching"
 """The parameter of a file whose columns a person matches: what is known of them until its end."""
 
+OTHER_NAMES = "other_names"
+"""The parameter of a file whose columns a person matched: what is done with rows whose number is
+that of a contact with another name."""
+
+OTHER_NAME = "other_name"
+"""What a person chose for one such row; in a result, that it was one, and what was done."""
+
 OPT_OUT_REASON = "opt_out_reason"
 """The parameter of opting many contacts out: why, in a person's words."""
 

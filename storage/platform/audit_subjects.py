@@ -1,7 +1,9 @@
 """What the audit log's entries are about: names by ids, one query for each kind."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 from storage.platform.database import Transaction
@@ -39,6 +41,28 @@ _NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 """What a subject of this kind is called; who has no name is called by their number."""
+
+
+_REASONS = """
+    SELECT id, occurred_at AS at, reason FROM suppressions
+    WHERE id = ANY(:ids) AND reason <> ''
+    UNION ALL
+    SELECT id, lifted_at, lifted_reason FROM suppressions
+    WHERE id = ANY(:ids) AND lifted_reason <> ''
+"""
+
+
+class Reason(NamedTuple):
+    """Why a person opted a number out, or let it be texted again, and when."""
+
+    id: UUID
+    at: datetime
+    reason: str
+
+
+async def reasons(tx: Transaction, suppression_ids: Collection[UUID]) -> list[Reason]:
+    """Read the reasons of suppressions, as far as they were not replaced."""
+    return await tx.rows(Reason, _REASONS, ids=suppression_ids) if suppression_ids else []
 
 
 async def parts(tx: Transaction, kind: str, ids: Collection[UUID]) -> dict[UUID, dict[str, UUID]]:

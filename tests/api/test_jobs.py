@@ -41,7 +41,11 @@ async def test_bulk_job_is_started_run_and_read(
 ) -> None:
     sequence_id = await enrolled(world, services, 3)
     body = {"action": "mark_finished", "filter": {"search": "ann", "status": ["active"]}}
-    answer = await member.post(f"/api/sequences/{sequence_id}/contacts/batch", json=body)
+    address = f"/api/sequences/{sequence_id}/contacts/batch"
+    refused = await member.post(address, json={**body, "at_most": 2})
+    assert (refused.status_code, refused.json()["code"]) == (409, "more_match")
+    assert (await viewer.get("/api/jobs")).json()["items"] == []
+    answer = await member.post(address, json={**body, "at_most": 3})
     assert answer.status_code == 202
     job = answer.json()
     assert answer.headers["Location"] == f"/api/jobs/{job['id']}"

@@ -32,31 +32,42 @@ async def live(
 ) -> None:
     """Let enrollments have been enrolled within ten days, by any of the users, and live on."""
     now = datetime.now(UTC)
-    phones = {
-        row.id: row.phone
+    contacts = {
+        row.id: row
         for row in await kit.world.rows(
-            "SELECT e.id, c.phone FROM enrollments e JOIN contacts c ON c.id = e.contact_id"
+            "SELECT e.id, c.id AS contact_id, c.phone FROM enrollments e"
+            " JOIN contacts c ON c.id = e.contact_id"
         )
     }
     texts: list[Row] = []
     attempts: list[Row] = []
     inbound: list[Row] = []
+    answers: list[Row] = []
     async with kit.world.database.transaction() as tx:
         for one in enrollment_ids:
             began = now - timedelta(minutes=rng.randint(0, 10 * 24 * 60))
             values = _enrollment(rng, began, now)
             for step in [*range(1, values["step"] + 1), *([None] if rng.random() < 0.2 else [])]:
-                text = _text(rng, one, phones[one], step, senders)
+                text = _text(rng, one, contacts[one].phone, step, senders)
                 texts.append(text)
                 attempts += _attempts(rng, text["id"], began, step or STEPS)
             if rng.random() < 0.4:
-                inbound.append(_inbound(phones[one], began + timedelta(hours=rng.randint(0, 60))))
+                at = began + timedelta(hours=rng.randint(0, 60))
+                inbound.append(_inbound(contacts[one].phone, at))
+            for _ in range(rng.choice((0, 0, 1, 3))):
+                at = began + timedelta(hours=rng.randint(0, 90))
+                answers.append(_answer(rng, contacts[one], at, users))
             await tx.execute(
                 update(Enrollment)
                 .where(col(Enrollment.id) == one)
                 .values(**values, enrolled_by=rng.choice(users))
             )
-        for table, rows in ((Message, texts), (Attempt, attempts), (Message, inbound)):
+        for table, rows in (
+            (Message, texts),
+            (Attempt, attempts),
+            (Message, inbound),
+            (Message, answers),
+        ):
             await tx.execute(insert(table), rows)
 
 
@@ -109,6 +120,18 @@ def _attempts(rng: random.Random, message_id: UUID, began: datetime, number: int
         }
         for attempt in range(1, rng.randint(1, 3))
     ]
+
+
+def _answer(rng: random.Random, contact: Any, at: datetime, users: Sequence[UUID]) -> Row:
+    return {
+        "direction": Direction.OUTBOUND,
+        "contact_id": contact.contact_id,
+        "phone": contact.phone,
+        "user_id": rng.choice([None, *users]),
+        "body": rng.choice(["Hello", "[Test] Hello"]),
+        "status": rng.choice(OUTBOUND),
+        "created_at": at,
+    }
 
 
 def _inbound(phone: str, at: datetime) -> Row:

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.addresses import Addresses, PlaceQuery, listed
+from api.pages.addresses import Addresses, PlaceQuery, as_view, listed
 from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep
 from api.paging import Cursors, Find, InQuery, Search
@@ -132,6 +132,7 @@ async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
         ),
         "back": _back(page, query),
         "address": addresses,
+        "shown_query": as_view(query, open=None, number=None),
     }
 
 

@@ -60,7 +60,7 @@ class Selection(TabQuery, SelectionQuery):
 class ActFields(FormFields):
     """The action's own fields: a group, a text or a decision.
 
-    ``to`` is the enrollment that a text is previewed for.
+    ``to`` is the enrollment that a text is previewed for, ``shown`` how many the dialog named.
     """
 
     group_id: str = ""
@@ -69,6 +69,7 @@ class ActFields(FormFields):
     to: UUID | None = None
     send_id: UUID | None = None
     decision: str = Decision.RETRY
+    shown: int | None = None
 
     def chosen_decision(self) -> Decision:
         """Return the decision."""
@@ -107,7 +108,9 @@ async def do_act(
         wanted = selection.chosen().wanted()
         if act is Act.ADD_TO_GROUP:
             enrolled = Enrolled(sequence_id, wanted)
-            job = await add_to_group(page, enrolled, form.group_id, form.new_group)
+            job = await add_to_group(
+                page, enrolled, form.group_id, form.new_group, at_most=form.shown
+            )
             return answer(page, job, event=PageEvent.PEOPLE_CHANGED)
         if selection.everyone and act is not Act.SEND_MESSAGE:
             job = await page.services.jobs.start_bulk_action(
@@ -116,6 +119,7 @@ async def do_act(
                 wanted,
                 page.user.id,
                 decision=form.chosen_decision() if act is Act.RELEASE else None,
+                at_most=form.shown,
             )
             return answer(page, job, event=PageEvent.PEOPLE_CHANGED)
         rows = await _act(page, sequence_id, act, selection, form)

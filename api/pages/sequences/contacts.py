@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -11,7 +10,7 @@ from starlette.responses import Response
 
 from api.dependencies import OwnAccount
 from api.enrollments import CONTACTS_CURSORS
-from api.pages.addresses import Addresses, PlaceQuery
+from api.pages.addresses import Addresses, PlaceQuery, as_view
 from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, own_path
 from api.pages.sequences.display import (
@@ -140,13 +139,7 @@ async def _read(
 
 
 def _as_view(query: TabQuery, display: Display) -> str:
-    """Write what the list shows as a saved view has it: the same for the same list."""
-    given = {
-        name: sorted(value) if isinstance(value, list) else value
-        for name, value in query.filters().items()
-    }
-    order = {"sort": query.sort} if query.sort != _FIRST_SORT else {}
-    return urlencode({**given, **order, **display.as_parameters()}, doseq=True)
+    return as_view(query, **{"columns": None, "density": None, **display.as_parameters()})
 
 
 async def _choices(page: Page, sequence_id: UUID, own: Sequence[FieldDetails]) -> dict[str, Any]:

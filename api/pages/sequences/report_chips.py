@@ -1,8 +1,10 @@
 """The filters of a Contacts tab that numbers of a report lead to, in words."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence as Many
 from datetime import timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from api.pages.addresses import Addresses
 from api.pages.figures import hour_words
@@ -33,10 +35,18 @@ async def report_chips(page: Page, query: EnrollmentFilter, address: Addresses) 
     if query.sender:
         known = dict(await page.sender_options())
         senders = ", ".join(known.get(str(one), "a former sender") for one in query.sender)
-        given: list[tuple[str, object]] = [("sender", one) for one in query.sender]
-        without = address.of(sender=None)
-        chips.append(Chip(f"Texted from {senders}", given, without, "Show every sender again"))
+        words, undoes = f"Texted from {senders}", "Show every sender again"
+        chips.append(_of_ids(address, "sender", query.sender, words, undoes))
+    if query.answered_by:
+        names = await page.services.users.names_of(query.answered_by)
+        words = f"Answered by {', '.join(names.values()) or 'nobody'}"
+        undoes = "Show replies that others answered too"
+        chips.append(_of_ids(address, "answered_by", query.answered_by, words, undoes))
     return chips
+
+
+def _of_ids(address: Addresses, name: str, ids: Many[UUID], words: str, undoes: str) -> Chip:
+    return Chip(words, [(name, one) for one in ids], address.of(**{name: None}), undoes)
 
 
 def _each(value: object) -> list[object]:
@@ -55,6 +65,8 @@ def _told(page: Page, query: EnrollmentFilter) -> Iterator[tuple[str, tuple[str,
         day, hour = divmod(query.replied_hour, 24)
         words = f"First reply on {WEEKDAYS[day]} at {hour_words(page, hour)}"
         yield words, ("replied_hour", "replied_zone"), "Show replies at other times too"
+    if query.answered:
+        yield "Reply answered", ("answered",), "Show replies without an answer too"
 
 
 def _outcome(query: EnrollmentFilter, outcome: StepOutcome) -> str:

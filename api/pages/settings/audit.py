@@ -71,7 +71,8 @@ def tell(act: Act, path_to: Callable[..., str]) -> Told:
     entry = act.entry
     words = _words_of(entry.action, entry.detail)
     facts = dict(_facts(entry.detail)) if act.count == 1 else {}
-    return Told(act, list(_pieces(act, words, path_to)), facts)
+    why = [Piece(f": “{act.why}”")] if act.why else []
+    return Told(act, [*_pieces(act, words, path_to), *why], facts)
 
 
 def _words_of(action: str, detail: Mapping[str, Any]) -> str:

@@ -43,8 +43,7 @@ async def new_field(page: PageDep) -> Response:
 async def create_field(page: PageDep, form: InForm[FieldForm]) -> Response:
     """Add a field."""
     with page.refusing():
-        type_ = chosen(FieldType, form.type, field="type")
-        made = await page.services.fields.create(form.key.strip(), form.label.strip(), type_)
+        made = await add_field(page, form)
         return page.done(f"{made.label} added.", event=PageEvent.FIELDS_CHANGED)
     return _ask(page, form)
 
@@ -83,5 +82,31 @@ async def delete_field(page: PageDep, field_id: UUID) -> Response:
 
 
 def _ask(page: Page, form: FieldForm, field: FieldDetails | None = None) -> Response:
+    change = page.path_to("change_field", field_id=field.id) if field else None
+    return ask_field(page, form, field, action=change or page.path_to("create_field"))
+
+
+def ask_field(
+    page: Page,
+    form: FieldForm,
+    field: FieldDetails | None = None,
+    *,
+    action: str,
+    including: str = "",
+) -> Response:
+    """Show the dialog of a field, sent to ``action`` with the inputs of ``including``."""
     types = [(one.value, words) for one, words in LABELS.field_types.items()]
-    return page.part("settings/_field_form.html", form=form, field=field, types=types)
+    template = "settings/_field_form.html"
+    return page.part(
+        template, form=form, field=field, types=types, action=action, including=including
+    )
+
+
+async def add_field(page: Page, form: FieldForm) -> FieldDetails:
+    """Add a field as typed.
+
+    Raises:
+        SegueError: As ``Fields.create``, or there is no such type.
+    """
+    type_ = chosen(FieldType, form.type, field="type")
+    return await page.services.fields.create(form.key.strip(), form.label.strip(), type_)

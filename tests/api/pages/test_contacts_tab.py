@@ -209,6 +209,24 @@ async def test_views_are_saved_opened_changed_and_deleted(
     assert "Ours" not in (await viewer.get("/views", params=shown, headers=HTMX)).text
 
 
+async def test_contacts_and_conversations_have_views_of_their_own(browse: Browse) -> None:
+    member = await browse()
+    saved = {}
+    for page, path, query in (
+        ("contacts", "/contacts", "search=ann&sort=-created_at"),
+        ("conversations", "/conversations", "only=done&owner=all"),
+    ):
+        list_ = await member.get(f"{path}?{query}")
+        shown = {name: hidden(list_, name) for name in ("page", "path", "query")}
+        assert shown == {"page": page, "path": path, "query": query}
+        answer = await member.post("/views", data={**shown, "name": f"My {page}"}, headers=HTMX)
+        assert answer.headers["HX-Redirect"] == f"{path}?{query}"
+        saved[page] = (await member.get("/views", params=shown, headers=HTMX)).text
+    assert "My contacts" in saved["contacts"]
+    assert "My contacts" not in saved["conversations"]
+    assert "Needs reply" in saved["conversations"]
+
+
 async def test_views_lead_nowhere_else_and_are_not_too_many(
     browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

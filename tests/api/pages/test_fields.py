@@ -20,13 +20,19 @@ async def test_fields_are_added_renamed_and_deleted_in_the_settings(
     start = {"label": "Starts", "key": "start_date", "type": "date"}
     made = await member.post(path, data=start, headers=HTMX)
     assert "Starts added" in made.text
+    shown = (await member.get(f"{path}/new", headers=HTMX)).text
+    assert '<details class="more">' in shown
     for change, words in (
         ({"key": "start_date"}, "there is a field with this key"),
+        ({"key": "", "label": "STARTS"}, "there is a field with this name"),
+        ({"key": "", "label": " "}, "Name is blank"),
         ({"key": "Start"}, "is not a valid key"),
         ({"type": "list"}, "must be one of"),
     ):
         refused = await member.post(path, data={**start, **change}, headers=HTMX)
         assert words.lower() in refused.text.lower(), change
+    easy = await member.post(path, data={"label": "Shoe size", "type": "number"}, headers=HTMX)
+    assert "Shoe size added" in easy.text
     own = f"{path}/{there[FIELD]}"
     assert "Job title" in (await member.get(f"{own}/edit", headers=HTMX)).text
     assert (
@@ -37,6 +43,7 @@ async def test_fields_are_added_renamed_and_deleted_in_the_settings(
     assert "Position deleted" in (await admin.post(f"{own}/delete", headers=HTMX)).text
     listed = (await admin.get(path)).text
     assert "start_date" in listed
+    assert "shoe_size" in listed
     assert "Position" not in listed
 
 
@@ -103,3 +110,46 @@ async def test_import_recognizes_fields_by_label(
     assert "<strong>1</strong> updated" in result
     shown = (await member.get(f"/contacts/{there[CONTACT]}")).text
     assert "Driver" in shown
+
+
+async def test_field_is_added_while_columns_are_matched(
+    there: dict[str, str], browse: Browse, services: Services
+) -> None:
+    member = await browse(Role.MEMBER)
+    sent = await member.post("/contacts/import", files={"file": ("people.csv", CSV, "text/csv")})
+    path = sent.headers["location"]
+    assert '<option value="new">New field …</option>' in (await member.get(path)).text
+    chosen = {"column": ["last_name", "phone", "new", "new"]}
+    asked = await member.post(f"{path}/check", data=chosen, headers=HTMX)
+    assert asked.headers["HX-Retarget"] == "#dialog"
+    assert 'value="Job title"' in asked.text
+    assert f'hx-post="{path}/columns/3/field" hx-include="#import-form"' in asked.text
+    refused = await member.post(path, data=chosen)
+    assert "add the field, or ignore the column" in refused.text
+
+    adding = f"{path}/columns/3/field"
+    again = await member.post(adding, data={**chosen, "label": "Job title"}, headers=HTMX)
+    assert again.status_code == 409
+    assert "There is a field with this name" in again.text
+    made = await member.post(
+        adding, data={**chosen, "label": "Trade", "type": "text"}, headers=HTMX
+    )
+    assert made.headers["HX-Trigger"] == "close-dialog, fields-changed"
+    assert 'id="import-columns" class="table-scroll"' in made.text
+    assert 'hx-swap-oob="true"' in made.text
+    held = re.findall(r'<option value="([^"]*)" selected>', made.text)
+    assert held == ["last_name", "phone", "fields.trade", "new"]
+    asked = await member.post(f"{path}/check", data={**chosen, "column": held}, headers=HTMX)
+    assert 'value="Shoe"' in asked.text
+    beyond = f"{path}/columns/5/field"
+    assert (await member.post(beyond, data={"label": "x"}, headers=HTMX)).status_code == 404
+
+    held = ["first_name", "phone", "fields.trade", ""]
+    columns = {"column": held, "update_existing": "true"}
+    checking = (await member.post(f"{path}/check", data=columns, headers=HTMX)).text
+    [check_id] = re.findall(r"/jobs/([0-9a-f-]{36})/", checking)[:1]
+    await services.jobs.run_chunk(UUID(check_id))
+    await member.post(path, data={**columns, "confirm": check_id})
+    await services.jobs.run_chunk(UUID(path.rpartition("/")[2]))
+    ann = (await member.get(f"/api/contacts/{there[CONTACT]}")).json()
+    assert ann["fields"] == {"job_title": "Nurse", "trade": "Driver"}

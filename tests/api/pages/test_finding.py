@@ -42,7 +42,13 @@ async def test_search_finds_people_sequences_groups_and_pages(world: World, brow
     assert "/settings/users" not in await found(member, "users")
     assert f"/contacts/{one}" not in await found(member, "g")  # too short for names
     await world.contacts(12, first_name="Many")
-    assert len(await found(member, "many")) == 8
+    assert (await found(member, "many"))[8:] == ["/contacts?search=many"]
+    shown = (await member.get("/find?search=many", headers=HTMX)).text
+    assert "and 4 more: search contacts" in shown
+    for number in range(9):
+        await world.active(name=f"Plenty {number}")
+        await member.post("/api/groups", json={"name": f"Plenty {number}"})
+    assert {"/sequences?search=plenty", "/groups"} < set(await found(member, "plenty"))
     assert 0 < len(await found(member, "")) <= 8
 
 

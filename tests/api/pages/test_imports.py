@@ -169,6 +169,30 @@ async def test_many_bad_rows_come_page_by_page(
     assert seen == [str(line) for line in range(2, 47)]
 
 
+async def test_row_whose_number_has_another_name_shows_both_and_a_choice(
+    member: httpx.AsyncClient, services: Services, world: World
+) -> None:
+    await world.contacts(1, first_name="Zoë", last_name="<Alba>", phone="+14155550123")
+    path = await uploaded(member)
+    assert "If a number belongs to a contact with another name" in (await member.get(path)).text
+    found = await checked(member, services, path, COLUMNS)
+    assert (
+        "Row 2: +1 415-555-0123 is Zoë &lt;Alba&gt; here; the file says Ada Byron Skip this row"
+        " Keep the name Zoë &lt;Alba&gt; Change the name to Ada Byron" in words(found)
+    )
+    assert "1 row skipped: the number belongs to a contact with another name" in words(found)
+    assert "Import 1 contact" in words(found)
+    choosing = f"{path}/rows/2/name"
+    kept = (await member.post(choosing, data={"other_name": "keep"}, headers=HTMX)).text
+    assert '<option value="keep" selected>' in kept
+    assert "Import 2 contacts" in words(kept)
+    assert "row skipped" not in words(kept)
+    wrong = await member.post(choosing, data={"other_name": "guess"}, headers=HTMX)
+    assert wrong.status_code == 422
+    sent = {**COLUMNS, "confirm": check_of(found), "other_names": "guess"}
+    assert "must be one of skip, keep, take" in (await member.post(path, data=sent)).text
+
+
 async def test_hostile_values_are_shown_as_text(
     member: httpx.AsyncClient, services: Services
 ) -> None:

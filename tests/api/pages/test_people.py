@@ -285,6 +285,15 @@ async def test_action_on_all_matches_runs_in_the_background(
     assert "in the background" in begun.text
     jobs = (await member.get("/api/jobs")).json()["items"]
     assert [(job["kind"], job["total"]) for job in jobs] == [("pause", 1)]
+    for act in ("pause", "add-to-group"):
+        of_all = f"/sequences/{sequence_id}/contacts/act/{act}?everyone=true"
+        assert 'name="shown" value="3"' in (await member.get(of_all, headers=HTMX)).text
+        fewer = {"shown": "2", "new_group": "Nights"}
+        refused = await member.post(of_all, data=fewer, headers=HTMX | OWN_PAGE)
+        assert refused.status_code == 409
+        assert "shown: 3 instead of 2. Nothing was done" in refused.text
+        assert 'name="shown" value="3"' in refused.text
+    assert len((await member.get("/api/jobs")).json()["items"]) == 1
 
 
 async def test_one_off_sent_twice_goes_once(world: World, member: httpx.AsyncClient) -> None:

@@ -60,6 +60,13 @@ async def test_numbers_lead_to_the_people_they_count(
         " ended_at = now(), step = 1 WHERE id = :id",
         id=one,
     )
+    await world.run(
+        "INSERT INTO messages (id, direction, contact_id, phone, user_id, body, status)"
+        " SELECT gen_random_uuid(), 'outbound', contact_id, '+12125550100', :user, 'Hello', 'sent'"
+        " FROM enrollments WHERE id = :id",
+        id=one,
+        user=world.user_id,
+    )
     shell = await member.get(f"/sequences/{sequence.id}")
     assert f'hx-get="/sequences/{sequence.id}/figures"' in shell.text
     assert f'hx-get="/sequences/{sequence.id}/report"' in shell.text
@@ -67,6 +74,8 @@ async def test_numbers_lead_to_the_people_they_count(
     assert await follow(member, figures.text) > 12
     assert "outcome_code=30003" in figures.text
     assert "replied_hour=" in figures.text
+    assert f"answered_by={world.user_id}" in figures.text
+    assert "1</a> of 1 reply answered" in figures.text
     assert "1 hr" in figures.text
 
     everything = await member.get("/reports/figures", headers=HTMX)
@@ -110,14 +119,17 @@ async def test_filters_of_a_report_are_told_and_taken_back_one_by_one(
     query = (
         "outcome=failed&outcome_code=30003&enrolled_from=2026-11-01T04:00:00Z"
         "&enrolled_until=2026-12-01T05:00:00Z&replied_hour=37&replied_zone=America/New_York"
-        f"&sender={world.sender_id}"
+        f"&sender={world.sender_id}&answered=true&answered_by={world.user_id}"
     )
     shown = await member.get(f"{path}?{query}")
     assert shown.status_code == 200
-    for words in ("Any step: failed (", "First reply on Tuesday at 1:00", "Texted from Front desk"):
+    for words in (
+        *("Any step: failed (", "First reply on Tuesday at 1:00", "Texted from Front desk"),
+        *("Reply answered", "Answered by Mia"),
+    ):
         assert words in shown.text
     assert re.search(r"Enrolled from \w+,? .*2026 until \w+,? .*2026", shown.text)
-    for name in ("outcome", "enrolled_from", "replied_zone", "sender"):
+    for name in ("outcome", "enrolled_from", "replied_zone", "sender", "answered_by"):
         assert f'type="hidden" name="{name}"' in shown.text
     without = re.search(r'href="([^"]*)" aria-label="Show every outcome again"', shown.text)
     assert without

@@ -356,6 +356,28 @@ async def test_audit_log_shows_who_did_what(
     assert "No entries match" in nothing.text
 
 
+async def test_audit_log_says_why_and_for_when(
+    world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient
+) -> None:
+    [ann] = await world.contacts(1, first_name="Ann", phone="+12125550101")
+    said = {"body": "Hi", "send_at": "2031-01-02T15:04:00Z", "sender_id": str(world.sender_id)}
+    answer = await member.post(f"/api/contacts/{ann}/messages", json=said)
+    assert answer.status_code == 201, answer.text
+    await member.post(f"/api/messages/{answer.json()['id']}/cancel")
+    given = {"contact_id": str(ann), "reason": "Asked <by phone>"}
+    opted_out = (await member.post("/api/suppressions", json=given)).json()["id"]
+    lifted = {"reason": "Was another person"}
+    await member.post(f"/api/suppressions/{opted_out}/lift", json=lifted)
+    page = (await admin.get("/settings/audit")).text
+    shown = words(page)
+    assert re.search(r"scheduled a text to Ann Lee .* · To be sent: .*Jan 2, 2031", shown)
+    assert "canceled a scheduled text to Ann Lee" in shown
+    assert "opted out Ann Lee: “Asked &lt;by phone&gt;”" in shown
+    assert "removed the opt-out of Ann Lee: “Was another person”" in shown
+    await world.run("UPDATE suppressions SET occurred_at = occurred_at - interval '1 day'")
+    assert "Asked" not in (await admin.get("/settings/audit")).text  # of another time
+
+
 async def test_act_on_many_is_one_sentence(
     world: World, admin: httpx.AsyncClient, member: httpx.AsyncClient, services: Services
 ) -> None:
@@ -399,6 +421,7 @@ def test_every_audited_action_is_told_as_a_sentence(key: str) -> None:
         "copy_of": {"copy_of": str(uuid4())},
         "none": {"owner_id": None},
         "false": {"whole": False, "count": 3},
+        "send_at": {"send_at": "2031-01-02T15:04:00.000Z"},
     }
     detail = said.get(variant, {"decision": variant})
     entry = Entry(1, datetime.now(UTC), None, None, action, None, None, detail, None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.contacts.fields import as_text, check_key, checked
+from domain.contacts.fields import as_text, check_key, checked, key_from
 from domain.platform.errors import InvalidFieldError
 from domain.statuses.contacts import FieldType
 
@@ -76,6 +76,25 @@ def test_exported_value_is_read_again(data: st.DataObject) -> None:
 def test_invalid_or_reserved_key_is_refused(key: str) -> None:
     with pytest.raises(InvalidFieldError):
         check_key(key, field="key", taken={"first_name": None})
+
+
+@pytest.mark.parametrize(
+    ("label", "key"),
+    [
+        ("Job title", "job_title"),
+        ("Größe (cm)", "grosse_cm"),
+        ("2nd phone", "field_2nd_phone"),
+        ("会社", "field"),
+        ("Owner", "owner_2"),  # reserved
+        ("First  name", "first_name_2"),  # a text would mean the contact's own
+        ("City", "city_3"),  # there already, and so is the next
+        ("x" * 100, "x" * 37),
+    ],
+)
+def test_key_comes_from_what_people_call_a_field(label: str, key: str) -> None:
+    taken = dict.fromkeys(("owner", "city", "city_2"))
+    assert key_from(label, taken=taken) == key
+    assert check_key(key, field="key", taken=taken) == key
 
 
 def test_valid_key_is_taken() -> None:

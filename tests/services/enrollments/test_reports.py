@@ -11,8 +11,8 @@ import pytest
 
 from domain.enrollments.day_range import DayRange
 from domain.platform.errors import InvalidFieldError, NotFoundError
-from domain.statuses.enrollments import StepOutcome
-from services.enrollments.reports import Reports, SequenceReport, Tally
+from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
+from services.enrollments.reports import Reports, SequenceReport, StepTally, Tally
 from services.jobs.report_export import REPORT_COLUMNS, report_file
 from services.platform.group_commit import FullError
 from services.sequences.sequences import SequenceChange
@@ -37,6 +37,23 @@ def of_tally(what: str, tally: Tally, days: DayRange, **filters: object) -> Iter
         wanted = within(days, outcome=outcome, **filters)
         yield f"{what}: {outcome}", getattr(tally, outcome.value), wanted
     yield f"{what}: late", tally.replied_late, within(days, replied_late=True, **filters)
+    omitted = within(days, status=[EnrollmentStatus.OMITTED_OPTED_OUT], **filters)
+    yield f"{what}: omitted", tally.omitted_opted_out, omitted
+    if tally.answered is not None:
+        yield f"{what}: answered", tally.answered, within(days, answered=True, **filters)
+
+
+def of_step(step: StepTally, days: DayRange) -> Iterator[Number]:
+    """List the numbers of a step."""
+    answered = within(days, outcome=StepOutcome.REPLIED, outcome_step=step.step, answered=True)
+    yield f"step {step.step}: answered", step.answered or 0, answered
+    for outcome in StepOutcome:
+        wanted = within(days, outcome=outcome, outcome_step=step.step)
+        yield f"step {step.step}: {outcome}", getattr(step, outcome.value), wanted
+    for failure in step.failures:
+        given = {"outcome_step": step.step, "outcome_code": failure.code}
+        wanted = within(days, outcome=StepOutcome.FAILED, **given)
+        yield f"step {step.step}: {failure.code}", failure.count, wanted
 
 
 def numbers(report: SequenceReport) -> Iterator[Number]:
@@ -50,14 +67,10 @@ def numbers(report: SequenceReport) -> Iterator[Number]:
         yield from of_tally("sender", sender, days, sender=[sender.id])
     for user in report.users:
         yield from of_tally("user", user, days, enrolled_by=[user.id])
+    for one in report.answers:
+        yield "answered by", one.answered, within(days, answered_by=[one.id])
     for step in report.steps:
-        for outcome in StepOutcome:
-            wanted = within(days, outcome=outcome, outcome_step=step.step)
-            yield f"step {step.step}: {outcome}", getattr(step, outcome.value), wanted
-        for failure in step.failures:
-            given = {"outcome_step": step.step, "outcome_code": failure.code}
-            wanted = within(days, outcome=StepOutcome.FAILED, **given)
-            yield f"step {step.step}: {failure.code}", failure.count, wanted
+        yield from of_step(step, days)
     for day, hours in enumerate(report.reply_hours):
         for hour, replied in enumerate(hours):
             if replied:
@@ -97,12 +110,13 @@ async def test_each_number_equals_the_length_of_its_list(kit: SendingKit) -> Non
                 assert await listed(kit, sequence.id, what, wanted) == number, what
         assert sum(part.people for part in report.trend) == report.total.people
         assert sum(map(sum, report.reply_hours)) == report.total.replied
+        assert sum(one.answered for one in report.answers) == report.total.answered
         for step in report.steps:
             assert sum(one.count for one in step.failures) == step.failed
 
-    for one in (*StepOutcome, "replied_late"):
+    for one in (*StepOutcome, "replied_late", "omitted_opted_out", "answered"):
         assert getattr(whole.total, one), one
-    assert {len(whole.users), len(whole.senders)} == {2}
+    assert {len(whole.users), len(whole.senders), len(whole.answers)} == {2}
     overview = await kit.services.overview.get(sequence.id)
     assert [(one.step, one.counts) for one in overview.funnel] == [
         (one.step, {outcome: getattr(one, outcome.value) for outcome in StepOutcome})
@@ -140,6 +154,48 @@ async def test_time_to_reply_runs_from_the_last_step_sent(kit: SendingKit) -> No
     assert report.total.reply_rate == pytest.approx(2 / 3)
     [line] = (await kit.services.reports.of_all()).sequences
     assert line.median_reply_seconds == report.total.median_reply_seconds
+
+
+async def test_time_to_answer_runs_from_the_first_reply_to_what_a_person_wrote(
+    kit: SendingKit,
+) -> None:
+    sequence = await kit.sequence()
+    quick, slow, silent = await kit.enroll_many(3, sequence)
+    kim = await kit.world.user("Kim")
+    for one, user_id, minutes in ((quick, kit.world.user_id, 4), (slow, kim, 20)):
+        await kit.send(one)
+        await kit.text_back(one)
+        for at, by, body, status in (
+            (-5, kim, "Sent before the reply", "sent"),
+            (1, None, "Written by no one", "sent"),
+            (2, kim, "[Test] Only a test", "sent"),
+            (3, kim, "Taken back", "canceled"),
+            (minutes, user_id, "Hello", "delivered"),
+            (minutes + 1, kim, "Later", "sent"),
+        ):
+            await kit.world.run(
+                "INSERT INTO messages (id, direction, contact_id, phone, user_id, body, status,"
+                " created_at) SELECT gen_random_uuid(), 'outbound', c.id, c.phone,"
+                " CAST(:by AS uuid), :body,"
+                " :status, e.replied_at + make_interval(mins => :at)"
+                " FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id",
+                id=one,
+                by=by,
+                body=body,
+                status=status,
+                at=at,
+            )
+    await kit.send(silent)
+    await kit.text_back(silent)
+    report = await kit.services.reports.of_sequence(sequence.id)
+    assert (report.total.replied, report.total.answered) == (3, 2)
+    assert report.total.median_answer_seconds == pytest.approx(12 * 60)
+    assert [(one.name, one.answered, one.median_answer_seconds) for one in report.answers] == [
+        ("Kim", 1, pytest.approx(20 * 60)),
+        ("Mia", 1, pytest.approx(4 * 60)),
+    ]
+    [line] = (await kit.services.reports.of_all()).sequences
+    assert line.median_answer_seconds == report.total.median_answer_seconds
 
 
 async def test_failures_are_told_in_words_most_frequent_first(kit: SendingKit) -> None:
@@ -198,7 +254,7 @@ async def test_long_ranges_are_told_by_the_week_within_their_days(kit: SendingKi
 async def test_report_without_anybody_is_empty(kit: SendingKit) -> None:
     sequence = await kit.sequence()
     report = await kit.services.reports.of_sequence(sequence.id)
-    assert report.total == Tally()
+    assert report.total == Tally(answered=0)
     assert report.total.reply_rate is None
     assert [one.people for one in report.trend] == [0]
     assert [one.people for one in report.steps] == [0, 0, 0]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,12 +10,13 @@ import pytest
 
 from domain.contacts.fields import FieldSpec
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
-from domain.statuses.contacts import FieldType
+from domain.statuses.contacts import FieldType, OtherName
 from domain.statuses.jobs import JobKind, JobState
 from services.jobs import import_review
 from services.jobs.contact_import import headings
 from services.jobs.import_review import Choices
 from storage.jobs import jobs
+from storage.jobs.import_review import NamedRow
 from storage.jobs.jobs import RowResult
 from tests.kits.contact_import import chunks
 from tests.kits.sending import SendingKit
@@ -334,6 +336,92 @@ async def test_values_that_fit_no_field_are_errors_only_where_they_are_imported(
         (3, "invalid_text"),
         (4, "too_many_groups"),
     ]
+
+
+async def test_number_with_another_name_is_skipped_unless_a_person_decides(
+    kit: SendingKit,
+) -> None:
+    """Neither person is lost or taken for the other: by row, or for all rows of a file."""
+    review, user_id, world = kit.services.import_review, kit.world.user_id, kit.world
+    for at, (first, last) in enumerate(
+        (("Zoë", "Alba"), ("Sean", "O\u2019Brien"), ("Cy", "Doe"), ("Di", "Fox")), start=1
+    ):
+        values = {"first_name": first, "last_name": last, "phone": f"+1212555010{at}"}
+        await kit.services.contacts.create({**values, "external_id": f"id-{at}"})
+    await kit.services.contacts.create(
+        {"first_name": "+12125550105", "last_name": "", "phone": "+12125550105"}
+    )
+    text = (
+        "First,Last,Phone,ID,Team\n"
+        "Ann,,+12125550101,,Nurses\n"  # 2: another person, as far as the name tells
+        "SEAN,OBrien,+12125550102,,\n"  # 3: the same name in other letters
+        "Cyrus,Dow,+12125550103,,\n"  # 4
+        "Diana,Fox-Lee,+12125550104,id-4,\n"  # 5: known by the external id, so renamed
+        "Ed,Eel,+12125550105,,\n"  # 6: had no name yet
+        "Zoë,Alba,+12125550101,,\n"  # 7: whose number row 2 claims
+    )
+    columns = {"first_name": 0, "last_name": 1, "phone": 2, "external_id": 3, "groups": 4}
+    chosen = Choices("US", update_existing=True)
+    job_id = await stored(kit, text)
+    check = await review.check(job_id, user_id, columns, chosen)
+    assert await run(kit, check.id) == {"changed": 3, "other_name": 2, "unchanged": 1}
+    named, more = await review.named_rows(job_id, user_id)
+    assert not more
+    assert [(one.line, one.contact.name, one.cells["first_name"]) for one in named] == [
+        (2, "Zoë Alba", "Ann"),
+        (4, "Cy Doe", "Cyrus"),
+    ]
+    assert {one.choice for one in named} == {OtherName.SKIP}
+    for choice in (OtherName.TAKE, OtherName.KEEP):
+        row = await review.choose_name(job_id, user_id, 4, choice)
+        assert row is not None
+        assert (row.choice, row.contact.phone) == (choice, "+12125550103")
+    counts = (await kit.services.jobs.get(check.id)).counts
+    assert counts == {"changed": 3, "other_name": 1, "unchanged": 2}
+    [_, again] = (await review.named_rows(job_id, user_id))[0]
+    assert again.choice is OtherName.KEEP
+
+    for_all = replace(chosen, other_names=OtherName.TAKE)
+    with pytest.raises(ConflictError) as unseen:
+        await review.confirm(job_id, user_id, columns, for_all, check_id=check.id)
+    assert unseen.value.conflict == "not_checked"
+    everyone = replace(chosen, new_group="Everyone")
+    await review.confirm(job_id, user_id, columns, everyone, check_id=check.id)
+    assert await run(kit, job_id) == {"changed": 3, "other_name": 1, "unchanged": 2}
+    names = "SELECT first_name || ' ' || last_name AS name FROM contacts ORDER BY phone"
+    kept = ["Zoë Alba", "SEAN OBrien", "Cy Doe", "Diana Fox-Lee", "Ed Eel"]
+    assert [one.name for one in await world.rows(names)] == kept
+    members = await world.rows(
+        "SELECT g.name, c.phone FROM group_members m JOIN groups g ON g.id = m.group_id"
+        " JOIN contacts c ON c.id = m.contact_id ORDER BY c.phone"
+    )
+    assert [tuple(one) for one in members] == [
+        ("Everyone", f"+1212555010{at}") for at in range(1, 6)
+    ]
+
+    second = await stored(kit, text)
+    taking = Choices("US", other_names=OtherName.TAKE)
+    check = await review.check(second, user_id, columns, taking)
+    await run(kit, check.id)
+    await review.confirm(second, user_id, columns, taking, check_id=check.id)
+    # The names alone are taken, as contacts who exist are not to be updated.
+    assert await run(kit, second) == {"changed": 2, "duplicate_in_file": 1, "unchanged": 3}
+    taken = ["Ann ", "SEAN OBrien", "Cyrus Dow", "Diana Fox-Lee", "Ed Eel"]
+    assert [one.name for one in await world.rows(names)] == taken
+
+
+async def test_corrected_number_of_someone_else_asks_whose_it_is(kit: SendingKit) -> None:
+    review, user_id = kit.services.import_review, kit.world.user_id
+    values = {"first_name": "Zoë", "last_name": "Alba", "phone": "+12125550102"}
+    await kit.services.contacts.create(values)
+    job_id = await stored(kit)
+    check = await review.check(job_id, user_id, COLUMNS, US)
+    await run(kit, check.id)
+    row = await review.correct(job_id, user_id, 3, {"phone": "212 555 0102"})
+    assert isinstance(row, NamedRow)
+    assert (row.line, row.contact.name, row.choice) == (3, "Zoë Alba", OtherName.SKIP)
+    assert await review.correct(job_id, user_id, 3, {"full_name": "zoe alba"}) is None
+    assert await review.choose_name(job_id, user_id, 3, OtherName.TAKE) is None
 
 
 async def test_opt_outs_go_through_the_same_steps(kit: SendingKit) -> None:
