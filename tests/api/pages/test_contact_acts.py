@@ -181,7 +181,7 @@ async def test_all_that_match_are_those_who_were_shown(
     )
     assert begun.status_code == 303
     await world.contacts(1, first_name="Late")
-    everyone = {"way": "list", "matching": "everyone=true", "reviewed": "5"}
+    everyone = {"way": "list", "matching": "everyone=true", "previewed": "5"}
     grown = await member.post(f"/sequences/{sequence.id}/enrol", data=everyone)
     assert grown.status_code == 409
     assert "More contacts match now than you were shown: 6 instead of 5." in words(grown.text)
