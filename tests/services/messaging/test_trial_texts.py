@@ -23,7 +23,7 @@ async def me(kit: SendingKit) -> UserDetails:
 async def test_test_is_marked_and_tells_nobody_of_another_contact(kit: SendingKit) -> None:
     trials, user = kit.services.trial_texts, await me(kit)
     sequence = await kit.world.draft()
-    assert await trials.remembered(user.id) == ""
+    assert await trials.remembered(user.id) is None
     before = await trials.recipient(user.id, "(212) 555-0199")
     assert (before.phone, before.contact, before.is_remembered) == (PHONE, None, False)
 
@@ -39,6 +39,7 @@ async def test_test_is_marked_and_tells_nobody_of_another_contact(kit: SendingKi
     assert after.is_remembered
     assert after.contact is not None
     assert after.contact.name == "Mia"
+    assert await trials.remembered(user.id) == after
     assert await kit.world.rows("SELECT 1 FROM enrollments") == []
     [counted] = await kit.world.rows("SELECT sum(count) AS number FROM rate_counts")
     assert counted.number == 1, "what is repeated counts once"
@@ -77,7 +78,7 @@ async def test_test_obeys_opt_outs_and_leaves_nothing_behind(kit: SendingKit) ->
         await trials.send(uuid4(), sequence.id, user, PHONE, "Hi")
     assert refused.value.conflict == "opted_out"
     assert await kit.world.rows("SELECT 1 FROM contacts") == []
-    assert await trials.remembered(user.id) == ""
+    assert await trials.remembered(user.id) is None
     with pytest.raises(InvalidFieldError):
         await trials.send(uuid4(), sequence.id, user, "nobody", "Hi")
 
