@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import MembersOnly, Sends
-from api.pages.composing import merge_pills
+from api.pages.composing import merge_fields
 from api.pages.contact_acts import add_to_group, answer
 from api.pages.flash import Flash, Kind
 from api.pages.forms import FormErrors, FormFields, chosen
@@ -157,7 +157,7 @@ async def _ask(
         group_options=await page.group_options() if act is Act.ADD_TO_GROUP else [],
         most=MAX_RECIPIENTS,
         recipients=[(str(one.enrollment_id), _name(one)) for one in people] if sends else [],
-        merge_fields=await merge_pills(page) if sends else [],
+        merge_fields=merge_fields(await page.services.fields.all()) if sends else [],
         form=form or ActFields(send_id=uuid4()),
     )
 
