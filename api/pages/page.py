@@ -21,7 +21,7 @@ from api.pages.forms import FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock, TimeTags
-from api.pages.waiting import COUNTS, Waiting
+from api.pages.waiting import COUNTS, MenuCount
 from domain.platform.errors import SegueError
 
 HTMX = "hx-request"
@@ -205,7 +205,7 @@ async def _single_keys(request: Request, services: ServicesDep, caller: CurrentC
 
 async def _waiting(
     request: Request, services: ServicesDep, caller: CurrentCaller
-) -> Mapping[str, Waiting]:
+) -> Mapping[str, MenuCount]:
     """Count what waits for the user, for the menu of a whole page; parts of pages have none."""
     if request.method != "GET" or is_part(request):
         return {}
@@ -223,7 +223,7 @@ class Page(PublicPage):
         caller: CurrentCaller,
         clock: Annotated[Clock, Depends(clock_of)],
         single_keys: Annotated[bool, Depends(_single_keys)] = True,  # noqa: FBT002
-        waiting: Annotated[Mapping[str, Waiting] | None, Depends(_waiting)] = None,
+        waiting: Annotated[Mapping[str, MenuCount] | None, Depends(_waiting)] = None,
     ) -> None:
         super().__init__(request, services, settings)
         self.caller = caller
@@ -274,7 +274,7 @@ PageDep = Annotated[Page, Depends()]
 PublicPageDep = Annotated[PublicPage, Depends()]
 
 
-def show_count(page: Page, waiting: Waiting) -> Response:
+def show_count(page: Page, waiting: MenuCount) -> Response:
     """Answer htmx with the number beside an entry of the menu."""
     return page.part(
         waiting.template, count=waiting.count, most=waiting.most, latest=waiting.latest

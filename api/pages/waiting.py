@@ -28,7 +28,7 @@ class Latest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Waiting:
+class MenuCount:
     """How much waits, counted up to one more than is shown; how a menu says so.
 
     Attributes:
@@ -42,19 +42,19 @@ class Waiting:
     most: int = MOST
 
 
-async def replies(services: Services, user_id: UUID) -> Waiting:
+async def replies(services: Services, user_id: UUID) -> MenuCount:
     """Count what needs a reply in a user's inbox, and name the latest who wrote."""
     count = await services.inbox.count_needing_reply(user_id, most=MOST + 1)
     latest = await _latest(services, user_id) if count else None
-    return Waiting("conversations/_count.html", count, latest)
+    return MenuCount("conversations/_count.html", count, latest)
 
 
-async def reviews(services: Services, user_id: UUID) -> Waiting:  # noqa: ARG001 - everybody's
+async def reviews(services: Services, user_id: UUID) -> MenuCount:  # noqa: ARG001 - everybody's
     """Count the open reviews."""
-    return Waiting("reviews/_count.html", await services.reviews.count_open(most=MOST + 1))
+    return MenuCount("reviews/_count.html", await services.reviews.count_open(most=MOST + 1))
 
 
-COUNTS: Mapping[str, Callable[[Services, UUID], Awaitable[Waiting]]] = MappingProxyType(
+COUNTS: Mapping[str, Callable[[Services, UUID], Awaitable[MenuCount]]] = MappingProxyType(
     {"count_conversations": replies, "count_reviews": reviews}
 )
 """What counts, by the page that answers with it alone."""
