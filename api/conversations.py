@@ -15,6 +15,7 @@ from api.schemas.messaging import (
     ConversationQuery,
     Message,
     UnknownNumber,
+    UnknownNumberChange,
     UnknownNumberQuery,
 )
 from domain.platform.paging import Page, Position
@@ -66,8 +67,26 @@ async def list_unknown_numbers(
 
     To answer one, add its phone with `POST /api/contacts`: its texts are the contact's then.
     """
-    find = partial(services.unknown_numbers.page, search=query.search)
+    find = partial(services.unknown_numbers.page, search=query.search, states=query.state)
     return await _NUMBER_CURSORS.listing(UnknownNumber, query, find)
+
+
+@router.patch("/unknown-numbers/{message_id}")
+async def change_unknown_number(
+    message_id: UUID, body: UnknownNumberChange, services: ServicesDep
+) -> UnknownNumber:
+    """Mark a number that is no contact's done, until a text comes that asks for an answer again.
+
+    It is named by any text from it. 409 `is_contact` once a contact has the number: then the
+    contact's conversation is to be changed.
+    """
+    numbers = services.unknown_numbers
+    changed = (
+        await numbers.dismiss(message_id, last_id=body.last_message_id)
+        if body.state == "done"
+        else await numbers.reopen(message_id)
+    )
+    return UnknownNumber.model_validate(changed)
 
 
 @router.get("/unknown-numbers/{message_id}/messages")

@@ -12,6 +12,7 @@ DRAFT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0005"
 PAUSED_SEQUENCE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0007"
 ENROLLMENT = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0008"
 SCHEDULED_MESSAGE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000f"
+UNKNOWN_MESSAGE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f4"
 FIELD = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f1"
 NOTE = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f2"
 SAVED_REPLY = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f3"
@@ -187,10 +188,14 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     # Texts and conversations
     "conversations.list_conversations": Example(
-        query={"state": ["needs_reply"], "owner": ["me", "none"], "limit": 20}
+        query={"state": ["needs_reply"], "owner": ["me", "none"], "group_id": [GROUP], "limit": 20}
     ),
     "conversations.change_conversation": Example(body={"state": "done"}),
     "conversations.list_unknown_numbers": Example(query={"search": "415", "limit": 20}),
+    "conversations.change_unknown_number": Example(
+        path={"message_id": UNKNOWN_MESSAGE}, body={"state": "done"}
+    ),
+    "conversations.list_messages_of_unknown_number": Example(path={"message_id": UNKNOWN_MESSAGE}),
     "messages.list_messages": Example(query={"sort": "created_at", "limit": 20}),
     "messages.create_message": Example(
         body={

@@ -9,7 +9,7 @@ from typing import Self, get_args
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from domain.event_webhooks.events import DeliveryState, EventType
-from domain.messaging.snoozing import SnoozeUntil
+from domain.messaging.snoozing import SendLater, SnoozeUntil
 from domain.statuses.contacts import FieldType, LineType
 from domain.statuses.enrollments import HeldReason, StepOutcome
 from domain.statuses.jobs import JobKind, JobState
@@ -58,6 +58,7 @@ class Labels(BaseModel):
     text_kinds: Mapping[TextKind, str]
     conversations: Mapping[str, str]
     snooze: Mapping[SnoozeUntil, str]
+    send_later: Mapping[SendLater, str]
     inboxes: Mapping[str, str]
     ways: Mapping[str, str]
     columns: Mapping[str, str]

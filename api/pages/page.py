@@ -21,6 +21,7 @@ from api.pages.forms import FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock, TimeTags
+from api.pages.waiting import COUNTS, MenuCount
 from domain.access.preferences import Preference
 from domain.platform.errors import SegueError
 
@@ -58,6 +59,11 @@ class Pages:
     environment: Environment
 
 
+def is_part(request: Request) -> bool:
+    """Tell whether htmx asks for a part to put into the page already shown."""
+    return HTMX in request.headers and "hx-history-restore-request" not in request.headers
+
+
 class PublicPage:
     """One request for a page that needs no sign-in, and how to answer it.
 
@@ -77,8 +83,7 @@ class PublicPage:
     @property
     def wants_part(self) -> bool:
         """Whether htmx asks for a part to put into the page already shown."""
-        headers = self.request.headers
-        return HTMX in headers and "hx-history-restore-request" not in headers
+        return is_part(self.request)
 
     def path_to(self, name: str, /, **parameters: object) -> str:
         """Return the address of a page by its function's name and the path's parameters."""
@@ -170,7 +175,7 @@ class PublicPage:
 
     def _of_user(self) -> dict[str, Any]:
         """Return what templates know of the user."""
-        return {"user": None, "clock": None, "away": ()}
+        return {"user": None, "clock": None, "waiting": {}, "away": ()}
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,15 @@ async def _single_keys(request: Request, services: ServicesDep, caller: CurrentC
     return bool(found.get("on", True))
 
 
+async def _waiting(
+    request: Request, services: ServicesDep, caller: CurrentCaller
+) -> Mapping[str, MenuCount]:
+    """Count what waits for the user, for the menu of a whole page; parts of pages have none."""
+    if request.method != "GET" or is_part(request):
+        return {}
+    return {name: await count(services, caller.user.id) for name, count in COUNTS.items()}
+
+
 class Page(PublicPage):
     """One request of a signed-in user for a page; ``clock`` is the workspace's."""
 
@@ -212,12 +226,14 @@ class Page(PublicPage):
         caller: CurrentCaller,
         clock: Annotated[Clock, Depends(clock_of)],
         single_keys: Annotated[bool, Depends(_single_keys)] = True,  # noqa: FBT002
+        waiting: Annotated[Mapping[str, MenuCount] | None, Depends(_waiting)] = None,
     ) -> None:
         super().__init__(request, services, settings)
         self.caller = caller
         self.user = caller.user
         self.clock = clock
         self.single_keys = single_keys
+        self.waiting = waiting or {}
 
     def sees(self, entry: Entry) -> bool:
         """Whether the user sees an entry of a menu."""
@@ -252,12 +268,20 @@ class Page(PublicPage):
             "coming": tags.coming,
             "can": self.may,
             "single_keys": self.single_keys,
+            "waiting": self.waiting,
             "away": self.services.availability.away(),
         }
 
 
 PageDep = Annotated[Page, Depends()]
 PublicPageDep = Annotated[PublicPage, Depends()]
+
+
+def show_count(page: Page, waiting: MenuCount) -> Response:
+    """Answer htmx with the number beside an entry of the menu."""
+    return page.part(
+        waiting.template, count=waiting.count, most=waiting.most, latest=waiting.latest
+    )
 
 
 def own_path(address: str | None, *, otherwise: str = "/") -> str:

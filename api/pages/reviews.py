@@ -7,18 +7,16 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages import waiting
 from api.pages.addresses import PlaceQuery, listed
 from api.pages.flash import Flash
-from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.pages.page import InForm, Page, PageDep, PageEvent, show_count
 from api.paging import InQuery
 from api.reviews import CURSORS
 from domain.contacts.names import called
 from domain.statuses.suppression import ReviewDecision
 
 router = APIRouter()
-
-COUNT_MOST = 99
-"""The highest number that the badge shows."""
 
 
 class ReviewsQuery(PlaceQuery):
@@ -36,8 +34,7 @@ async def show_reviews(page: PageDep, query: InQuery[ReviewsQuery]) -> Response:
 @router.get("/reviews/count")
 async def count_reviews(page: PageDep) -> Response:
     """Count open reviews for the menu."""
-    count = await page.services.reviews.count_open(most=COUNT_MOST + 1)
-    return page.part("reviews/_count.html", count=count, most=COUNT_MOST)
+    return show_count(page, await waiting.reviews(page.services, page.user.id))
 
 
 @router.post("/reviews/{message_id}/decide")

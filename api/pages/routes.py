@@ -21,7 +21,7 @@ from api.pages import (
     views,
 )
 from api.pages.assets import BUILT, PREFIX, Assets, BuiltFiles
-from api.pages.conversations import handling, replying, texts, threads, unknown
+from api.pages.conversations import handling, putting_away, replying, texts, threads, unknown
 from api.pages.conversations import index as inbox
 from api.pages.menu import SIDEBAR
 from api.pages.page import PageDep, Pages
@@ -77,6 +77,7 @@ PRIVATE = (
     texts.router,
     unknown.router,
     handling.router,
+    putting_away.router,
     replying.router,
     threads.router,
     imports.router,  # before those with an id in the same place

@@ -205,6 +205,10 @@ class ConversationQuery(PageQuery):
 
     state: list[ConversationState] = Field(default_factory=list, max_length=10)
     owner: list[Owner] = Field(default_factory=list, max_length=50)
+    sequence_id: list[UUID] = Field(default_factory=list, max_length=50)
+    """Contacts who are or were enrolled in any of these sequences."""
+    group_id: list[UUID] = Field(default_factory=list, max_length=50)
+    """Members of any of these groups."""
     search: Search = ""
 
     def wanted(self, user_id: UUID) -> ConversationFilter:
@@ -214,6 +218,8 @@ class ConversationQuery(PageQuery):
             states=self.state,
             owners=[*named, *([user_id] if "me" in self.owner else [])],
             nobodys="none" in self.owner,
+            sequences=self.sequence_id,
+            groups=self.group_id,
             search=self.search,
         )
 
@@ -264,10 +270,24 @@ class UnknownNumber(Schema):
     phone: str = Field(description="`POST /api/contacts` with it makes the texts the contact's.")
     opted_out: bool = Field(description="Whether the number is suppressed for everyone.")
     unanswered: bool = Field(description="Whether the last text asks for an answer.")
+    state: ConversationState
+    """`needs_reply`: the last text asks for an answer. `done`: you said so, and no text has come
+    since that asks for one. `open`: neither. None is `snoozed`."""
     last_message: LastMessage
 
 
-class UnknownNumberQuery(PageQuery):
-    """The search of the list of unknown numbers, and its page."""
+class UnknownNumberChange(Schema):
+    """What to change of a number that is no contact's."""
 
+    state: Literal["open", "done"]
+    """`done`, until a text comes that asks for an answer; `open` takes that back."""
+    last_message_id: UUID | None = None
+    """The last text that you know of: what came after it keeps the number from being done. Without
+    it, all texts count as known."""
+
+
+class UnknownNumberQuery(PageQuery):
+    """The filters of the list of unknown numbers, and its page."""
+
+    state: list[ConversationState] = Field(default_factory=list, max_length=10)
     search: Annotated[str, Field(max_length=SEARCH_LENGTH, description="Phone digits.")] = ""

@@ -1,4 +1,4 @@
-"""When a conversation that is put off comes back, as people say it."""
+"""Moments to come, as people say them: when a conversation comes back, when a reply goes."""
 
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -20,6 +20,14 @@ class SnoozeUntil(StrEnum):
     NEXT_WEEK = "next_week"
 
 
+class SendLater(StrEnum):
+    """When a reply may go, by the wall clock of whom it goes to."""
+
+    IN_AN_HOUR = "in_an_hour"
+    TOMORROW = "tomorrow"
+    MONDAY = "monday"
+
+
 def snooze_offers(now: datetime, zone: str) -> dict[SnoozeUntil, datetime]:
     """List when a conversation may come back: moments in UTC, by the clock of a zone.
 
@@ -32,10 +40,30 @@ def snooze_offers(now: datetime, zone: str) -> dict[SnoozeUntil, datetime]:
     if later.date() == local.date() and later.time() <= _EVENING:
         found[SnoozeUntil.LATER_TODAY] = later.astimezone(UTC)
     found[SnoozeUntil.TOMORROW] = _morning(local + _DAY)
-    monday = _morning(local + (7 - local.weekday()) * _DAY)
+    monday = _next_monday(local)
     if monday != found[SnoozeUntil.TOMORROW]:
         found[SnoozeUntil.NEXT_WEEK] = monday
     return found
+
+
+def send_offers(now: datetime, zone: str) -> dict[SendLater, datetime]:
+    """List when a reply may go later: moments in UTC, by the clock of a zone.
+
+    Tomorrow and the next Monday begin in the morning; that Monday is left out if it is tomorrow.
+    """
+    local = now.astimezone(ZoneInfo(zone))
+    found = {
+        SendLater.IN_AN_HOUR: (now + timedelta(hours=1)).replace(second=0, microsecond=0),
+        SendLater.TOMORROW: _morning(local + _DAY),
+    }
+    monday = _next_monday(local)
+    if monday != found[SendLater.TOMORROW]:
+        found[SendLater.MONDAY] = monday
+    return found
+
+
+def _next_monday(local: datetime) -> datetime:
+    return _morning(local + (7 - local.weekday()) * _DAY)
 
 
 def _morning(local: datetime) -> datetime:

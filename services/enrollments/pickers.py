@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.platform.names import Named, clean_search
+from domain.statuses.sequences import SequenceState
 from services.sequences.sequences import find
 from storage.contacts import fields
 from storage.enrollments import pickers
@@ -77,7 +78,12 @@ class Pickers:
     async def open_sequences(self) -> list[Named]:
         """List the sequences that take contacts, by name."""
         async with self._database.transaction() as tx:
-            return await pickers.open_sequences(tx)
+            return await pickers.sequences(tx, [SequenceState.ACTIVE, SequenceState.PAUSED])
+
+    async def used_sequences(self) -> list[Named]:
+        """List the sequences that have or had contacts, archived ones too, by name."""
+        async with self._database.transaction() as tx:
+            return await pickers.sequences(tx, set(SequenceState) - {SequenceState.DRAFT})
 
     async def filters(self, sequence_id: UUID) -> FilterChoices:
         """Read the filter choices of a sequence's Contacts tab.

@@ -1,6 +1,6 @@
 """The inbox: conversations by their last text, whose they are, and whether they need a reply."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,9 +23,9 @@ from domain.statuses.messaging import (
 )
 from services.contacts.values import possible_owners, require_owner
 from services.platform import audit
-from storage.contacts import contacts
+from storage.contacts import contacts, owners
 from storage.event_webhooks import events
-from storage.messaging import inbox
+from storage.messaging import inbox, unknown_numbers
 from storage.messaging.inbox import ConversationFilter, Handling, LastText, LastTextOfContact
 from storage.platform.database import Database, Transaction
 
@@ -72,7 +72,8 @@ _Find = Callable[..., Awaitable[list[LastTextOfContact]]]
 class ListedConversation(LastSaid):
     """One line of the list: a contact, whose it is, and the text that gives it its place.
 
-    ``answer`` is how our last text after that one fares, where lists go by what contacts write.
+    ``answer`` is how our last text after that one fares, where lists go by what contacts write;
+    ``answer_at`` when that goes, if it waits for its time.
     """
 
     contact: ContactName
@@ -80,6 +81,7 @@ class ListedConversation(LastSaid):
     state: ConversationState
     snoozed_until: datetime | None
     answer: MessageStatus | None
+    answer_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class ConversationDetails:
     Attributes:
         owner: Whose inbox their replies belong to; None: everybody's.
         snoozed_until: When one that is snoozed is as it was again; None for all others.
+        scheduled_for: When the first text of ours that waits for its time goes; None without one.
         opted_out: Whether the number is suppressed for the whole deployment.
         last_message: None if nothing was said yet.
     """
@@ -97,6 +100,7 @@ class ConversationDetails:
     owner: Named | None
     state: ConversationState
     snoozed_until: datetime | None
+    scheduled_for: datetime | None
     opted_out: bool
     last_message: LastSaid | None
 
@@ -196,6 +200,47 @@ class Inbox:
                 await _snooze(tx, contact_id, change)
             return await _details(tx, contact_id)
 
+    async def put_away(
+        self, seen: Mapping[UUID, UUID | None], until: datetime | None = None
+    ) -> Collection[UUID]:
+        """Mark conversations done, or snooze them until then; return the contacts it changed.
+
+        ``seen`` has the last text of each contact that the user saw, None for all of them. Contacts
+        who are gone are left out.
+
+        Raises:
+            InvalidFieldError: ``in_the_past`` or ``too_far_ahead`` (``snoozed_until``).
+        """
+        if until is not None:
+            check_ahead(until, field="snoozed_until")
+        async with self._database.transaction() as tx:
+            here = await owners.lock(tx, list(seen))
+            return await _put_away(tx, {one: seen[one] for one in here}, until)
+
+    async def reopen(self, contact_ids: Collection[UUID]) -> Collection[UUID]:
+        """Take back that conversations are done or snoozed; return the contacts of those."""
+        async with self._database.transaction() as tx:
+            return await _reopen(tx, await owners.lock(tx, list(contact_ids)))
+
+    async def following(self, contact_id: UUID, wanted: ConversationFilter) -> UUID | None:
+        """Find whom to answer after a contact: the next below in the list by reply, else its first.
+
+        Raises:
+            InvalidFieldError: The search cannot match anyone.
+        """
+        wanted = replace(
+            wanted,
+            states=[ConversationState.NEEDS_REPLY],
+            search=clean_search(wanted.search),
+            age=WAIT_MOST,
+        )
+        async with self._database.transaction() as tx:
+            place = await inbox.last_asked(tx, contact_id)
+            found = await inbox.page_by_reply(tx, wanted, after=place, limit=1)
+            if not found and place is not None:
+                found = await inbox.page_by_reply(tx, wanted, after=None, limit=1)
+        return found[0].contact_id if found else None
+
     async def owners(self) -> Many[Named]:
         """List the users who can own contacts, by name."""
         async with self._database.transaction() as tx:
@@ -204,11 +249,13 @@ class Inbox:
     async def count_needing_reply(self, user_id: UUID, *, most: int) -> int:
         """Count what needs a reply of the contacts of a user and of nobody, at most so many.
 
-        Only texts of the last 30 days are counted.
+        Numbers that are no contact's are nobody's. Only texts of the last 30 days are counted.
         """
         wanted = ConversationFilter(owners=[user_id], nobodys=True, age=WAIT_MOST)
         async with self._database.transaction() as tx:
-            return await inbox.count_needing_reply(tx, wanted, most=most)
+            known = await inbox.count_needing_reply(tx, wanted, most=most)
+            numbers = await unknown_numbers.count_needing_reply(tx, WAIT_MOST, most=most)
+        return min(known + numbers, most)
 
 
 async def _set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> None:
@@ -222,15 +269,14 @@ async def _set_state(tx: Transaction, contact_id: UUID, change: ConversationChan
     state = change["state"]
     match state:
         case ConversationState.DONE:
-            if await inbox.put_away(tx, contact_id, last_id=change.get("last_message_id")):
-                await audit.record(tx, "contact.close_conversation", "contact", [contact_id])
+            await _put_away(tx, {contact_id: change.get("last_message_id")})
         case ConversationState.SNOOZED:
             if change.get("snoozed_until") is None:
                 raise InvalidFieldError(
                     "state", "snoozed needs snoozed_until; send that", code="computed_state"
                 )
         case ConversationState.OPEN | ConversationState.NEEDS_REPLY:
-            await _reopen(tx, contact_id)
+            await _reopen(tx, [contact_id])
             is_now = (await _details(tx, contact_id)).state
             if state is ConversationState.NEEDS_REPLY and is_now is not state:
                 raise InvalidFieldError(
@@ -244,18 +290,29 @@ async def _snooze(tx: Transaction, contact_id: UUID, change: ConversationChange)
     until = change["snoozed_until"]
     if until is None:
         if (await _details(tx, contact_id)).state is ConversationState.SNOOZED:
-            await _reopen(tx, contact_id)
+            await _reopen(tx, [contact_id])
         return
     check_ahead(until, field="snoozed_until")
-    if await inbox.put_away(tx, contact_id, until, last_id=change.get("last_message_id")):
-        await audit.record(
-            tx, "contact.snooze_conversation", "contact", [contact_id], until=written(until)
-        )
+    await _put_away(tx, {contact_id: change.get("last_message_id")}, until)
 
 
-async def _reopen(tx: Transaction, contact_id: UUID) -> None:
-    if await inbox.reopen(tx, contact_id):
-        await audit.record(tx, "contact.reopen_conversation", "contact", [contact_id])
+async def _put_away(
+    tx: Transaction, seen: Mapping[UUID, UUID | None], until: datetime | None = None
+) -> Collection[UUID]:
+    changed = await inbox.put_away(tx, seen, until)
+    if changed and until is None:
+        await audit.record(tx, "contact.close_conversation", "contact", changed)
+    elif changed:
+        snooze, moment = "contact.snooze_conversation", written(until)
+        await audit.record(tx, snooze, "contact", changed, until=moment)
+    return changed
+
+
+async def _reopen(tx: Transaction, contact_ids: Collection[UUID]) -> Collection[UUID]:
+    reopened = await inbox.reopen(tx, contact_ids)
+    if reopened:
+        await audit.record(tx, "contact.reopen_conversation", "contact", reopened)
+    return reopened
 
 
 async def _details(tx: Transaction, contact_id: UUID) -> ConversationDetails:
@@ -267,6 +324,7 @@ async def _details(tx: Transaction, contact_id: UUID) -> ConversationDetails:
         owner=Named.of(stands.owner_id, stands.owner_name),
         state=_state(stands, unanswered=last is not None and last.unanswered),
         snoozed_until=stands.snoozed_until,
+        scheduled_for=await inbox.scheduled_for(tx, contact_id),
         opted_out=contact.opted_out,
         last_message=_listed(last) if last else None,
     )

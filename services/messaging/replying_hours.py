@@ -1,5 +1,6 @@
 """Whether it is a decent hour to text a contact by hand."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +11,21 @@ from storage.messaging import conversations
 from storage.platform.database import Database
 
 
+@dataclass(frozen=True)
+class ContactHours:
+    """A contact's clock.
+
+    Attributes:
+        zone: By which they are told the time; IANA name.
+        is_sure: Whether that is theirs; a number may allow several zones.
+        quiet: Their quiet hours, if it is no hour to text them.
+    """
+
+    zone: str
+    is_sure: bool
+    quiet: QuietHours | None
+
+
 class ReplyingHours:
     """Reads contacts' hours; ``workspace_zone`` is of a workspace that has set none."""
 
@@ -17,8 +33,8 @@ class ReplyingHours:
         self._database = database
         self._zone = workspace_zone
 
-    async def quiet(self, contact_id: UUID, now: datetime) -> QuietHours | None:
-        """Tell whether a contact had better not be texted now, and until when; None if they may.
+    async def of(self, contact_id: UUID, now: datetime) -> ContactHours:
+        """Tell by which clock a contact lives, and whether they had better not be texted now.
 
         Their hours are those of the sequence that they are active in, the latest if there are
         several; else the careful default. They forbid nothing to a person who writes.
@@ -33,4 +49,5 @@ class ReplyingHours:
             phone=known.phone,
             workspace=known.workspace_zone or self._zone,
         )
-        return quiet_hours(now, known.send_window, clock)
+        quiet = quiet_hours(now, known.send_window, clock)
+        return ContactHours(clock.wall_zone.key, len(clock.zones) == 1, quiet)

@@ -119,13 +119,19 @@ class ContactFilter:
     contact: Sequence[UUID] = ()
 
 
-def opted_out(phone: Mapped[str] | None = None) -> ColumnElement[bool]:
-    """Build the condition that a number, by default the contact's, is suppressed for everyone."""
-    return exists().where(
+def opted_out(
+    phone: Mapped[str] | None = None, *, since: Mapped[datetime] | None = None
+) -> ColumnElement[bool]:
+    """Build the condition that a number, by default the contact's, is suppressed for everyone.
+
+    With ``since``, that it came to be so at that moment or later.
+    """
+    found = exists().where(
         col(Suppression.phone) == (col(Contact.phone) if phone is None else phone),
         col(Suppression.sender_id).is_(None),
         col(Suppression.lifted_at).is_(None),
     )
+    return found if since is None else found.where(col(Suppression.created_at) >= since)
 
 
 def matches(

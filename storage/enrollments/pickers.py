@@ -1,5 +1,6 @@
 """Queries behind the pickers and filter dropdowns of a sequence."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from domain.contacts.names import full_name
 from domain.platform.names import Named
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
+from domain.statuses.sequences import SequenceState
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
@@ -77,13 +79,10 @@ async def groups(tx: Transaction, *, limit: int | None = None) -> list[Named]:
     return await tx.rows(Named, query)
 
 
-async def open_sequences(tx: Transaction) -> list[Named]:
-    """List the active and paused sequences by name, in any case."""
-    sql = """
-        SELECT id, name FROM sequences WHERE state IN ('active', 'paused')
-        ORDER BY lower(name), id
-    """
-    return await tx.rows(Named, sql)
+async def sequences(tx: Transaction, states: Collection[SequenceState]) -> list[Named]:
+    """List the sequences in some states by name, in any case."""
+    sql = "SELECT id, name FROM sequences WHERE state = ANY(:states) ORDER BY lower(name), id"
+    return await tx.rows(Named, sql, states=[state.value for state in states])
 
 
 _FEW = 100

@@ -1,6 +1,6 @@
 """Queries of the inbox: conversations as lists show them, whose they are, whether they are done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +32,8 @@ from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
-from storage.tables.contacts import Contact
+from storage.tables.contacts import Contact, GroupMember
+from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Message
 
 
@@ -45,6 +46,8 @@ class ConversationFilter:
         owners: Of contacts of any of these users.
         nobodys: Of contacts without an owner, or whose owner is disabled; with ``owners``, too.
         opted_out: Only of contacts whose number is suppressed for the whole deployment.
+        sequences: Of contacts who are or were enrolled in any of these.
+        groups: Of members of any of these groups.
         search: Any part of the name, or phone digits.
         age: Only of those who wrote since this long ago, where lists go by what contacts write.
     """
@@ -53,6 +56,8 @@ class ConversationFilter:
     owners: Many[UUID] = ()
     nobodys: bool = False
     opted_out: bool = False
+    sequences: Many[UUID] = ()
+    groups: Many[UUID] = ()
     search: str = ""
     age: timedelta | None = None
 
@@ -82,7 +87,7 @@ class LastTextOfContact(LastText):
     """The text by which a list shows a contact's conversation; ``phone`` is the contact's now.
 
     ``snoozed_until`` is None unless it is to come. ``answer`` is how our last text after it fares,
-    where lists go by what contacts write.
+    where lists go by what contacts write; ``answer_at`` when that goes, if it waits for its time.
     """
 
     contact_id: UUID
@@ -93,47 +98,53 @@ class LastTextOfContact(LastText):
     done: bool
     snoozed_until: datetime | None
     answer: MessageStatus | None = None
+    answer_at: datetime | None = None
 
 
-def unanswered(
-    same: Callable[[type[Message]], ColumnElement[bool]],
-) -> ColumnElement[bool]:
+Same = Callable[[type[Message]], ColumnElement[bool]]
+"""Builds the condition that a text is with the same person as ``Message``."""
+
+
+def unanswered(same: Same) -> ColumnElement[bool]:
     """Build the condition that ``Message``, the last text with somebody, leaves them unanswered.
 
-    The last text is theirs, and no opt-out, opt-in or help keyword. Passed over are reactions and
-    automatic replies that counted for nothing, and texts of ours that a sequence sent, that were
-    canceled, are tests or wait for the time they were written for: of those the text before tells.
-    ``same`` says which others are with the same person.
+    The last text is theirs, no opt-out, opt-in or help keyword, and they were not opted out since.
+    Passed over are reactions and automatic replies that counted for nothing, and texts of ours that
+    a sequence sent, that were canceled, failed or are tests: of those the text before tells.
     """
     earlier = aliased(Message)
     before = (
-        select(_asks(earlier))
+        select(_waits(earlier))
         .where(same(earlier), ~_passed_over(earlier), _place(earlier) < _place(Message))
         .order_by(col(earlier.created_at).desc(), col(earlier.id).desc())
         .limit(1)
         .correlate(Message)
         .scalar_subquery()
     )
-    return case((_passed_over(Message), func.coalesce(before, false())), else_=_asks(Message))
+    return case((_passed_over(Message), func.coalesce(before, false())), else_=_waits(Message))
 
 
 def _asks(text: type[Message]) -> ColumnElement[bool]:
     return and_(col(text.direction) == Direction.INBOUND, col(text.keyword).is_(None))
 
 
+def _waits(text: type[Message]) -> ColumnElement[bool]:
+    """Build the condition that a text asks for an answer, of somebody not opted out since."""
+    return and_(_asks(text), ~opted_out(col(text.phone), since=col(text.created_at)))
+
+
+_NO_ANSWERS = (MessageStatus.CANCELED, MessageStatus.FAILED, MessageStatus.UNDELIVERED)
+"""What became of a text of ours that says nothing."""
+
+
 def _passed_over(text: type[Message]) -> ColumnElement[bool]:
     machines = (TextKind.REACTION, TextKind.AUTO_REPLY)
-    waits = and_(
-        col(text.status) == MessageStatus.PENDING, col(text.send_at) == col(text.next_try_at)
-    )
     return case(
         (
             col(text.direction) == Direction.OUTBOUND,
             or_(
                 col(text.step).is_not(None),
-                func.coalesce(
-                    or_(col(text.status) == MessageStatus.CANCELED, waits, _is_test(text)), false()
-                ),
+                func.coalesce(or_(col(text.status).in_(_NO_ANSWERS), _is_test(text)), false()),
             ),
         ),
         else_=and_(func.coalesce(col(text.kind).in_(machines), false()), ~col(text.is_reply)),
@@ -149,7 +160,11 @@ def _place(text: type[Message]) -> Tuple:
     return tuple_(col(text.created_at), col(text.id))
 
 
-_UNANSWERED = unanswered(lambda other: col(other.contact_id) == col(Message.contact_id))
+def _of_contact(other: type[Message]) -> ColumnElement[bool]:
+    return col(other.contact_id) == col(Message.contact_id)
+
+
+_UNANSWERED = unanswered(_of_contact)
 
 
 def _is_put_away() -> ColumnElement[bool]:
@@ -189,7 +204,7 @@ def _in_state(state: ConversationState, unanswered: ColumnElement[bool]) -> Colu
 
 
 def _belong(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
-    """List the condition on whose conversations they are, if there is one."""
+    """List the conditions on whose conversations they are, and with whom."""
     some: list[ColumnElement[bool]] = []
     if wanted.owners:
         some.append(col(Contact.owner_id).in_(wanted.owners))
@@ -198,20 +213,36 @@ def _belong(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
             col(User.id) == col(Contact.owner_id), col(User.disabled_at).is_not(None)
         )
         some.append(or_(col(Contact.owner_id).is_(None), disabled))
-    return [or_(*some)] if some else []
+    found = [or_(*some)] if some else []
+    if wanted.sequences:
+        found.append(
+            exists().where(
+                col(Enrollment.contact_id) == col(Contact.id),
+                col(Enrollment.sequence_id).in_(wanted.sequences),
+            )
+        )
+    if wanted.groups:
+        found.append(
+            exists().where(
+                col(GroupMember.contact_id) == col(Contact.id),
+                col(GroupMember.group_id).in_(wanted.groups),
+            )
+        )
+    return found
 
 
-def _later(*conditions: Callable[[type[Message]], ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Build the condition that the contact has a later text than ``Message`` that meets these."""
+def last_that(same: Same, *conditions: Same) -> ColumnElement[bool]:
+    """Build the condition that ``Message`` is somebody's last text, of those that meet these."""
     later = aliased(Message)
-    return exists().where(
-        col(later.contact_id) == col(Message.contact_id),
+    return ~exists().where(
+        same(later),
         _place(later) > _place(Message),
         *(condition(later) for condition in conditions),
     )
 
 
-def _said_something(text: type[Message]) -> ColumnElement[bool]:
+def said_something(text: type[Message]) -> ColumnElement[bool]:
+    """Build the condition that a text is theirs and asks for something."""
     return and_(_asks(text), ~_passed_over(text))
 
 
@@ -219,11 +250,20 @@ def _counts(text: type[Message]) -> ColumnElement[bool]:
     return ~_passed_over(text)
 
 
-_WAITS = ~_later(_counts)
-"""Whether nothing that counts was said since a text of the contact's that asks for something."""
+def still_waits(same: Same) -> ColumnElement[bool]:
+    """Build the condition that ``Message``, which asks for something, has no answer.
+
+    Nothing that counts was said since, and they were not opted out.
+    """
+    return and_(_waits(Message), last_that(same, _counts))
+
+
+_WAITS = still_waits(_of_contact)
 
 _LAST_ASKED = and_(
-    col(Message.contact_id).is_not(None), _said_something(Message), ~_later(_said_something)
+    col(Message.contact_id).is_not(None),
+    said_something(Message),
+    last_that(_of_contact, said_something),
 )
 """Whether a text is the last of a contact that asks for something; an index has those that may."""
 
@@ -261,7 +301,7 @@ def _last_texts() -> Select[*tuple[Any, ...]]:
     Texts are walked from the latest back; those that a later one of the same contact follows are
     passed over.
     """
-    return _shown(_UNANSWERED).where(~_later())
+    return _shown(_UNANSWERED).where(last_that(_of_contact))
 
 
 def _narrowed(
@@ -299,7 +339,8 @@ async def page_by_reply(
     """
     found: list[LastTextOfContact] = []
     if after is None or await _asked(tx, after.id):
-        theirs = _shown(_WAITS, answer=_answer()).where(_LAST_ASKED, *_since(wanted))
+        answers = {"answer": _answer(), "answer_at": _answer(waiting=True)}
+        theirs = _shown(_WAITS, **answers).where(_LAST_ASKED, *_since(wanted))
         query = _narrowed(theirs, wanted, _WAITS, after)
         found = await tx.rows(LastTextOfContact, query.limit(limit))
         after = None
@@ -307,7 +348,7 @@ async def page_by_reply(
     if left and wanted.age is None:
         other = aliased(Message)
         asked = exists().where(
-            col(other.contact_id) == col(Message.contact_id), _said_something(other)
+            col(other.contact_id) == col(Message.contact_id), said_something(other)
         )
         query = _narrowed(_last_texts().where(~asked), wanted, false(), after)
         found += await tx.rows(LastTextOfContact, query.limit(left))
@@ -316,20 +357,54 @@ async def page_by_reply(
 
 async def _asked(tx: Transaction, message_id: UUID) -> bool:
     """Tell whether a text is a contact's that asks for something."""
-    query = select(col(Message.id)).where(col(Message.id) == message_id, _said_something(Message))
+    query = select(col(Message.id)).where(col(Message.id) == message_id, said_something(Message))
     return await tx.value(UUID, query) is not None
 
 
-def _answer() -> ColumnElement[Any]:
-    """Select how our last text after ``Message`` to the same contact fares; null without one."""
+async def last_asked(tx: Transaction, contact_id: UUID) -> Position | None:
+    """Tell where a contact stands in the list by reply; None if they said nothing of the kind."""
+    query = (
+        select(col(Message.created_at), col(Message.id))
+        .where(col(Message.contact_id) == contact_id, said_something(Message))
+        .order_by(col(Message.created_at).desc(), col(Message.id).desc())
+        .limit(1)
+    )
+    found = (await tx.run(query)).one_or_none()
+    return None if found is None else Position(found.created_at, found.id)
+
+
+def _waits_for_its_time(text: type[Message]) -> ColumnElement[bool]:
+    return and_(
+        col(text.status) == MessageStatus.PENDING, col(text.send_at) == col(text.next_try_at)
+    )
+
+
+async def scheduled_for(tx: Transaction, contact_id: UUID) -> datetime | None:
+    """Tell when the first text to a contact that waits for its time goes; None without one."""
+    query = select(func.min(col(Message.send_at))).where(
+        col(Message.contact_id) == contact_id,
+        col(Message.direction) == Direction.OUTBOUND,
+        _waits_for_its_time(Message),
+    )
+    return await tx.value(datetime, query)
+
+
+def _answer(*, waiting: bool = False) -> ColumnElement[Any]:
+    """Select how our last answer after ``Message`` fares, be it failed; null without one.
+
+    ``waiting``: when it goes instead, if it waits for its time.
+    """
     ours = aliased(Message)
+    shown = case((_waits_for_its_time(ours), col(ours.send_at))) if waiting else col(ours.status)
     return (
-        select(col(ours.status))
+        select(shown)
         .where(
             col(ours.contact_id) == col(Message.contact_id),
             _place(ours) > _place(Message),
             col(ours.direction) == Direction.OUTBOUND,
-            ~_passed_over(ours),
+            col(ours.step).is_(None),
+            col(ours.status) != MessageStatus.CANCELED,
+            ~func.coalesce(_is_test(ours), false()),
         )
         .order_by(col(ours.created_at).desc(), col(ours.id).desc())
         .limit(1)
@@ -370,37 +445,42 @@ async def count_needing_reply(tx: Transaction, wanted: ConversationFilter, *, mo
 
 
 async def put_away(
-    tx: Transaction, contact_id: UUID, until: datetime | None = None, *, last_id: UUID | None = None
-) -> bool:
-    """Mark a conversation done, or snoozed until then, with the texts up to one, or all of them.
+    tx: Transaction, seen: Mapping[UUID, UUID | None], until: datetime | None = None
+) -> list[UUID]:
+    """Mark conversations of locked contacts done, or snoozed until then; return those changed.
 
-    Gives False if it has been so already. A text that comes at this moment is later than what is
-    seen here, and opens it again.
+    ``seen`` has the last text of each that somebody saw, None for all of them. A text that comes at
+    this moment is later than what is seen here, and opens its conversation again.
     """
     sql = """
         UPDATE contacts c
         SET conversation_done_at = seen.at,
             conversation_snoozed_until = CAST(:until AS timestamptz)
         FROM (
-            SELECT coalesce(max(created_at) FILTER (WHERE id = :last_id), max(created_at), now())
-                AS at
-            FROM messages WHERE contact_id = :id
+            SELECT s.id, coalesce(
+                max(m.created_at) FILTER (WHERE m.id = s.last_id), max(m.created_at), now()
+            ) AS at
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:last_ids AS uuid[])) AS s (id, last_id)
+            LEFT JOIN messages m ON m.contact_id = s.id
+            GROUP BY s.id
         ) seen
-        WHERE c.id = :id AND (
+        WHERE c.id = seen.id AND (
             c.conversation_done_at IS DISTINCT FROM seen.at
             OR c.conversation_snoozed_until IS DISTINCT FROM CAST(:until AS timestamptz)
         )
+        RETURNING c.id
     """
-    return await tx.count(sql, id=contact_id, until=until, last_id=last_id) > 0
+    return await tx.column(sql, ids=list(seen), last_ids=list(seen.values()), until=until)
 
 
-async def reopen(tx: Transaction, contact_id: UUID) -> bool:
-    """Take back that a conversation is done or snoozed; False if it was neither."""
+async def reopen(tx: Transaction, contact_ids: Collection[UUID]) -> list[UUID]:
+    """Take back that conversations of locked contacts are done or snoozed; return which were."""
     sql = """
         UPDATE contacts SET conversation_done_at = NULL, conversation_snoozed_until = NULL
-        WHERE id = :id AND conversation_done_at IS NOT NULL
+        WHERE id = ANY(:ids) AND conversation_done_at IS NOT NULL
+        RETURNING id
     """
-    return await tx.count(sql, id=contact_id) > 0
+    return await tx.column(sql, ids=list(contact_ids))
 
 
 async def set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> bool:

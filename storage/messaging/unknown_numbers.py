@@ -1,19 +1,26 @@
 """Queries of numbers that have texted us and are no contact's."""
 
 from collections.abc import Collection
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, false, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.platform.paging import Position
-from domain.statuses.messaging import Direction
+from domain.statuses.messaging import ConversationState, Direction
 from storage.contacts.contacts import has_digits, number_in, opted_out
-from storage.messaging.inbox import LastText, unanswered
+from storage.messaging.inbox import (
+    LastText,
+    last_that,
+    said_something,
+    still_waits,
+    unanswered,
+)
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
 from storage.tables.contacts import Contact
@@ -24,9 +31,28 @@ _NOBODYS = and_(
 )
 
 
-_UNANSWERED = unanswered(
-    lambda other: and_(col(other.phone) == col(Message.phone), col(other.contact_id).is_(None))
-)
+def _of_number(other: type[Message]) -> ColumnElement[bool]:
+    return and_(col(other.phone) == col(Message.phone), col(other.contact_id).is_(None))
+
+
+def _is_done() -> ColumnElement[bool]:
+    """Build the condition that a number was dismissed, and nothing came since that asks."""
+    seen, since = aliased(Message), aliased(Message)
+    return and_(
+        exists().where(_of_number(seen), col(seen.dismissed_at).is_not(None)),
+        ~exists().where(
+            _of_number(since), col(since.dismissed_at).is_(None), said_something(since)
+        ),
+    )
+
+
+_DONE = _is_done()
+_UNANSWERED = and_(unanswered(_of_number), ~_DONE)
+_IN_STATE = {
+    ConversationState.NEEDS_REPLY: _UNANSWERED,
+    ConversationState.OPEN: and_(~_UNANSWERED, ~_DONE),
+    ConversationState.DONE: _DONE,
+}
 
 _CLAIM = (
     update(Message)
@@ -38,9 +64,13 @@ _CLAIM = (
 
 @dataclass(frozen=True)
 class UnknownText(LastText):
-    """The last text of a number that is nobody's; ``first_id`` is the first one's."""
+    """The last text of a number that is nobody's; ``first_id`` is the first one's.
+
+    ``done``: it was dismissed, and nothing came since that asks for something.
+    """
 
     first_id: UUID
+    done: bool
 
 
 @dataclass(frozen=True)
@@ -53,13 +83,20 @@ class TextedFrom:
 
 
 async def page(
-    tx: Transaction, *, search: str, after: Position | None, limit: int
+    tx: Transaction,
+    *,
+    search: str = "",
+    states: Many[ConversationState] = (),
+    phone: str | None = None,
+    after: Position | None = None,
+    limit: int,
 ) -> list[UnknownText]:
     """List the last text of each number that is no contact's, the latest first.
 
     ``search`` is some of the number's digits, or empty for all: nobody has a name to be found by.
+    ``phone`` is the one number to list. None is snoozed.
     """
-    later, earlier = aliased(Message), aliased(Message)
+    earlier = aliased(Message)
     first = (
         select(col(earlier.id))
         .where(col(earlier.phone) == col(Message.phone), col(earlier.contact_id).is_(None))
@@ -77,25 +114,61 @@ async def page(
                 opted_out=opted_out(col(Message.phone)),
                 unanswered=_UNANSWERED,
                 first_id=first,
+                done=_DONE,
             )
         )
-        .where(
-            _NOBODYS,
-            ~exists().where(
-                col(later.phone) == col(Message.phone),
-                col(later.contact_id).is_(None),
-                tuple_(col(later.created_at), col(later.id)) > place,
-            ),
-        )
+        .where(_NOBODYS, last_that(_of_number))
         .order_by(col(Message.created_at).desc(), col(Message.id).desc())
         .limit(limit)
     )
     if search:
         number = number_in(search)
         query = query.where(has_digits(col(Message.phone), number) if number else false())
+    if states:
+        query = query.where(or_(*(_IN_STATE.get(state, false()) for state in states)))
+    if phone is not None:
+        query = query.where(col(Message.phone) == phone)
     if after is not None:
         query = query.where(place < (after.value, after.id))
     return await tx.rows(UnknownText, query)
+
+
+async def count_needing_reply(tx: Transaction, age: timedelta, *, most: int) -> int:
+    """Count the numbers that need a reply by a text not older than this, up to most."""
+    some = (
+        select(col(Message.id))
+        .where(
+            _NOBODYS,
+            said_something(Message),
+            col(Message.dismissed_at).is_(None),
+            still_waits(_of_number),
+            col(Message.created_at) > func.now() - age,
+        )
+        .limit(most)
+        .subquery()
+    )
+    return await tx.value(int, select(func.count()).select_from(some)) or 0
+
+
+async def dismiss(tx: Transaction, phone: str, last_id: UUID | None) -> bool:
+    """Mark the texts from a locked number done, up to one or all; False if they are already."""
+    sql = """
+        UPDATE messages SET dismissed_at = now()
+        WHERE phone = :phone AND contact_id IS NULL AND direction = 'inbound'
+        AND dismissed_at IS NULL AND created_at <= coalesce(
+            (SELECT created_at FROM messages WHERE id = :last_id AND phone = :phone), now()
+        )
+    """
+    return await tx.count(sql, phone=phone, last_id=last_id) > 0
+
+
+async def take_back(tx: Transaction, phone: str) -> bool:
+    """Take back that texts from a locked number are done; False if they are not."""
+    sql = """
+        UPDATE messages SET dismissed_at = NULL
+        WHERE phone = :phone AND contact_id IS NULL AND dismissed_at IS NOT NULL
+    """
+    return await tx.count(sql, phone=phone) > 0
 
 
 async def of_text(tx: Transaction, message_id: UUID) -> TextedFrom | None:
@@ -113,7 +186,19 @@ async def of_text(tx: Transaction, message_id: UUID) -> TextedFrom | None:
 
 
 async def claim(tx: Transaction, phones: Collection[str]) -> None:
-    """Give the texts that came from these numbers while nobody had them to those who do now."""
+    """Give the texts that came from these numbers while nobody had them to those who do now.
+
+    What was dismissed of them is done in the conversations.
+    """
+    sql = """
+        UPDATE contacts c SET conversation_done_at = seen.at FROM (
+            SELECT phone, max(created_at) AS at FROM messages
+            WHERE phone = ANY(:phones) AND contact_id IS NULL AND dismissed_at IS NOT NULL
+            GROUP BY phone
+        ) seen
+        WHERE c.phone = seen.phone AND c.conversation_done_at IS NULL
+    """
+    await tx.run(sql, phones=list(phones))
     await tx.run(_CLAIM.where(col(Message.phone) == func.any(list(phones))))
 
 

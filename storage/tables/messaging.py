@@ -103,7 +103,8 @@ class Message(SQLModel, table=True):
     canceled, or is to be once the attempt under way proves not to have sent it. ``draft_hash``
     tells a reply as it was written, before its merge fields were filled in, from any other.
     ``kind`` is what an inbound text is, null for one that came before that was told; ``about_id``
-    the text of ours that a reaction is about.
+    the text of ours that a reaction is about. ``dismissed_at`` is when a person marked one that
+    came from nobody's number done.
     """
 
     __tablename__: ClassVar[Any] = "messages"
@@ -179,6 +180,7 @@ class Message(SQLModel, table=True):
     send_at: datetime | None = moment(nullable=True)
     written_at: datetime | None = moment(nullable=True)
     cancel_reason: str | None = None
+    dismissed_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment(default_now=True)
 
 

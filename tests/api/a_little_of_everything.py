@@ -101,6 +101,8 @@ async def found(services: Services) -> dict[str, str]:
         contact_id=cy, phone=None, sender_id=None, reason="Asked", user_id=owner.id
     )
     review = await _review(services)
+    await receive(services, "+12125550109", "Is the job still open?")
+    [unknown] = (await services.unknown_numbers.page()).items
     scheduled = await services.conversations.reply(
         uuid4(), ann, "See you soon", owner.id, send_at=datetime.now(UTC) + timedelta(days=1)
     )
@@ -131,6 +133,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.IDS["suppression_id"]: suppression.id,
         examples.IDS["message_id"]: review,
         examples.SCHEDULED_MESSAGE: scheduled,
+        examples.UNKNOWN_MESSAGE: unknown.id,
         examples.IDS["endpoint_id"]: endpoint.details.id,
         examples.IDS["event_id"]: event.event_id,
         examples.IDS["job_id"]: job.id,

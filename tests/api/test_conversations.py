@@ -148,6 +148,14 @@ async def test_inbox_is_listed_by_state_and_owner(
     assert await listed(owner="me") == await listed(owner=me) == await listed(state="done")
     assert await listed(owner=["me", "none"], state=["done", "needs_reply"]) == ["Bob", "Ada Lee"]
     assert await listed(search="bob") == await listed(owner="none") == ["Bob"]
+    group = (await member.post("/api/groups", json={"name": "Nurses"})).json()["id"]
+    await member.post(f"/api/groups/{group}/members", json={"contact_ids": [str(ada)]})
+    sequence = await world.active(steps=[ongoing("Hi", 60)])
+    assert await listed(group_id=group) == await listed(group_id=[group, str(uuid4())])
+    assert await listed(group_id=group) == ["Ada Lee"]
+    assert await listed(sequence_id=str(sequence.id)) == []
+    await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": [str(ada)]})
+    assert await listed(sequence_id=str(sequence.id)) == ["Ada Lee"]
     assert (await member.patch(path, json={"owner_id": None})).json()["owner"] is None
     refused = await member.patch(path, json={"owner_id": str(uuid4())})
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_user")
@@ -159,10 +167,20 @@ async def test_inbox_is_listed_by_state_and_owner(
     assert (number["phone"], number["unanswered"]) == (NOBODY, True)
     texts = f"/api/unknown-numbers/{number['id']}/messages"
     assert [one["body"] for one in await items(member, texts)] == ["Who is this?"]
+    path = f"/api/unknown-numbers/{number['id']}"
+    done = (await member.patch(path, json={"state": "done"})).json()
+    assert done == {**number, "state": "done", "unanswered": False}
+    assert await items(member, "/api/unknown-numbers", state="done") == [done]
+    assert await items(member, "/api/unknown-numbers", state=["needs_reply", "open"]) == []
+    assert (await member.patch(path, json={"state": "open"})).json() == number
+    assert (await member.patch(path, json={"state": "snoozed"})).status_code == 422
+    assert (await viewer.patch(path, json={"state": "done"})).status_code == 403
     person = {"first_name": "Cy", "phone": NOBODY}
     cy = (await member.post("/api/contacts", json=person)).json()["id"]
     assert await items(member, "/api/unknown-numbers") == await items(member, texts) == []
     assert (await member.get(f"/api/messages/{number['id']}")).json()["contact_id"] == cy
+    refused = await member.patch(path, json={"state": "done"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "is_contact")
 
 
 async def test_enrollments_of_one_person_are_listed_and_finished(

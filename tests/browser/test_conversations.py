@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
@@ -60,26 +60,108 @@ async def test_text_is_scheduled_and_canceled_and_the_conversation_is_handled(
     desk.answer(story.person, "Tomorrow, please", story.line)
     page = await visit(Role.MEMBER, path=f"/conversations/{story.person.id}?owner=all")
     thread, row = page.locator("#thread"), page.locator(".talks-row", has_text=story.person.name)
-    await thread.get_by_text("Pictures or send later").click()
     await thread.get_by_label("Reply").fill("Good morning!")
+    await thread.get_by_role("button", name="Send later").click()
+    menu = page.get_by_role("group", name="Send later")
     ahead = datetime.now(UTC) + timedelta(days=1)
-    await thread.get_by_label("Send later").fill(f"{ahead:%Y-%m-%dT%H:%M}")
-    await thread.get_by_role("button", name="Send", exact=True).click()
+    await menu.get_by_label("Another time").fill(f"{ahead:%Y-%m-%dT%H:%M}")
+    await accessible(page)
+    await menu.get_by_role("button", name="Schedule").click()
     text = thread.locator(".bubble", has_text="Good morning!")
     await expect(text).to_contain_text("Scheduled for")
-    await expect(row).to_be_visible()  # what is not said yet is no answer
+    await expect(page.get_by_text("Reply scheduled for").first).to_be_visible()
+    await expect(row).to_have_count(0)
     await accessible(page)
     await text.get_by_role("button", name="Cancel").click()
     await expect(text).to_contain_text("Canceled")
+    await expect(row).to_be_visible()
 
     await thread.get_by_label("Assigned to").select_option("Kim member")
     await expect(row).to_contain_text("Kim member")
     await thread.get_by_role("button", name="Mark done").click()
-    await expect(thread.get_by_role("button", name="Reopen")).to_be_visible()
     await expect(row).to_have_count(0)
+    await expect(page.get_by_text(f"{story.person.name} is done.")).to_be_visible()
     desk.answer(story.person, "Are you still there?", story.line)
     await expect(row).to_be_visible()
     assert desk.calls_to(story.person) == 1
+
+
+def _three_who_wrote(desk: Desk) -> str:
+    """Add a group of three who wait for a reply; return its id."""
+    line, contact_ids = desk.line(), []
+    for name in ("Kay First", "Kay Second", "Kay Third"):
+        phone = desk.free_number()
+        contact = {"first_name": name, "phone": phone}
+        contact_ids.append(desk.post("/api/contacts", contact, status=201)["id"])
+        desk.answer(Person("", phone, ""), "Hello?", line)
+    group = desk.post("/api/groups", {"name": "Worked by keys"}, status=201)["id"]
+    desk.post(f"/api/groups/{group}/members", {"contact_ids": contact_ids})
+    return str(group)
+
+
+async def test_inbox_is_worked_through_by_keys(desk: Desk, visit: Visit) -> None:
+    group = _three_who_wrote(desk)
+    page = await visit(Role.MEMBER, path=f"/conversations?group={group}")
+    who, rows, keyboard = page.locator("#thread-heading"), page.locator(".talks-row"), page.keyboard
+
+    async def expect_shown(name: str, left: int) -> None:
+        await expect(who).to_have_text(name)
+        await expect(who).to_be_focused()
+        await expect(rows).to_have_count(left)
+
+    await keyboard.press("j")
+    await keyboard.press("Enter")
+    await expect_shown("Kay Third", 3)
+    await keyboard.press("d")
+    await expect_shown("Kay Second", 2)
+    await (
+        page.locator(".flash", has_text="Kay Third is done.")
+        .get_by_role("button", name="Undo")
+        .click()
+    )
+    await expect_shown("Kay Third", 3)
+    await keyboard.press("s")
+    await keyboard.press("Enter")
+    await expect(page.get_by_text("Kay Third snoozed until")).to_be_visible()
+    await expect_shown("Kay Second", 2)
+
+    await keyboard.press("n")
+    await expect(page.locator("#dialog").get_by_label("Note")).to_be_focused()
+    await keyboard.type("Prefers d and s")
+    await keyboard.press("Control+Enter")
+    await expect(page.locator(".talk-note")).to_contain_text("Prefers d and s")
+    await keyboard.press("a")
+    await expect(page.get_by_label("Assigned to").last).to_be_focused()
+    await keyboard.press("Escape")
+    await who.focus()
+    await keyboard.press("r")
+    box = page.locator("#thread").get_by_label("Reply")
+    await expect(box).to_be_focused()
+    await keyboard.type("drsan")
+    await expect(box).to_have_value("drsan")
+    await keyboard.press("Control+Enter")
+    await expect(page.locator(".bubble", has_text="drsan")).to_be_visible()
+    await expect_left(rows, "Kay First")
+
+    await page.get_by_label("Kay First").check()
+    bar = page.get_by_role("toolbar", name="Actions on the conversations you selected")
+    await accessible(page)
+    await bar.get_by_role("button", name="Mark done").click()
+    await expect(rows).to_have_count(0)
+    await expect(page.locator("#talk-list")).to_contain_text("All done")
+    await expect(bar).to_be_hidden()
+    await page.locator(".flash", has_text="marked done").get_by_role("button", name="Undo").click()
+    await expect_left(rows, "Kay First")
+    await rows.click()
+    await expect_shown("Kay First", 1)
+    await keyboard.press("d")
+    await expect_shown("All done", 0)
+    await accessible(page)
+
+
+async def expect_left(rows: Locator, name: str) -> None:
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text(name)
 
 
 async def test_earlier_texts_are_shown_on_demand(desk: Desk, visit: Visit) -> None:

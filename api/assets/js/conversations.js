@@ -1,7 +1,8 @@
-// Conversations: which one is open, a line between days only once, Ctrl+Enter sends,
-// what is typed stays, phones.
+// Conversations: which one is open, where the focus is, a line between days only once, Ctrl+Enter
+// sends, what is typed stays, phones.
 
 const thread = () => document.getElementById("thread");
+const heading = () => document.getElementById("thread-heading");
 
 /** Mark the open conversation in the list, which does not load anew for it. */
 function markOpen() {
@@ -21,13 +22,25 @@ function showDaysOnce() {
   }
 }
 
+/** Go to who is shown; on a phone, where the list is alone, to that. */
+function goToHeading() {
+  const shown = heading()?.offsetParent ? heading() : document.getElementById("talk-list");
+  shown?.focus({ preventScroll: true });
+}
+
+let held = false; // the focus is in what is about to be replaced
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  held = Boolean(thread()?.contains(event.target) && event.detail.target.contains(document.activeElement));
+});
+
 document.addEventListener("htmx:afterSwap", (event) => {
   if (!thread()?.contains(event.target)) return;
   showDaysOnce();
   if (event.target === thread()) {
     markOpen();
-    document.getElementById("thread-heading")?.focus({ preventScroll: true });
-  }
+    goToHeading();
+  } else if (held && !thread().contains(document.activeElement)) goToHeading();
   if (event.target.id === "reply-box") document.getElementById("field-body")?.focus();
   restore();
 });
@@ -61,7 +74,7 @@ restore();
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-  const form = event.target.closest("#reply");
+  const form = event.target.closest("form[data-ctrl-enter]");
   if (!form) return;
   event.preventDefault();
   form.requestSubmit();

@@ -11,6 +11,17 @@ function rows() {
   return [...all].filter((row) => row.offsetParent && row.querySelector("a[href]"));
 }
 
+/** Do what a key does to the conversation that is shown: press a button, or go into a field. */
+function handle(key, event) {
+  const target = document.querySelector(`#thread [aria-keyshortcuts="${CSS.escape(key.toUpperCase())}"]`);
+  if (!target) return;
+  event.preventDefault();
+  if (!target.matches("button")) target.focus();
+  else target.click();
+  if (target.matches("select")) target.showPicker();
+  target.popoverTargetElement?.querySelector("button, input")?.focus();
+}
+
 /** The row with focus, else the open one, else the one that was at hand. */
 function current(all) {
   return (
@@ -65,5 +76,6 @@ document.addEventListener("keydown", (event) => {
     document.querySelector(`#keys [data-key="${CSS.escape(key)}"]`)?.click();
     return;
   }
-  ACTS[key]?.(event);
+  if (ACTS[key]) ACTS[key](event);
+  else if (key) handle(key, event);
 });

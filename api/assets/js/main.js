@@ -11,7 +11,7 @@ import "./keys.js";
 import "./filters.js";
 import "./choices.js";
 import "./people.js";
-import "./message.js";
+import "./merge.js";
 import "./week.js";
 import "./conversations.js";
 import "./saved_replies.js";

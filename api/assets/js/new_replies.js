@@ -54,6 +54,8 @@ if (badge) {
     entitle();
     tell();
   });
+  entitle();
+  tell();
   new MutationObserver(entitle).observe(title, { childList: true });
   show();
 }

@@ -3,7 +3,7 @@
 import { filtersOf } from "./filters.js";
 
 const LIMIT_WORDS = (most) => `You can message up to ${most} contacts at once.`;
-const BOX = "#selection tbody .people-tick input";
+const BOX = "#selection .people-tick input[name]";
 const count = (number) => number.toLocaleString("en-US");
 
 let last = null; // the box ticked last, for shift-click
@@ -40,9 +40,7 @@ function show() {
     if (tooMany) button.dataset.tip = LIMIT_WORDS(button.dataset.most);
     else delete button.dataset.tip;
   }
-  for (const row of document.querySelectorAll("#selection tbody tr")) {
-    row.classList.toggle("is-ticked", Boolean(row.querySelector(".people-tick input")?.checked));
-  }
+  for (const box of all) box.closest("tr, li").classList.toggle("is-ticked", box.checked);
 }
 
 /** The filters' and, if asked, the selection's part of an address; filters with the list's order. */
@@ -112,7 +110,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 // Other people on screen: what their workflows say is asked anew. Polling shows the same ones.
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (!event.target.matches?.("#people, #list")) return;
+  if (!event.target.matches?.("#people, #list, #talk-list")) return;
   show();
   if (event.detail.requestConfig.elt.id === "place") return;
   document.body.dispatchEvent(new CustomEvent("people-shown"));

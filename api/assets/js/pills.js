@@ -43,7 +43,7 @@ function pillsIn(area) {
 }
 
 /** Put something in the place of what is selected, so that undo takes it back. */
-function put(area, value) {
+export function insert(area, value) {
   area.focus();
   // setRangeText would lose what was typed before from the browser's undo.
   if (document.execCommand(value ? "insertText" : "delete", false, value)) return;
@@ -111,7 +111,7 @@ function showTyped(area, how) {
   const [from, to] = [fields[0].index, last.index + last[0].length];
   const after = area.value.length - area.selectionEnd;
   area.setSelectionRange(from, to);
-  put(area, shown(area.value.slice(from, to), frames.get(area).called));
+  insert(area, shown(area.value.slice(from, to), frames.get(area).called));
   area.setSelectionRange(area.value.length - after, area.value.length - after);
 }
 
@@ -206,7 +206,7 @@ function deleteWhole(area, event) {
   if (!pill) return;
   event.preventDefault();
   area.setSelectionRange(Math.min(pill.from, at), Math.max(pill.to, at));
-  put(area, "");
+  insert(area, "");
 }
 
 /** Give the clipboard what is selected as texts have it. */
@@ -215,5 +215,5 @@ function take(area, event) {
   if (sent(value) === value) return;
   event.preventDefault();
   event.clipboardData.setData("text/plain", sent(value));
-  if (event.type === "cut") put(area, "");
+  if (event.type === "cut") insert(area, "");
 }

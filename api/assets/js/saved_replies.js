@@ -1,6 +1,5 @@
 // Saved replies: "/" at the beginning of a line of the reply offers them, filtered as one types. The
 // list has each text as the contact would get it; what is blank stays a merge field, and is marked.
-// Their form in the settings inserts merge fields.
 
 const area = () => document.querySelector("#reply textarea[name=body]");
 const box = () => document.getElementById("saved-replies");
@@ -107,11 +106,5 @@ document.addEventListener("click", (event) => {
     return offer();
   }
   if (!event.target.closest("#saved-replies, #reply textarea")) close();
-  const put = event.target.closest("[data-put]");
-  if (!put) return undefined;
-  const text = put.closest("form").querySelector("textarea");
-  text.setRangeText(put.dataset.put, text.selectionStart, text.selectionEnd, "end");
-  text.focus();
-  text.dispatchEvent(new Event("input", { bubbles: true }));
   return undefined;
 });

@@ -2,7 +2,8 @@
 // what is written is kept as a draft, on the server, and on this device until the server has it.
 
 import htmx from "./htmx.js";
-import { asText, showPills } from "./pills.js";
+import { writePills } from "./merge.js";
+import { insert, textOf } from "./pills.js";
 
 const form = document.getElementById("steps-form");
 const list = document.getElementById("steps");
@@ -92,8 +93,7 @@ function append(key, values = {}) {
 function prepare(card) {
   const unit = card.querySelector("[data-unit]");
   if (unit) card.querySelector("[data-at]").hidden = unit.value !== "days";
-  const blanks = JSON.parse(form.dataset.blanks);
-  showPills(card.querySelector("[data-body]"), { called, edit: askField, blanks });
+  writePills(card.querySelector("[data-body]"), JSON.parse(form.dataset.blanks));
 }
 
 function add() {
@@ -113,72 +113,6 @@ function remove(card) {
   cards()[Math.min(at, cards().length - 1)].querySelector("[data-body]").focus();
   say(`Step ${at + 1} was deleted. ${cards().length} left.`);
   changed();
-}
-
-/** Put text where the cursor is, so that undo takes it back. */
-function insert(area, text) {
-  area.focus();
-  // setRangeText would lose what was typed before from the browser's undo.
-  if (!document.execCommand(text ? "insertText" : "delete", false, text)) {
-    area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
-    area.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-}
-
-// Merge fields: which one, and what to say where a contact has none, is asked first.
-const merge = (name) => document.getElementById(`merge-${name}`);
-const option = (name) => [...merge("name").options].find((one) => name && one.value === name);
-const called = (name) => option(name)?.label ?? name;
-let asked = null; // the text area, and the merge field in it that is changed
-
-function askField(area, field = null) {
-  asked = { area, field };
-  if (field && !option(field.name)) merge("name").lastElementChild.prepend(variable(field.name));
-  merge("title").textContent = field ? "Change the field" : "Insert a field";
-  merge("done").textContent = field ? "Change" : "Insert";
-  merge("remove").hidden = !field;
-  merge("name").value = field?.name ?? "first_name";
-  merge("key").value = "";
-  merge("format").value = field?.format === "long" ? "" : (field?.format ?? "");
-  merge("fallback").value = field ? field.fallback : (merge("name").selectedOptions[0].dataset.fallback ?? "");
-  showChoice();
-  document.getElementById("merge").showModal();
-  merge("name").focus();
-}
-
-function variable(name) {
-  const made = new Option(name, name);
-  made.dataset.dated = "";
-  return made;
-}
-
-function showChoice() {
-  const [chosen] = merge("name").selectedOptions;
-  merge("variable").hidden = Boolean(chosen.value);
-  merge("dates").hidden = !("dated" in chosen.dataset);
-  merge("blank").textContent = "own" in chosen.dataset ? merge("blank").dataset.own : merge("blank").dataset.others;
-}
-
-/** The key that somebody means by the name of a variable: "Start date" is start_date. */
-const asKey = (words) =>
-  words
-    .trim()
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "_")
-    .replace(/^[^a-z]+|_+$/g, "");
-
-/** Write the merge field once the dialog is closed: it gives the focus back first. */
-function writeField(text) {
-  const { area, field } = asked;
-  document.getElementById("merge").addEventListener(
-    "close",
-    () => {
-      area.focus();
-      if (field) area.setSelectionRange(field.from, field.to);
-      insert(area, text);
-    },
-    { once: true },
-  );
 }
 
 // What is kept on this device: what the server has not got yet.
@@ -260,7 +194,6 @@ if (form) {
     const body = card.querySelector("[data-body]");
     if (button.dataset.move) move(card, button.dataset.move === "up");
     else if ("remove" in button.dataset) remove(card);
-    else if ("insertField" in button.dataset) askField(body);
     else if ("plain" in button.dataset) {
       const plain = JSON.parse(form.dataset.plainMap);
       const text = [...card.querySelector("[name=body]").value].map((char) => plain[char] ?? char).join("");
@@ -288,27 +221,6 @@ if (form) {
       at.hidden = event.target.value !== "days";
     }
     changed();
-  });
-
-  merge("name").addEventListener("change", () => {
-    merge("fallback").value = merge("name").selectedOptions[0].dataset.fallback ?? "";
-    showChoice();
-    if (!merge("name").value) merge("key").focus();
-  });
-  merge("form").addEventListener("submit", (event) => {
-    const name = merge("name").value || asKey(merge("key").value);
-    if (!name) {
-      event.preventDefault();
-      merge("key").focus();
-      return;
-    }
-    if (!option(name)) merge("name").lastElementChild.prepend(variable(name));
-    const fallback = merge("fallback").value.replace(/[{}|]/g, "").trim();
-    writeField(asText({ name, fallback, format: merge("dates").hidden ? "" : merge("format").value }));
-  });
-  merge("remove").addEventListener("click", () => {
-    writeField("");
-    document.getElementById("merge").close();
   });
 
   const state = document.getElementById("draft-state");

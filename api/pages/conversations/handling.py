@@ -1,4 +1,4 @@
-"""What is done about a conversation: whose it is, snoozing, notes, ending sequences."""
+"""The head of a conversation: whose it is, how it stands; notes, and ending sequences."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,36 +8,14 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import MembersOnly
-from api.pages.conversations.replying import moment_of
-from api.pages.flash import Flash
-from api.pages.forms import FormFields, chosen_id
+from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, PageEvent
 from domain.messaging.snoozing import snooze_offers
-from domain.statuses.messaging import ConversationState
 from services.contacts.notes import Note, may_remove
-from services.messaging.inbox import ConversationChange
 
 router = APIRouter()
 
 _SHOWN = 2
-_FIELDS = {"owner_id": "The owner", "snoozed_until": "The time", "state": "The state"}
-
-
-class HandlingFields(FormFields):
-    """What to change of a conversation: its owner, empty for nobody; its state; a moment.
-
-    ``seen`` is the last text that the page showed.
-    """
-
-    owner_id: str | None = None
-    state: ConversationState | None = None
-    snoozed_until: str = ""
-    seen: UUID | None = None
-
-    @property
-    def is_put_away(self) -> bool:
-        """Whether it is to be done or snoozed."""
-        return self.state is ConversationState.DONE or bool(self.snoozed_until)
 
 
 class NoteFields(FormFields):
@@ -50,44 +28,6 @@ class NoteFields(FormFields):
 async def show_handling(page: PageDep, contact_id: UUID) -> Response:
     """Show whose a conversation is, how it stands, and the contact's sequences."""
     return page.part("conversations/_handling.html", **await handling(page, contact_id))
-
-
-@router.post("/conversations/{contact_id}/handling")
-async def change_handling(
-    page: PageDep, contact_id: UUID, form: InForm[HandlingFields]
-) -> Response:
-    """Give a contact an owner, or mark the conversation done, snoozed or open."""
-    flash = None
-    with page.refusing():
-        change = _change(page, form)
-        now = await page.services.inbox.change(contact_id, change)
-        if now.state is ConversationState.NEEDS_REPLY and form.is_put_away:
-            flash = Flash("They wrote again meanwhile, so it still needs a reply.", "warning")
-        elif until := change.get("snoozed_until"):
-            flash = Flash(f"Snoozed until {page.clock.exact(until)}.")
-    for field, reason in page.errors.fields.items():
-        flash = Flash(f"{_FIELDS.get(field, field)} {reason}.", "warning")
-    return page.part(
-        "conversations/_handling.html",
-        event=None if page.errors else PageEvent.TEXTS_CHANGED,
-        flash=flash,
-        **await handling(page, contact_id),
-    )
-
-
-def _change(page: Page, form: HandlingFields) -> ConversationChange:
-    change: ConversationChange = {}
-    if form.owner_id is not None:
-        given = form.owner_id
-        change["owner_id"] = chosen_id(given, field="owner_id") if given else None
-    if form.state is not None:
-        change["state"] = form.state
-    until = moment_of(form.snoozed_until, page.clock.zone, field="snoozed_until")
-    if until is not None:
-        change["snoozed_until"] = until
-    if form.seen is not None:
-        change["last_message_id"] = form.seen
-    return change
 
 
 @router.get("/conversations/{contact_id}/finish", dependencies=[MembersOnly])

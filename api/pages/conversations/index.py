@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import Response
 
+from api.pages import waiting
 from api.pages.addresses import Addresses, PlaceQuery, as_view, listed
 from api.pages.labels import LABELS
-from api.pages.page import Page, PageDep
+from api.pages.page import Page, PageDep, own_path, show_count
 from api.paging import Cursors, Find, InQuery, Search
+from domain.messaging.snoozing import snooze_offers
 from domain.statuses.messaging import ConversationState
 from services.messaging.inbox import WAIT_MOST
 from storage.messaging.inbox import ConversationFilter
@@ -21,9 +25,6 @@ from storage.messaging.inbox import ConversationFilter
 router = APIRouter()
 
 _CURSORS = Cursors("conversations", "-created_at", {"created_at": datetime})
-
-COUNT_MOST = 99
-"""The highest number that the badge shows."""
 
 
 class Only(StrEnum):
@@ -47,6 +48,8 @@ class Inbox(StrEnum):
     EVERYBODY = "all"
 
 
+_FILTERS_MOST = 500
+_MANY = {"sequence", "group", "trail"}
 _STATES = {Only(state.value): state for state in ConversationState}
 
 
@@ -62,8 +65,29 @@ class TalksQuery(PlaceQuery):
     search: Search = ""
     only: Only = Only.NEEDS_REPLY
     owner: Inbox | UUID = Inbox.MINE
+    sequence: list[UUID] = Field(default_factory=list, max_length=50)
+    group: list[UUID] = Field(default_factory=list, max_length=50)
     open: UUID | None = None
     number: UUID | None = None
+
+    @classmethod
+    def shown_on(cls, page: Page) -> Self:
+        """Read what the page shows from its address; as the inbox opens if that says nothing."""
+        here = urlsplit(own_path(page.request.headers.get("hx-current-url")))
+        try:
+            given = parse_qs(here.query, max_num_fields=_FILTERS_MOST)
+            return cls.model_validate(
+                {name: some if name in _MANY else some[-1] for name, some in given.items()}
+            )
+        except ValueError:
+            return cls()
+
+    @property
+    def tells_of_numbers(self) -> bool:
+        """Whether numbers that are no contact's, which are nobody's, would be among these."""
+        others = isinstance(self.owner, UUID) or self.owner is Inbox.ME
+        narrowed = self.search or self.sequence or self.group
+        return self.only is Only.NEEDS_REPLY and not (others or narrowed)
 
     def wanted(self, user_id: UUID) -> ConversationFilter:
         """Hand the filters to the use case; a user's inbox has what is nobody's too."""
@@ -74,6 +98,8 @@ class TalksQuery(PlaceQuery):
             owners=[user_id] if mine else named,
             nobodys=self.owner in {Inbox.MINE, Inbox.NOBODY},
             opted_out=self.only is Only.OPTED_OUT,
+            sequences=self.sequence,
+            groups=self.group,
             search=self.search,
             age=WAIT_MOST if self.only is Only.NEEDS_REPLY else None,
         )
@@ -84,9 +110,10 @@ async def show_conversations(page: PageDep, query: InQuery[TalksQuery]) -> Respo
     """Show the list without a conversation beside it; htmx gets the list alone."""
     context = await _listed(page, query)
     if not page.wants_part:
+        context |= await _choices(page)
         return page.render("conversations/conversations.html", talk=None, **context)
     response = page.part("conversations/_list.html", **context)
-    if page.request.headers.get("hx-trigger") == "talk-filters":
+    if page.request.headers.get("hx-trigger") == "filters":
         response.headers["HX-Replace-Url"] = Addresses(*_place(page, query)).of()
     return response
 
@@ -94,45 +121,53 @@ async def show_conversations(page: PageDep, query: InQuery[TalksQuery]) -> Respo
 @router.get("/conversations/count")
 async def count_conversations(page: PageDep) -> Response:
     """Count what needs a reply in the user's inbox, for the menu; name the latest who wrote."""
-    inbox = page.services.inbox
-    count = await inbox.count_needing_reply(page.user.id, most=COUNT_MOST + 1)
-    wanted = TalksQuery().wanted(page.user.id)
-    latest = (await inbox.page_by_reply(wanted, limit=1)).items if count else []
-    return page.part("conversations/_count.html", count=count, most=COUNT_MOST, latest=latest)
+    return show_count(page, await waiting.replies(page.services, page.user.id))
 
 
 async def beside(page: Page, query: TalksQuery, part: str, thread: Mapping[str, Any]) -> Response:
     """Show texts beside the list; htmx gets them alone."""
     if page.wants_part:
-        return page.part(part, back=_back(page, query), **thread)
-    context = await _listed(page, query)
-    return page.render("conversations/conversations.html", **context, **thread)
+        return page.part(part, back=back_to(page, query), **thread)
+    context = {**await _listed(page, query), **await _choices(page), **thread}
+    return page.render("conversations/conversations.html", **context)
 
 
 async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
     services = page.services
-    find: Find[Any] = (
-        partial(services.unknown_numbers.page, search=query.search)
-        if query.only is Only.UNKNOWN
-        else partial(services.inbox.page_by_reply, query.wanted(page.user.id))
-    )
+    find: Find[Any] = partial(services.inbox.page_by_reply, query.wanted(page.user.id))
+    if query.only is Only.UNKNOWN:
+        # Those that are done are found by their digits.
+        states = [] if query.search else [ConversationState.NEEDS_REPLY, ConversationState.OPEN]
+        find = partial(services.unknown_numbers.page, search=query.search, states=states)
     path, place = _place(page, query)
     talks, addresses = await listed(path, place, _CURSORS, find)
+    numbers = 0
+    if query.tells_of_numbers:
+        numbers = await services.unknown_numbers.count_needing_reply(most=waiting.MOST + 1)
     return {
         "query": query,
         "talks": talks,
-        "only_words": LABELS.conversations.items(),
-        "owner_options": [
-            *LABELS.inboxes.items(),
-            *await page.owner_options(),
-        ],
-        "address_beside": lambda **beside: _address(page, query.model_copy(update=beside)),
-        "everywhere": _address(
+        "numbers": numbers,
+        "most": waiting.MOST,
+        "address_beside": lambda **beside: address_beside(page, query.model_copy(update=beside)),
+        "everywhere": address_beside(
             page, TalksQuery(search=query.search, only=Only.ALL, owner=Inbox.EVERYBODY)
         ),
-        "back": _back(page, query),
+        "back": back_to(page, query),
         "address": addresses,
         "shown_query": as_view(query, open=None, number=None),
+    }
+
+
+async def _choices(page: Page) -> dict[str, Any]:
+    """Return what the list can be narrowed by, and when what is ticked may come back."""
+    sequences = await page.services.pickers.used_sequences()
+    return {
+        "only_words": LABELS.conversations.items(),
+        "owner_options": [*LABELS.inboxes.items(), *await page.owner_options()],
+        "sequence_options": [(str(one.id), one.name) for one in sequences],
+        "group_options": await page.group_options(),
+        "snoozes": snooze_offers(page.now, page.clock.zone),
     }
 
 
@@ -147,10 +182,11 @@ def _place(page: Page, query: TalksQuery) -> tuple[str, TalksQuery]:
     return path, query.model_copy(update={"open": None, "number": None})
 
 
-def _address(page: Page, query: TalksQuery) -> str:
+def address_beside(page: Page, query: TalksQuery) -> str:
+    """Return the address of the list with what its query shows beside it."""
     return Addresses(*_place(page, query)).here
 
 
-def _back(page: Page, query: TalksQuery) -> str:
+def back_to(page: Page, query: TalksQuery) -> str:
     """Return the address of the list with nothing beside it."""
-    return _address(page, query.model_copy(update={"open": None, "number": None}))
+    return address_beside(page, query.model_copy(update={"open": None, "number": None}))

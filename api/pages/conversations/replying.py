@@ -10,8 +10,10 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
+from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen_id
 from api.pages.page import InForm, Page, PageDep, PageEvent
+from domain.messaging.snoozing import send_offers
 from domain.platform.errors import InvalidFieldError
 from services.messaging.conversations import Conversation
 
@@ -44,8 +46,8 @@ class ReplyFields(FormFields):
 
     Attributes:
         media: Addresses of pictures, one a line.
-        send_at: A date and time on the workspace's clock; empty for now.
-        send_next: The moment of the button that waits for a better hour, if that was pressed.
+        send_at: A date and time on the contact's clock; empty for now.
+        send_next: The moment of the button that sends later, if one was pressed.
     """
 
     message_id: UUID = Field(default_factory=uuid4)
@@ -76,7 +78,10 @@ class ReplyFields(FormFields):
 async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields]) -> Response:
     """Text a contact, now or later; show the reply box empty, or as typed with its errors."""
     lines = {f"media_urls.{index}": "media" for index in range(len(form.media_urls))}
+    flash = None
     with page.refusing(media_urls="media", **lines):
+        zone = (await page.services.replying_hours.of(contact_id, page.now)).zone
+        at = form.moment(zone)
         await page.services.conversations.reply(
             form.message_id,
             contact_id,
@@ -84,20 +89,23 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
             page.user.id,
             sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
             media_urls=form.media_urls,
-            send_at=form.moment(page.clock.zone),
+            send_at=at,
         )
+        if at is not None:
+            undo = page.path_to("cancel_text", message_id=form.message_id)
+            flash = Flash(f"Reply scheduled for {page.clock.exact(at, zone)}.", undo=undo)
     talk = await page.services.conversations.get(contact_id, limit=1)
     box = await reply_box(page, talk, form if page.errors else None)
     event = None if page.errors else PageEvent.TEXTS_CHANGED
-    return page.part("conversations/_reply.html", event=event, **box)
+    return page.part("conversations/_reply.html", event=event, flash=flash, **box)
 
 
 @router.get("/conversations/{contact_id}/hours")
 async def show_hours(page: PageDep, contact_id: UUID) -> Response:
-    """Say whether it is a decent hour to text a contact, and when the next one is."""
-    quiet = await page.services.replying_hours.quiet(contact_id, page.now)
+    """Say whether it is a decent hour to text a contact, and offer times to send later."""
     contact = await page.services.contacts.get(contact_id)
-    return page.part("conversations/_hours.html", quiet=quiet, contact=contact)
+    hours = await _hours(page, contact_id)
+    return page.part("conversations/_hours.html", contact=contact, form=ReplyFields(), **hours)
 
 
 @router.get("/conversations/{contact_id}/saved-replies")
@@ -118,5 +126,11 @@ async def reply_box(
         "contact": talk.contact,
         "form": form or ReplyFields(),
         "sender_options": senders,
-        "quiet": await page.services.replying_hours.quiet(talk.contact.id, page.now),
+        **await _hours(page, talk.contact.id),
     }
+
+
+async def _hours(page: Page, contact_id: UUID) -> dict[str, Any]:
+    """Return when a contact may be texted, and the times that are offered for later."""
+    hours = await page.services.replying_hours.of(contact_id, page.now)
+    return {"hours": hours, "quiet": hours.quiet, "later": send_offers(page.now, hours.zone)}

@@ -25,13 +25,8 @@ async def show_conversation(
 ) -> Response:
     """Show a conversation beside the list; htmx gets the conversation alone."""
     query = query.model_copy(update={"open": contact_id})
-    talk = await page.services.conversations.get(contact_id, limit=texts.TEXTS)
-    thread = {
-        **await reply_box(page, talk),
-        **await _thread(page, talk),
-        **await handling(page, contact_id),
-    }
-    return await beside(page, query, "conversations/_thread.html", thread)
+    shown = await thread(page, contact_id)
+    return await beside(page, query, "conversations/_thread.html", shown)
 
 
 @router.get("/conversations/{contact_id}/texts")
@@ -61,11 +56,20 @@ async def show_earlier_texts(
     before = texts.CURSORS.within(contact_id).read(query.before)
     talk = await page.services.conversations.get(contact_id, before=before, limit=texts.TEXTS)
     end = before.value if before is not None and isinstance(before.value, datetime) else None
-    thread = await _thread(page, talk, before=end)
-    return page.part("conversations/_earlier.html", **thread)
+    return page.part("conversations/_earlier.html", **await _said(page, talk, before=end))
 
 
-async def _thread(
+async def thread(page: Page, contact_id: UUID) -> dict[str, Any]:
+    """Return what is shown of a conversation: its texts, its head, the reply box."""
+    talk = await page.services.conversations.get(contact_id, limit=texts.TEXTS)
+    return {
+        **await reply_box(page, talk),
+        **await _said(page, talk),
+        **await handling(page, contact_id),
+    }
+
+
+async def _said(
     page: Page, talk: Conversation, *, before: datetime | None = None
 ) -> dict[str, Any]:
     """Return a page of texts, and the notes from its first text to the one that follows it."""

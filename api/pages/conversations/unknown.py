@@ -21,12 +21,11 @@ async def show_unknown_number(
     page: PageDep, message_id: UUID, query: InQuery[TalksQuery]
 ) -> Response:
     """Show the texts of a number that is no contact's; redirect once it is."""
-    found = await page.services.unknown_numbers.get(message_id, limit=texts.TEXTS)
-    if found.contact_id is not None:
-        return page.redirect_to("show_conversation", contact_id=found.contact_id)
+    shown = await number_thread(page, message_id)
+    if (contact_id := shown["number"].contact_id) is not None:
+        return page.redirect_to("show_conversation", contact_id=contact_id)
     query = query.model_copy(update={"number": message_id})
-    thread = {"talk": None, **_number(page, message_id, found)}
-    return await beside(page, query, "conversations/_unknown_thread.html", thread)
+    return await beside(page, query, "conversations/_unknown_thread.html", shown)
 
 
 @router.get("/conversations/unknown/{message_id}/texts")
@@ -49,6 +48,12 @@ async def show_earlier_texts_of_number(
     before = texts.CURSORS.within(message_id).read(query.before)
     found = await page.services.unknown_numbers.get(message_id, before=before, limit=texts.TEXTS)
     return page.part("conversations/_earlier.html", **_number(page, message_id, found))
+
+
+async def number_thread(page: Page, message_id: UUID) -> dict[str, Any]:
+    """Return what is shown of a number: its latest texts, and how it stands."""
+    found = await page.services.unknown_numbers.get(message_id, limit=texts.TEXTS)
+    return {"talk": None, **_number(page, message_id, found)}
 
 
 def _number(page: Page, message_id: UUID, found: UnknownTexts) -> dict[str, Any]:

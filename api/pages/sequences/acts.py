@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import MembersOnly, Sends
-from api.pages.composing import merge_pills
+from api.pages.composing import merge_fields
 from api.pages.flash import Flash, Kind
 from api.pages.forms import FormErrors, FormFields, chosen
 from api.pages.labels import LABELS
@@ -144,7 +144,7 @@ async def _ask(
         outlook=outlook,
         most=MAX_RECIPIENTS,
         recipients=[(str(one.enrollment_id), _name(one)) for one in people] if sends else [],
-        merge_fields=await merge_pills(page) if sends else [],
+        merge_fields=merge_fields(await page.services.fields.all()) if sends else [],
         form=form or ActFields(send_id=uuid4()),
     )
 

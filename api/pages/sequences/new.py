@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.composing import merge_labels
 from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.page import InForm, Page, PageDep, PageEvent
-from api.pages.sequences.steps import merge_labels
 from api.pages.sequences.written import WrittenStep
 from api.pages.times import Clock
 from domain.sequences.placeholders import FIRST_TEXT

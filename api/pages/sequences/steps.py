@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import OwnAccount, Sends
+from api.pages.composing import merge_fields, merge_labels
 from api.pages.forms import FormErrors, FormFields
 from api.pages.page import InForm, Page, PageDep
 from api.pages.sequences.frame import OPEN_STATES, render_tab
@@ -25,23 +26,13 @@ from domain.platform.errors import InvalidFieldError, NotFoundError, SegueError
 from domain.sequences.placeholders import BLANKS
 from domain.sequences.segments import Segments
 from domain.sequences.texts import keys_in, pieces
-from domain.statuses.contacts import FieldType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
 from services.sequences.drafts import Draft
 from services.sequences.sequences import MAX_STEPS, SequenceChange
-from storage.contacts.fields import FieldDetails
 from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
-
-OWN_NAMES = (
-    ("first_name", "First name", "there"),
-    ("last_name", "Last name", ""),
-    ("full_name", "Full name", "there"),
-    ("phone", "Phone", ""),
-)
-"""A contact's own merge fields, their labels, and fallbacks for contacts without a value."""
 
 PLAIN: Mapping[str, str] = {
     "\N{LEFT SINGLE QUOTATION MARK}": "'",
@@ -244,7 +235,7 @@ async def _render(
         is_archived=sequence.state is SequenceState.ARCHIVED,
         active=sequence.counts.get(EnrollmentStatus.ACTIVE, 0),
         units=[unit for unit in UNITS if unit != "seconds"],
-        merge_fields=_merge_fields(fields),
+        merge_fields=merge_fields(fields),
         merge_labels=merge_labels(labels),
         pieces=pieces,
         variables=_variables(steps, labels),
@@ -277,45 +268,6 @@ async def seen_steps(
             SeenStep(step.key, timing, text, step.media_urls, segments, wrong, has_plain, missing)
         )
     return found
-
-
-@dataclass(frozen=True)
-class MergeField:
-    """A merge field to insert.
-
-    Attributes:
-        fallback: What to suggest for contacts without a value.
-        may_be_blank: Whether a text goes without value and fallback; else it waits.
-        may_be_date: Whether it can be written in one of several formats.
-    """
-
-    name: str
-    label: str
-    fallback: str
-    may_be_blank: bool
-    may_be_date: bool
-
-
-def _merge_fields(fields: Many[FieldDetails]) -> list[MergeField]:
-    """Return the merge fields to insert: a contact's own, then the workspace's fields."""
-    return [
-        *(MergeField(*one, may_be_blank=True, may_be_date=False) for one in OWN_NAMES),
-        *(
-            MergeField(
-                one.key,
-                one.label,
-                "",
-                may_be_blank=False,
-                may_be_date=one.type is FieldType.DATE,
-            )
-            for one in fields
-        ),
-    ]
-
-
-def merge_labels(fields: Mapping[str, str]) -> dict[str, str]:
-    """Return what merge fields are called, by name; variables go by their own."""
-    return {**{name: label for name, label, _ in OWN_NAMES}, **fields}
 
 
 def _variables(steps: Many[WrittenStep], fields: Mapping[str, str]) -> list[str]:

@@ -76,7 +76,7 @@ async def show_opt_outs(page: PageDep, query: InQuery[ListQuery]) -> Response:
 @router.get("/settings/opt-outs/add")
 async def ask_opt_out(page: PageDep) -> Response:
     """Ask for a number to opt out and the reason."""
-    return _ask(page, _OF_NUMBER)
+    return ask_reason(page, _OF_NUMBER)
 
 
 @router.post("/settings/opt-outs/add")
@@ -87,13 +87,13 @@ async def opt_out_number(page: PageDep, form: InForm[ReasonFields]) -> Response:
         number = readable(row.phone or form.phone)
         words = "opted out." if is_new else "was already opted out; your reason was saved."
         return page.redirect_to("show_opt_outs", f"{number} {words}")
-    return _ask(page, _OF_NUMBER, form)
+    return ask_reason(page, _OF_NUMBER, form)
 
 
 @router.get("/contacts/{contact_id}/opt-out")
 async def ask_contact_opt_out(page: PageDep, contact_id: UUID) -> Response:
     """Ask for the reason to opt out a contact."""
-    return _ask(page, await _of_contact(page, contact_id))
+    return ask_reason(page, await _of_contact(page, contact_id))
 
 
 @router.post("/contacts/{contact_id}/opt-out")
@@ -104,13 +104,13 @@ async def opt_out_contact(page: PageDep, contact_id: UUID, form: InForm[ReasonFi
         back = own_path(page.request.headers.get("hx-current-url"))
         contact = page.path_to("show_contact", contact_id=contact_id)
         return page.redirect(back if back != "/" else contact, "Contact opted out.")
-    return _ask(page, await _of_contact(page, contact_id), form)
+    return ask_reason(page, await _of_contact(page, contact_id), form)
 
 
 @router.get("/settings/opt-outs/{suppression_id}/lift")
 async def ask_lift(page: PageDep, suppression_id: UUID) -> Response:
     """Ask for the reason to lift an opt-out."""
-    return _ask(page, await _of_lifting(page, suppression_id))
+    return ask_reason(page, await _of_lifting(page, suppression_id))
 
 
 @router.post("/settings/opt-outs/{suppression_id}/lift")
@@ -123,7 +123,7 @@ async def lift_opt_out(page: PageDep, suppression_id: UUID, form: InForm[ReasonF
         back = own_path(page.request.headers.get("hx-current-url"))
         words = "Opt-out removed. Nothing resumes by itself; enroll them again to continue."
         return page.redirect(back if back != "/" else page.path_to("show_opt_outs"), words)
-    return _ask(page, await _of_lifting(page, suppression_id), form)
+    return ask_reason(page, await _of_lifting(page, suppression_id), form)
 
 
 async def _suppress(
@@ -141,9 +141,14 @@ async def _suppress(
 _OF_NUMBER = Question("Opt out a number", _STOPS, "Opt out", asks_phone=True)
 
 
+def question_of(who: str) -> Question:
+    """Make the question whether to opt somebody out."""
+    return Question(f"Opt out {who}?", _STOPS, "Opt out")
+
+
 async def _of_contact(page: Page, contact_id: UUID) -> Question:
     contact = await page.services.contacts.get(contact_id)
-    return Question(f"Opt out {called(contact.name, contact.phone)}?", _STOPS, "Opt out")
+    return question_of(called(contact.name, contact.phone))
 
 
 async def _of_lifting(page: Page, suppression_id: UUID) -> Question:
@@ -157,5 +162,6 @@ async def _of_lifting(page: Page, suppression_id: UUID) -> Question:
     return Question("Remove the opt-out?", words, "Remove opt-out", is_danger=False)
 
 
-def _ask(page: Page, question: Question, form: ReasonFields | None = None) -> Response:
+def ask_reason(page: Page, question: Question, form: ReasonFields | None = None) -> Response:
+    """Ask for a reason in a dialog, whose form is sent to the address that it is at."""
     return page.part("opt_outs/_ask.html", question=question, form=form or ReasonFields())

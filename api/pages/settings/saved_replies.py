@@ -1,14 +1,14 @@
 """Settings > Saved replies: texts to insert into replies, the workspace's and one's own."""
 
-from collections.abc import Sequence as Many
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.composing import merge_fields, merge_labels
 from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, PageEvent
-from domain.sequences.texts import MERGE_FIELDS
+from domain.sequences.texts import pieces
 from services.messaging.saved_replies import SavedReply
 
 router = APIRouter()
@@ -25,10 +25,13 @@ class SavedReplyForm(FormFields):
 @router.get("/settings/saved-replies")
 async def show_saved_replies(page: PageDep) -> Response:
     """Show the workspace's saved replies and the user's own."""
+    fields = await page.services.pickers.contact_fields()
     return page.render(
         "settings/saved_replies.html",
         part="settings/_saved_replies.html",
         replies=(await page.services.saved_replies.find(page.user.id)).items,
+        pieces=pieces,
+        merge_labels=merge_labels(fields),
     )
 
 
@@ -85,13 +88,5 @@ async def delete_saved_reply(page: PageDep, saved_reply_id: UUID) -> Response:
 
 
 async def _ask(page: Page, form: SavedReplyForm, reply: SavedReply | None = None) -> Response:
-    return page.part(
-        "settings/_saved_reply_form.html", form=form, reply=reply, merge=await _merge_fields(page)
-    )
-
-
-async def _merge_fields(page: Page) -> Many[tuple[str, str]]:
-    """List what can be filled in of a contact, key and words."""
-    own = await page.services.fields.all()
-    named = [(one, one.replace("_", " ").capitalize()) for one in MERGE_FIELDS]
-    return [*named, *((one.key, one.label) for one in own)]
+    merge = merge_fields(await page.services.fields.all())
+    return page.part("settings/_saved_reply_form.html", form=form, reply=reply, merge_fields=merge)

@@ -18,10 +18,10 @@ from storage.platform.database import Database
 from tests.api.conftest import FakeGateway
 from tests.api.pages.conftest import Browse
 from tests.kits import pictures
+from tests.kits.talks import PHONE, person, said
 from tests.worlds import World, ongoing
 
 HTMX = {"HX-Request": "true"}
-PHONE = "+12125550101"
 
 
 @pytest.fixture
@@ -29,34 +29,6 @@ async def world(database: Database) -> World:
     world = World(database)
     await world.found()
     return world
-
-
-async def person(world: World, name: str = "Ada", phone: str = PHONE) -> UUID:
-    return (await world.contacts(1, first_name=name, last_name="", phone=phone))[0]
-
-
-async def said(
-    world: World, contact_id: UUID | None, body: str, *, inbound: bool = True, **values: object
-) -> UUID:
-    """Add a stored text."""
-    text_id = uuid4()
-    row = {
-        "id": text_id,
-        "contact_id": contact_id,
-        "phone": PHONE,
-        "sender_id": world.sender_id,
-        "direction": "inbound" if inbound else "outbound",
-        "body": body,
-        "status": "received" if inbound else "delivered",
-        **values,
-    }
-    names = ", ".join(row)
-    await world.run(
-        f"INSERT INTO messages ({names}, media_urls, occurred_at)"  # noqa: S608 - names of ours
-        f" VALUES ({', '.join(f':{name}' for name in row)}, '{{}}', now())",
-        **row,
-    )
-    return text_id
 
 
 def bubbles(html: str) -> list[UUID]:
@@ -117,7 +89,7 @@ async def test_filters_change_the_address_and_keep_the_conversation(
     await said(world, ada, "Hello")
     asked = {"search": "ada", "only": "all", "open": str(ada)}
     typed = await member.get(
-        "/conversations", params=asked, headers={**HTMX, "HX-Trigger": "talk-filters"}
+        "/conversations", params=asked, headers={**HTMX, "HX-Trigger": "filters"}
     )
     assert typed.headers["HX-Replace-Url"] == f"/conversations/{ada}?search=ada&only=all"
     polled = await member.get("/conversations", params=asked, headers=HTMX)
@@ -140,7 +112,7 @@ async def test_texts_are_escaped_and_show_their_outcome(
     assert "Not confirmed" in page.text
     part = await member.get(f"/conversations/{ada}", headers=HTMX)
     assert "<html" not in part.text
-    assert "talk-filters" not in part.text
+    assert "talks-filters" not in part.text
 
 
 async def test_only_pictures_at_https_addresses_are_linked(
@@ -280,6 +252,8 @@ async def test_contact_opted_out_meanwhile_cannot_be_texted_and_page_says_why(
     polled = await member.get(f"{path}/texts", headers=HTMX)
     assert 'id="reply-box" hx-swap-oob="outerHTML"' in polled.text
     assert "the number opted out" in polled.text
+    assert f'<a href="/contacts/{ada}#may-heading">Remove the opt-out first</a>' in polled.text
+    assert 'id="may-heading"' in (await member.get(f"/contacts/{ada}")).text
     assert "<textarea" not in (await member.get(path)).text
     late = await member.post(f"{path}/reply", data={"body": "Hello?"}, headers=HTMX)
     assert late.status_code == 409
@@ -327,7 +301,8 @@ async def test_texts_of_unknown_numbers_are_read_and_their_number_is_added(
     texts = [await said(world, None, f"Text {number}") for number in range(70)]
     everyone = await member.get("/conversations")
     assert "Unknown numbers" in everyone.text
-    assert "+1 212-555-0101" not in everyone.text
+    assert "1 unknown number needs a reply" in everyone.text
+    assert "+1 212-555-0101" not in everyone.text.partition('id="talk-list"')[2]
     listed = await member.get("/conversations", params={"only": "unknown"}, headers=HTMX)
     assert re.findall(r'<li id="talk-([0-9a-f-]+)"', listed.text) == [str(texts[0])]
     assert "+1 212-555-0101" in listed.text
@@ -366,7 +341,7 @@ async def test_open_conversation_stays_as_filters_change(
     text_id = await said(world, None, "Hello")
     asked = {"search": "212", "only": "unknown", "number": str(text_id)}
     typed = await member.get(
-        "/conversations", params=asked, headers={**HTMX, "HX-Trigger": "talk-filters"}
+        "/conversations", params=asked, headers={**HTMX, "HX-Trigger": "filters"}
     )
     where = f"/conversations/unknown/{text_id}?search=212&only=unknown"
     assert typed.headers["HX-Replace-Url"] == where
@@ -442,8 +417,9 @@ async def test_conversation_is_snoozed_and_taken_back(
     snoozed = await member.post(
         f"{page}/handling", data=json.loads(html.unescape(until[-1])), headers=HTMX
     )
-    assert "Snoozed until" in handled(snoozed.text)
-    assert snoozed.headers["HX-Trigger"] == "texts-changed"
+    assert "Ada snoozed until" in snoozed.text
+    assert snoozed.headers["HX-Trigger-After-Swap"] == "texts-changed"
+    assert "Snoozed until" in handled((await member.get(page)).text)
     assert str(ada) not in (await member.get("/conversations")).text
     assert str(ada) in (await member.get("/conversations?only=snoozed")).text
     again = await member.post(f"{page}/handling", data={"state": "open"}, headers=HTMX)
@@ -472,7 +448,7 @@ async def test_head_shows_sequences_and_ends_them_and_adds_to_a_group(
     for act in (f"{page}/finish", to_group, f"{page}/notes/new"):
         assert f'hx-get="{act}"' in head
         assert act not in seen
-    assert f'hx-get="/contacts/{ada}/opt-out"' in head
+    assert f'hx-get="{page}/opt-out"' in head
 
     asked = await member.get(f"{page}/finish", headers=HTMX)
     assert "Night shift, 0 of 1 sent" in asked.text
@@ -486,10 +462,6 @@ async def test_head_shows_sequences_and_ends_them_and_adds_to_a_group(
     assert added.status_code == 200
     members = (await member.get(f"/api/groups/{group['id']}/members")).json()["items"]
     assert [one["id"] for one in members] == [str(ada)]
-    here = {**HTMX, "HX-Current-URL": f"https://segue.test{page}?owner=all"}
-    opted = await member.post(f"/contacts/{ada}/opt-out", data={"reason": "Asked"}, headers=here)
-    assert opted.headers["HX-Redirect"] == f"{page}?owner=all"
-    assert "Opted out" in (await member.get(page)).text
 
 
 async def test_notes_stand_where_they_were_written_and_only_their_author_deletes_them(
@@ -574,6 +546,11 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
 
     night = await at_hour(2)
     assert re.search(r"It\Ws [23]:\d\d (am|AM) for Zoë\.", night)
+    offered = re.search(r'id="send-later-menu".*?</div>\n</div>', night, re.DOTALL)
+    assert offered is not None
+    times = re.findall(r">(In 1 hour|Tomorrow), (\d+):\d\d (?:AM|am)<", offered[0])
+    assert times[0] in {("In 1 hour", "3"), ("In 1 hour", "4")}, "by Zoë's clock"
+    assert times[1:] == [("Tomorrow", "9")]
     later = re.search(r'name="send_next" value="([^"]+)"', night)
     assert later is not None
     opens = datetime.fromisoformat(later[1])
@@ -590,9 +567,18 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
         headers=HTMX,
     )
     assert sent.status_code == 200
-    [text] = await world.rows("SELECT send_at, status FROM messages WHERE body = 'Good morning'")
+    assert "Reply scheduled for" in sent.text
+    [text] = await world.rows(
+        "SELECT id, send_at, status FROM messages WHERE body = 'Good morning'"
+    )
     assert (text.send_at, text.status) == (opens, "pending")
-    noon = await at_hour(13)
-    assert "send_next" not in noon
-    assert "for Zoë" not in noon
-    assert "send_next" not in (await member.get(f"{page}/hours", headers=HTMX)).text
+    assert f'hx-post="/conversations/texts/{text.id}/cancel"' in sent.text
+    assert "Reply scheduled for" in handled((await member.get(page)).text)
+    wall = {"body": "By their clock", "send_at": f"{opens + timedelta(days=2):%Y-%m-%d}T09:00"}
+    await member.post(f"{page}/reply", data=wall, headers=HTMX)
+    [text] = await world.rows("SELECT send_at FROM messages WHERE body = 'By their clock'")
+    assert (text.send_at - opens) % timedelta(days=1) == timedelta(0), "as the menu says"
+    late = re.compile(r"for Zoë\.|btn-sm\" name=\"send_next\"")
+    assert late.search(night)
+    assert not late.search(await at_hour(13))
+    assert not late.search((await member.get(f"{page}/hours", headers=HTMX)).text)

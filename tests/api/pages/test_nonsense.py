@@ -19,6 +19,7 @@ PARAMETERS: Mapping[str, str] = {
     "act": "mark-finished",
     "contact_act": "add-to-group",
     "line": "2",
+    "talk_act": "done",
     "number": "1",
     "view_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0032",
     **IDS,

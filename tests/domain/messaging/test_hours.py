@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.messaging.quiet_hours import quiet_hours
-from domain.messaging.snoozing import SnoozeUntil, snooze_offers
+from domain.messaging.snoozing import SendLater, SnoozeUntil, send_offers, snooze_offers
 from domain.sequences.timing import ContactClock, SendWindow
 
 NEW_YORK = "America/New_York"
@@ -30,6 +30,21 @@ def test_snoozed_conversations_come_back_later_tomorrow_or_on_monday(
     found = snooze_offers(datetime.fromisoformat(now).replace(tzinfo=zone), NEW_YORK)
     local = {code: f"{at.astimezone(zone):%dT%H:%M}" for code, at in found.items()}
     assert local == offers
+
+
+@pytest.mark.parametrize(
+    ("now", "offers"),
+    [
+        ("2026-12-02T10:40:31", ["02T11:40", "03T09:00", "07T09:00"]),
+        ("2026-12-06T22:00:00", ["06T23:00", "07T09:00"]),
+        ("2026-12-07T00:30:00", ["07T01:30", "08T09:00", "14T09:00"]),
+    ],
+)
+def test_reply_is_sent_in_an_hour_tomorrow_or_on_monday(now: str, offers: list[str]) -> None:
+    zone = ZoneInfo(NEW_YORK)
+    found = send_offers(datetime.fromisoformat(now).replace(tzinfo=zone), NEW_YORK)
+    assert [f"{at.astimezone(zone):%dT%H:%M}" for at in found.values()] == offers
+    assert list(found) == list(SendLater)[: len(offers)]
 
 
 def test_tomorrow_morning_is_nine_though_the_clocks_change() -> None:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.statuses.access import Role
 from domain.statuses.messaging import ConversationState
 from services.messaging.inbox import ConversationChange, ListedConversation
 from storage.messaging.inbox import ConversationFilter
@@ -32,6 +33,18 @@ async def user(kit: SendingKit, name: str) -> UUID:
         name=name,
     )
     return user_id
+
+
+async def state_of(kit: SendingKit, contact_id: UUID) -> ConversationState:
+    """Read how the only conversation stands, which both lists and the number say."""
+    inbox = kit.services.inbox
+    found = (await inbox.get(contact_id)).state
+    assert await listed_names(kit, found) == ["Ada"]
+    assert not await listed_names(kit, *(set(ConversationState) - {found}))
+    [by_reply] = (await inbox.page_by_reply()).items
+    assert by_reply.state is found
+    assert await inbox.count_needing_reply(kit.world.user_id, most=9) == (found is NEEDS_REPLY)
+    return found
 
 
 async def test_conversation_is_done_until_the_contact_writes_again(kit: SendingKit) -> None:
@@ -78,13 +91,6 @@ async def test_conversation_is_done_until_the_contact_writes_again(kit: SendingK
     await receive_text(kit, ADA, "Anybody there?")
     assert await state() is NEEDS_REPLY
 
-    # A text that was not said yet, or never will be, is no answer.
-    later = await conversations.reply(
-        uuid4(), ada, "Tomorrow", kit.world.user_id, send_at=datetime.now(UTC) + timedelta(days=1)
-    )
-    assert await state() is NEEDS_REPLY
-    await conversations.cancel(later)
-    assert await state() is NEEDS_REPLY
     await conversations.reply(uuid4(), ada, "Here I am", kit.world.user_id)
     assert await state() is OPEN
     with pytest.raises(InvalidFieldError) as refused:
@@ -92,6 +98,32 @@ async def test_conversation_is_done_until_the_contact_writes_again(kit: SendingK
     assert refused.value.field_code == "computed_state"
     with pytest.raises(NotFoundError):
         await inbox.get(uuid4())
+
+
+async def test_reply_is_an_answer_once_it_is_written_unless_it_is_canceled_or_fails(
+    kit: SendingKit,
+) -> None:
+    ada = await add_contact(kit, "Ada", ADA)
+    inbox, conversations = kit.services.inbox, kit.services.conversations
+    await receive_text(kit, ADA, "Who is this?")
+    assert await state_of(kit, ada) is NEEDS_REPLY
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    later = await conversations.reply(uuid4(), ada, "Tomorrow", kit.world.user_id, send_at=tomorrow)
+    assert await state_of(kit, ada) is OPEN
+    assert (await inbox.get(ada)).scheduled_for == tomorrow
+    assert (await inbox.page_by_reply()).items[0].answer_at == tomorrow
+    await conversations.cancel(later)
+    assert await state_of(kit, ada) is NEEDS_REPLY
+    assert (await inbox.get(ada)).scheduled_for is None
+    answer = await conversations.reply(uuid4(), ada, "Here I am", kit.world.user_id)
+    assert await state_of(kit, ada) is OPEN
+    for status in ("failed", "undelivered"):
+        sql = "UPDATE messages SET status = :status WHERE id = :id"
+        await kit.world.run(sql, status=status, id=answer)
+        assert await state_of(kit, ada) is NEEDS_REPLY
+        assert (await inbox.page_by_reply()).items[0].answer == status
+    await conversations.reply(uuid4(), ada, "Once more", kit.world.user_id)
+    assert await state_of(kit, ada) is OPEN
 
 
 async def test_snoozed_conversation_comes_back_by_itself_and_when_the_contact_writes(
@@ -193,6 +225,95 @@ async def test_step_is_no_answer_to_who_wrote_before_it(kit: SendingKit) -> None
     await kit.services.conversations.reply(uuid4(), ada, "We come today", kit.world.user_id)
     assert (await inbox.get(ada)).state is OPEN
     assert await inbox.count_needing_reply(kit.world.user_id, most=9) == 0
+
+
+async def test_contact_opted_out_by_hand_needs_no_reply_until_they_write_again(
+    kit: SendingKit,
+) -> None:
+    ada = await add_contact(kit, "Ada", ADA)
+    inbox = kit.services.inbox
+    await kit.send(await kit.enroll(await kit.sequence("Hi", "Still there?"), ada))
+    await receive_text(kit, ADA, "Who is this?")
+    assert await state_of(kit, ada) is NEEDS_REPLY
+    row, _ = await kit.services.suppressions.suppress(
+        contact_id=ada, phone=None, sender_id=None, reason="Asked", user_id=kit.world.user_id
+    )
+    assert await state_of(kit, ada) is OPEN
+    await receive_text(kit, ADA, LIKED)
+    assert await state_of(kit, ada) is OPEN
+    await receive_text(kit, ADA, "I changed my mind")
+    assert await state_of(kit, ada) is NEEDS_REPLY
+    await inbox.change(ada, {"state": DONE})
+    await kit.services.suppressions.lift(
+        row.id, reason="Consented", user_id=kit.world.user_id, role=Role.ADMIN
+    )
+    assert await state_of(kit, ada) is DONE
+
+
+async def test_conversations_are_put_away_together_and_one_leads_to_the_next(
+    kit: SendingKit,
+) -> None:
+    ids = {}
+    for number, name in enumerate(("Ada", "Bob", "Cid", "Dee")):
+        phone = f"+1212555010{number + 1}"
+        ids[name] = await add_contact(kit, name, phone)
+        await receive_text(kit, phone, "Hello?")
+    inbox, everyone = kit.services.inbox, ConversationFilter()
+    names = {contact_id: name for name, contact_id in ids.items()}
+
+    async def after(name: str, wanted: ConversationFilter = everyone) -> str | None:
+        found = await inbox.following(ids[name], wanted)
+        return None if found is None else names[found]
+
+    assert [await after(name) for name in ("Dee", "Cid", "Bob")] == ["Cid", "Bob", "Ada"]
+    assert await after("Ada") == "Dee", "the first, behind the last"
+    assert await after("Dee", ConversationFilter(search="ada")) == "Ada"
+
+    seen = {one.contact.id: one.id for one in (await inbox.page_by_reply()).items}
+    await receive_text(kit, "+12125550103", "One more thing")
+    gone = uuid4()
+    wanted = {ids[name]: seen[ids[name]] for name in ("Bob", "Cid", "Dee")}
+    assert set(await inbox.put_away({**wanted, gone: None})) == set(wanted)
+    assert await listed_names(kit, DONE) == ["Dee", "Bob"]
+    assert await listed_names(kit, NEEDS_REPLY) == ["Cid", "Ada"], "Cid's text was not seen"
+    assert await after("Dee") == "Ada", "Cid is above now"
+    assert await inbox.put_away({ids["Dee"]: None}) == [], "it is so already"
+    until = datetime.now(UTC) + timedelta(hours=2)
+    assert await inbox.put_away({ids["Cid"]: None}, until) == [ids["Cid"]]
+    assert (await inbox.get(ids["Cid"])).snoozed_until == until
+    with pytest.raises(InvalidFieldError):
+        await inbox.put_away({ids["Ada"]: None}, datetime.now(UTC))
+    assert set(await inbox.reopen([*ids.values(), gone])) == {ids["Bob"], ids["Cid"], ids["Dee"]}
+    assert await listed_names(kit, NEEDS_REPLY) == ["Cid", "Dee", "Bob", "Ada"]
+    audited = await kit.world.rows("SELECT action, subject_id FROM audit_log WHERE action ~ 'conv'")
+    told = Counter((row.action.partition("_")[0], names[row.subject_id]) for row in audited)
+    assert told == Counter(
+        [("contact.close", name) for name in ("Bob", "Cid", "Dee")]
+        + [("contact.snooze", "Cid")]
+        + [("contact.reopen", name) for name in ("Bob", "Cid", "Dee")]
+    )
+    await inbox.put_away(dict.fromkeys(ids.values()))
+    assert await after("Ada") is None
+
+
+async def test_conversations_are_found_by_sequence_and_by_group(kit: SendingKit) -> None:
+    ids = [
+        await add_contact(kit, name, f"+1212555010{number}") for number, name in enumerate("ABC")
+    ]
+    for number in range(3):
+        await receive_text(kit, f"+1212555010{number}", "Hello?")
+    first, second = await kit.sequence("Hi"), await kit.sequence("Hi")
+    await kit.enroll(first, ids[0])
+    await kit.enroll(second, ids[1])
+    group = await kit.services.groups.create("Nurses")
+    await kit.services.groups.add_members(group.id, ids[1:], kit.world.user_id)
+    assert await listed_names(kit, sequences=[first.id]) == ["A"]
+    assert await listed_names(kit, sequences=[first.id, second.id]) == ["B", "A"]
+    assert await listed_names(kit, groups=[group.id]) == ["C", "B"]
+    assert await listed_names(kit, sequences=[second.id], groups=[group.id]) == ["B"]
+    assert await listed_names(kit, groups=[uuid4()]) == []
+    wanted = ConversationFilter(sequences=[first.id])
+    assert await kit.services.inbox.following(ids[2], wanted) == ids[0]
 
 
 async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKit) -> None:

@@ -5,8 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.platform.errors import InvalidFieldError, NotFoundError
+from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.paging import Position
+from domain.statuses.messaging import ConversationState
 from services.messaging.unknown_numbers import made_known
 from storage.tables.contacts import Contact
 from tests.kits.conversation_list import add_contact, listed_names, receive_text
@@ -41,6 +42,70 @@ async def test_numbers_without_a_contact_are_listed_by_their_last_text(kit: Send
     assert (bob.opted_out, bob.unanswered) == (False, True)
     assert page.next is None
     assert await listed_names(kit) == ["Known"]
+
+
+async def test_number_is_done_until_it_asks_again_and_its_contact_has_it_so(
+    kit: SendingKit,
+) -> None:
+    numbers, inbox = kit.services.unknown_numbers, kit.services.inbox
+    needs, is_open, _, done = ConversationState
+
+    async def state() -> ConversationState:
+        [line] = (await numbers.page()).items
+        assert [one.phone for one in (await numbers.page(states=[line.state])).items] == [ADA]
+        others = list(set(ConversationState) - {line.state})
+        assert (await numbers.page(states=others)).items == []
+        assert (await numbers.get(line.id)).state is line.state
+        assert await numbers.count_needing_reply(most=9) == (line.state is needs)
+        in_all = await inbox.count_needing_reply(kit.world.user_id, most=9)
+        assert in_all == (line.state is needs)
+        assert line.unanswered == (line.state is needs)
+        return line.state
+
+    await receive_text(kit, ADA, "Is the job open?")
+    text_id = await first_text(kit, ADA)
+    assert await state() is needs
+    assert (await numbers.dismiss(text_id)).state is await state() is done
+    await receive_text(kit, ADA, "HELP")
+    assert await state() is done
+    await receive_text(kit, ADA, "Hello?")
+    assert await state() is needs
+    assert (await numbers.dismiss(text_id, last_id=text_id)).state is needs, "not seen by the user"
+    assert (await numbers.dismiss(text_id)).state is done
+    assert (await numbers.reopen(text_id)).state is await state() is needs
+    suppress = kit.services.suppressions.suppress
+    await suppress(
+        contact_id=None, phone=ADA, sender_id=None, reason="Asked", user_id=kit.world.user_id
+    )
+    assert await state() is is_open
+    assert (await numbers.dismiss(text_id)).state is done
+    audited = await kit.world.rows(
+        "SELECT action FROM audit_log WHERE subject_id = :id", id=text_id
+    )
+    acts = ["dismiss", "dismiss", "reopen", "dismiss"]
+    assert [row.action for row in audited] == [f"message.{act}" for act in acts]
+
+    added = await kit.services.contacts.create({"first_name": "Ada", "phone": ADA})
+    assert (await inbox.get(added.id)).state is done
+    with pytest.raises(ConflictError) as refused:
+        await numbers.dismiss(text_id)
+    assert refused.value.conflict == "is_contact"
+    with pytest.raises(NotFoundError):
+        await numbers.reopen(uuid4())
+
+
+async def test_number_that_is_done_leads_to_the_next(kit: SendingKit) -> None:
+    for phone in (ADA, BOB, CID):
+        await receive_text(kit, phone, "Hello?")
+    numbers = kit.services.unknown_numbers
+    ada, bob, cid = [await first_text(kit, phone) for phone in (ADA, BOB, CID)]
+    assert [await numbers.following(one) for one in (cid, bob, ada)] == [bob, ada, cid]
+    assert await numbers.following(cid, search="0101") == ada
+    await numbers.dismiss(bob)
+    assert await numbers.following(cid) == ada
+    await numbers.dismiss(ada)
+    await numbers.dismiss(cid)
+    assert await numbers.following(cid) is None
 
 
 async def test_unknown_numbers_are_found_by_digits_only(kit: SendingKit) -> None:
