@@ -3,7 +3,7 @@
 
 import htmx from "./htmx.js";
 import { writePills } from "./merge.js";
-import { insert, textOf } from "./pills.js";
+import { insert } from "./pills.js";
 
 const form = document.getElementById("steps-form");
 const list = document.getElementById("steps");
