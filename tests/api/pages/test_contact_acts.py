@@ -185,7 +185,7 @@ async def test_all_that_match_are_those_who_were_shown(
     grown = await member.post(f"/sequences/{sequence.id}/enrol", data=everyone)
     assert grown.status_code == 409
     assert "More contacts match now than you were shown: 6 instead of 5." in words(grown.text)
-    assert "&#34;reviewed&#34;: 6" in grown.text
+    assert "&#34;previewed&#34;: 6" in grown.text
     of_all = f"{ACT}/assign?everyone=true"
     assert 'name="shown" value="6"' in (await member.get(of_all, headers=HTMX)).text
     mine = {"owner_id": "nobody", "shown": "5"}
