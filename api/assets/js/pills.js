@@ -76,8 +76,9 @@ export function showPills(area, { called, edit, blanks = [] }) {
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby") ?? ""} ${words.id}`.trim());
   frames.set(area, { layer, input, words, called, blanks });
   area.addEventListener("input", (event) => {
-    if (!event.isComposing) showTyped(area, event.inputType);
     draw(area);
+    // Once what is inserting it is done: one edit is not made within another.
+    if (!event.isComposing) queueMicrotask(() => showTyped(area, event.inputType));
   });
   area.addEventListener("beforeinput", (event) => deleteWhole(area, event));
   for (const kind of ["copy", "cut"]) area.addEventListener(kind, (event) => take(area, event));
