@@ -300,11 +300,10 @@ async def _put_away(
     tx: Transaction, seen: Mapping[UUID, UUID | None], until: datetime | None = None
 ) -> Collection[UUID]:
     changed = await inbox.put_away(tx, seen, until)
-    if changed and until is None:
-        await audit.record(tx, "contact.close_conversation", "contact", changed)
-    elif changed:
-        snooze, moment = "contact.snooze_conversation", written(until)
-        await audit.record(tx, snooze, "contact", changed, until=moment)
+    act, told = "contact.close_conversation", dict[str, str]()
+    if until is not None:
+        act, told = "contact.snooze_conversation", {"until": written(until)}
+    await audit.record_each(tx, act, "contact", dict.fromkeys(changed, told))
     return changed
 
 

@@ -5,7 +5,7 @@ Afterwards the next one that needs a reply is shown, by the list that is beside 
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -35,6 +35,7 @@ router = APIRouter()
 _AT_ONCE = 200
 _GOES_ON = {Only.NEEDS_REPLY, Only.ALL}
 _FIELDS = {"owner_id": "The owner", "snoozed_until": "The time", "state": "The state"}
+_ALL_DONE = "conversations/_all_done.html"
 _WROTE_AGAIN = Flash("They wrote again meanwhile, so it still needs a reply.", "warning")
 
 
@@ -252,9 +253,9 @@ async def _show(page: Page, contact_id: UUID | None, flash: Flash) -> Response:
     """Show a conversation in the place of the one that is shown, or that all are done."""
     query = TalksQuery.shown_on(page).model_copy(update={"open": contact_id, "number": None})
     if contact_id is None:
-        return await _all_done(page, query, flash)
+        return _beside(page, query, flash, _ALL_DONE, {})
     shown = await thread(page, contact_id)
-    return _beside(page, query, "conversations/_thread.html", flash, **shown)
+    return _beside(page, query, flash, "conversations/_thread.html", shown)
 
 
 async def _go_on_numbers(page: Page, message_id: UUID, flash: Flash) -> Response:
@@ -266,20 +267,16 @@ async def _go_on_numbers(page: Page, message_id: UUID, flash: Flash) -> Response
 async def _show_number(page: Page, message_id: UUID | None, flash: Flash) -> Response:
     query = TalksQuery.shown_on(page).model_copy(update={"number": message_id, "open": None})
     if message_id is None:
-        return await _all_done(page, query, flash)
+        return _beside(page, query, flash, _ALL_DONE, {})
     shown = await number_thread(page, message_id)
-    return _beside(page, query, "conversations/_unknown_thread.html", flash, **shown)
-
-
-async def _all_done(page: Page, query: TalksQuery, flash: Flash) -> Response:
-    return _beside(page, query, "conversations/_all_done.html", flash)
+    return _beside(page, query, flash, "conversations/_unknown_thread.html", shown)
 
 
 def _beside(
-    page: Page, query: TalksQuery, template: str, flash: Flash, **context: object
+    page: Page, query: TalksQuery, flash: Flash, template: str, shown: Mapping[str, Any]
 ) -> Response:
     """Answer htmx with what is beside the list from now on, whatever asked for it."""
-    response = page.part(template, flash=flash, back=back_to(page, query), **context)
+    response = page.part(template, flash=flash, back=back_to(page, query), **shown)
     response.headers["HX-Retarget"] = "#thread"
     response.headers["HX-Reswap"] = "innerHTML"
     response.headers["HX-Push-Url"] = address_beside(page, query)

@@ -318,8 +318,9 @@ async def test_message_is_written_with_fields_a_preview_and_its_sender(
     ticked = {"enrollment": [str(one) for one in ids]}
     path = f"/sequences/{sequence_id}/contacts/act/send-message"
     asked = (await member.get(path, params=ticked, headers=HTMX)).text
-    assert 'data-insert="{{first_name|there}}"' in asked
-    assert 'data-insert="{{city}}"' in asked
+    assert "data-pills" in asked
+    assert '<option value="first_name" data-fallback="there" data-own>First name</option>' in asked
+    assert '<option value="city" data-fallback="">Town</option>' in asked
     for one in ids:
         assert f'<option value="{one}"' in asked
     form = {"to": str(ids[1]), "body": "Hi {{first_name|there}}, still in {{city}}?"}
