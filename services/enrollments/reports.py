@@ -252,7 +252,8 @@ class Reports:
             tallies = both.create_task(self._tallies(ids, days, unit))
             of_replies = both.create_task(self._replies(ids, days))
         told, replies = tallies.result(), of_replies.result()
-        named = [row.id for row in (*told, *replies) if row.id is not None]
+        ids_told = (*(row.id for row in told), *(row.id for row in replies))
+        named = [one for one in ids_told if one is not None]
         async with self._database.transaction() as tx:
             names = await rows.names(tx, named)
         return _Read(told, replies, names, unit, parts(first, last, unit))

@@ -329,7 +329,7 @@ async def _write(tx: Transaction, values: dict[str, Any]) -> None:
     if await recipients.insert_messages(tx, [values]):
         await outbox.add_message_starts(tx, [values["id"]])
         send_at: datetime | None = values.get("send_at")
-        later = {} if send_at is None else {"send_at": written(send_at)}
+        later: dict[str, Any] = {} if send_at is None else {"send_at": written(send_at)}
         await audit.record(tx, "contact.send_message", "contact", [values["contact_id"]], **later)
     elif not await conversations.is_same(tx, values):
         raise ConflictError(

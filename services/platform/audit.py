@@ -245,7 +245,9 @@ async def _reasons(tx: Transaction, entries: Sequence[tuple[Entry, int]]) -> dic
         entry.id: why.reason
         for entry, subject_id in alone
         for why in known
-        if why.id == subject_id and abs(why.at - entry.at) < _AT_ONCE
+        if why.id == subject_id
+        and why.lifted == (entry.action == "suppression.lift")
+        and abs(why.at - entry.at) < _AT_ONCE
     }
 
 

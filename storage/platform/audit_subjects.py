@@ -44,18 +44,19 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 
 
 _REASONS = """
-    SELECT id, occurred_at AS at, reason FROM suppressions
+    SELECT id, false AS lifted, occurred_at AS at, reason FROM suppressions
     WHERE id = ANY(:ids) AND reason <> ''
     UNION ALL
-    SELECT id, lifted_at, lifted_reason FROM suppressions
+    SELECT id, true, lifted_at, lifted_reason FROM suppressions
     WHERE id = ANY(:ids) AND lifted_reason <> ''
 """
 
 
 class Reason(NamedTuple):
-    """Why a person opted a number out, or let it be texted again, and when."""
+    """Why a person opted a number out, or lifted that, and when."""
 
     id: UUID
+    lifted: bool
     at: datetime
     reason: str
 
