@@ -32,9 +32,11 @@ assets: $(ASSETS) ## Build what the pages load: scripts, styles, icons
 up: $(INSTALLED) $(ASSETS) ## Run the whole stack on this machine; Ctrl-C stops it
 	@$(BIN)/python -m standalone
 
+# What the tests need is made side by side: npm and apt mostly wait for the network.
 # The types are checked beside the tests, with the processor time that these leave. CI never sees
 # its clone again: there, writing mypy's cache takes a quarter of its time and saves none.
-test: lint $(ASSETS) $(CLIENTS) chromium ## Check, and run all tests
+test: ## Check, and run all tests
+	@$(MAKE) --no-print-directory --jobs=4 lint $(ASSETS) $(CLIENTS) chromium
 	@types=$$(mktemp); trap 'rm -f $$types' EXIT; \
 	nice $(BIN)/mypy . $(if $(CI),--cache-dir=/dev/null) > $$types 2>&1 & checking=$$!; \
 	echo "$(BIN)/python -m pytest $(PYTEST_ARGS)"; \

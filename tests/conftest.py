@@ -1,6 +1,7 @@
 """Real servers for the tests: PostgreSQL and Temporal, started once and shared.
 
-Under xdist every worker process starts its own, so nothing is shared between processes.
+Under xdist every worker process starts a PostgreSQL server of its own. All share one fork
+server and one Temporal server, each in its own namespaces.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ import uvloop
 from psycopg import sql
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 from observability import logs
 from services.access import passwords
@@ -33,12 +35,14 @@ from settings import (
 )
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
+from standalone.processes import wait_ready
 from standalone.temporal import TemporalServer
 from storage.platform import database
 from storage.schema import METADATA
 from tests.fakes import Machine
 from tests.kits.connections import close_all, creator
-from tests.kits.fork_server import QUICK_HASHER, fork_server
+from tests.kits.fork_server import QUICK_HASHER, fork_server, serve, share
+from tests.kits.namespaces import make_namespace
 from tests.kits.programs import Start, alembic, starting
 
 _SHARED = "segue_shared"
@@ -59,6 +63,9 @@ _UNSAFE_BUT_FAST = {
 
 # By default timers are checked every second.
 _PROMPT_TIMERS = {"history.timerProcessorMaxTimeShift": '"20ms"'}
+
+_SHARED_BY_WORKERS = pytest.StashKey[dict[str, object]]()
+"""What the workers of xdist are told: where the servers are that they share."""
 
 _EMPTY = """
     -- Disable the triggers that guard rows that are never deleted.
@@ -83,8 +90,10 @@ _EMPTY_TABLE = """
 """
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Keep the environment and .env of this machine out of the tests."""
+    if hasattr(config, "workerinput"):
+        share(Path(config.workerinput["fork_socket"]))
     for name in list(os.environ):
         if name.startswith(("TEMPORAL_", "PG")):
             del os.environ[name]
@@ -154,6 +163,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     turns = {one: at / len(works) for at, one in enumerate(works)}
     turns |= {one: _WAITS_END * at / len(waits) for at, one in enumerate(waits)}
     items.sort(key=lambda item: turns[_together(item.nodeid)])
+
+
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Launch the Temporal server of all workers, which wait for it when they need it."""
+    folder = tempfile.TemporaryDirectory(prefix="segue-workers-")
+    config.add_cleanup(folder.cleanup)
+    server = _temporal(free_port(), Path(folder.name))
+    config.add_cleanup(server.stop)
+    server.launch()
+    config.stash[_SHARED_BY_WORKERS] = {
+        "temporal_port": server.port,
+        "fork_socket": f"{folder.name}/forks",
+    }
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a worker of xdist where the servers of all workers are."""
+    node.workerinput.update(node.config.stash[_SHARED_BY_WORKERS])
+
+
+def pytest_xdist_node_collection_finished(node: WorkerController) -> None:
+    """Start the fork server of all workers, when one of them has compiled what it imports."""
+    socket_file = Path(node.workerinput["fork_socket"])
+    if not socket_file.exists():
+        serve(socket_file)
 
 
 class _ByServers(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
@@ -316,16 +350,31 @@ def database_url(shared_database: str, empty: Callable[[], None]) -> Iterator[st
     empty()
 
 
+def _temporal(port: int, folder: Path) -> TemporalServer:
+    log = folder / "temporal.log"
+    return TemporalServer(None, port, None, dynamic_config=_PROMPT_TIMERS, log=log)
+
+
 @pytest.fixture(scope="session")
-def temporal_server(server_folder: Path) -> Iterator[TemporalServer]:
-    """Start a Temporal dev server in memory; its `address` is host and port."""
-    server = TemporalServer(
-        None,
-        free_port(),
-        None,
-        dynamic_config=_PROMPT_TIMERS,
-        log=server_folder / "temporal.log",
-    )
-    server.start()
+def temporal_server(
+    request: pytest.FixtureRequest, server_folder: Path
+) -> Iterator[TemporalServer]:
+    """Start a Temporal dev server in memory, or wait for the one that all workers of xdist share.
+
+    Its `address` is host and port.
+    """
+    shared = getattr(request.config, "workerinput", {}).get("temporal_port")
+    server = _temporal(shared or free_port(), server_folder)
+    if shared:
+        wait_ready(server)
+    else:
+        server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def temporal_namespace(temporal_server: TemporalServer, worker_id: str) -> str:
+    """Create a namespace for the tests of this process."""
+    make_namespace(temporal_server.address, worker_id)
+    return worker_id

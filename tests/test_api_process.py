@@ -20,6 +20,7 @@ async def test_request_under_way_at_sigterm_is_answered(
     start: Start,
     database_url: str,
     temporal_server: TemporalServer,
+    temporal_namespace: str,
 ) -> None:
     """Rule: the API finishes its requests on SIGTERM; its lines are JSON without numbers."""
     port = free_port()
@@ -28,6 +29,7 @@ async def test_request_under_way_at_sigterm_is_answered(
         *("--timeout-graceful-shutdown", "20"),
         DATABASE_URL=database_url,
         TEMPORAL_ADDRESS=temporal_server.address,
+        TEMPORAL_NAMESPACE=temporal_namespace,
         SESSION_SECRET="known to everybody, so of tests alone",
         LOG_FORMAT="json",
     )

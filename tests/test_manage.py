@@ -3,13 +3,11 @@
 import asyncio
 import io
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 from unittest.mock import AsyncMock
 from uuid import uuid4
@@ -37,9 +35,9 @@ from storage.sequences import sequences
 from storage.sequences.sequences import SequenceRecord
 from storage.tables.messaging import Sender
 from tests.fakes import FakeGateway
+from tests.kits.programs import Start
 from workflows.client import EnrollmentClient
 
-ROOT = Path(__file__).resolve().parent.parent
 Found = TypeVar("Found")
 PASSWORD = "correct horse battery"
 
@@ -328,13 +326,5 @@ async def _demo(
         )
 
 
-def test_manage_runs_as_a_module() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "manage", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-
-    assert "create-admin" in run.stdout
+def test_manage_runs_as_a_module(start: Start) -> None:
+    assert "create-admin" in start("manage", "--help").completes()

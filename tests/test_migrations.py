@@ -46,18 +46,28 @@ _ROWS = """
 """
 
 
-@pytest.fixture
-def database(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[str]:
-    """Create a database of an earlier release with a text under way; yield its address."""
+@pytest.fixture(scope="module")
+def earlier(postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Create a database of an earlier release with a text under way; return its name, to clone."""
     name = f"before_{uuid4().hex}"
     postgres_server.create_database(name)
     url = postgres_server.url(name)
-    alembic(url, tmp_path / "before.log", "upgrade", BEFORE).completes()
+    log = tmp_path_factory.mktemp("earlier") / "before.log"
+    alembic(url, log, "upgrade", BEFORE).completes()
     with psycopg.connect(url) as connection:
         connection.execute(_ROWS.encode())
-    yield url
+    return name
+
+
+@pytest.fixture
+def database(postgres_server: EmbeddedPostgres, earlier: str) -> Iterator[str]:
+    """Clone the database of the earlier release; yield the clone's address."""
+    name = f"clone_{uuid4().hex}"
+    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+        connection.execute(clone.format(sql.Identifier(name), sql.Identifier(earlier)))
+        yield postgres_server.url(name)
         connection.execute(drop.format(sql.Identifier(name)))
 
 

@@ -47,9 +47,13 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def temporal(temporal_server: TemporalServer) -> AsyncIterator[Client]:
-    """Connect to the shared server; delete its sweep afterwards."""
-    client = await Client.connect(temporal_server.address, data_converter=DATA_CONVERTER)
+async def temporal(
+    temporal_server: TemporalServer, temporal_namespace: str
+) -> AsyncIterator[Client]:
+    """Connect to the shared server; delete the namespace's sweep afterwards."""
+    client = await Client.connect(
+        temporal_server.address, namespace=temporal_namespace, data_converter=DATA_CONVERTER
+    )
     yield client
     with contextlib.suppress(RPCError):
         await client.get_schedule_handle(SWEEP_SCHEDULE).delete()
@@ -103,6 +107,7 @@ async def test_worker_waits_for_postgresql(
     worker = start(
         "worker",
         TEMPORAL_ADDRESS=temporal_server.address,
+        TEMPORAL_NAMESPACE=temporal.namespace,
         DATABASE_URL=postgres_server.url("comes_later"),
     )
     await worker.says("waiting for PostgreSQL")
@@ -143,6 +148,7 @@ async def test_text_under_way_at_sigterm_is_sent_once_and_recorded(
         "worker",
         DATABASE_URL=database_url,
         TEMPORAL_ADDRESS=temporal_server.address,
+        TEMPORAL_NAMESPACE=temporal.namespace,
         TWILIO_API_BASE_URL=simulator,
         TWILIO_LOOKUPS_BASE_URL=simulator,
     )
@@ -193,6 +199,7 @@ async def test_job_completes_although_its_worker_is_killed_twice(
             "worker",
             DATABASE_URL=database_url,
             TEMPORAL_ADDRESS=temporal_server.address,
+            TEMPORAL_NAMESPACE=temporal.namespace,
             TWILIO_API_BASE_URL="http://127.0.0.1:9",
         )
 
@@ -202,7 +209,7 @@ async def test_job_completes_although_its_worker_is_killed_twice(
     for enough in (1, MANY // 3):
         worker = work()
         while await done() < enough:  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         worker.kill()
         assert await done() < MANY
 

@@ -47,14 +47,14 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def desk(
     server_folder: Path,
     postgres_server: EmbeddedPostgres,
     database_template: str,
     temporal_server: TemporalServer,
 ) -> Iterator[Desk]:
-    """Start a stack on the shared servers."""
+    """Start a stack on the shared servers; stop it after this folder, or it would go on polling."""
     with open_desk(server_folder, postgres_server, database_template, temporal_server) as desk:
         yield desk
 

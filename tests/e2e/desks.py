@@ -1,11 +1,11 @@
 """Start a stack of our processes in its own database and namespace."""
 
 import asyncio
-import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,11 +15,11 @@ from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
 from tests.e2e import histories
 from tests.e2e.people import Desk
-from tests.e2e.stack import Stack, make_namespace
+from tests.e2e.stack import Stack
 from tests.kits.fork_server import fork_server
+from tests.kits.namespaces import make_namespace
 
 _TAIL_LINES = 40
-_stacks = itertools.count(1)
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def open_desk(
     At the end, search every workflow history of the stack for personal data.
     """
     fork_server()  # which imports meanwhile
-    name = f"e2e-{next(_stacks)}"
+    name = f"e2e-{uuid4().hex[:8]}"
     make_namespace(temporal.address, name)
     clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")

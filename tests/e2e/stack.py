@@ -1,26 +1,18 @@
 """Segue's processes, started with the commands of docker-compose.yml but forked."""
 
-import asyncio
 import secrets
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
-
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from settings import child_environment
 from standalone import ports, processes
 from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.processes import Child, log_file
-from standalone.temporal import SEARCH_ATTRIBUTES, TemporalServer
+from standalone.temporal import TemporalServer
 from tests.kits.fork_server import Forked, fork_server
 from tests.kits.programs import Process as Program
 from tests.kits.programs import alembic
@@ -221,29 +213,3 @@ def own_servers(
         url = postgres.url(DATABASE)
         alembic(url, folder / "alembic.log", "upgrade", "head").completes()
         yield postgres, temporal, url
-
-
-def make_namespace(address: str, name: str) -> None:
-    """Create a namespace with retention and search attributes."""
-    asyncio.run(_make_namespace(address, name))
-
-
-async def _make_namespace(address: str, name: str) -> None:
-    client = await Client.connect(address)
-    request = RegisterNamespaceRequest(namespace=name)
-    request.workflow_execution_retention_period.FromSeconds(86_400)
-    await client.workflow_service.register_namespace(request)
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    attributes = AddSearchAttributesRequest(
-        namespace=name, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword)
-    )
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            await client.operator_service.add_search_attributes(attributes)
-        except RPCError:  # not all of the server knows the namespace yet
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return

@@ -1,6 +1,7 @@
 """Fork our programs from a process that has imported them: `python -m tests.kits.fork_server`.
 
-A start by ``python -m`` takes two seconds of processor time, nearly all of it for imports.
+A start by ``python -m`` takes two seconds of processor time, nearly all of it for imports. All
+workers of xdist share one such process.
 """
 
 import atexit
@@ -9,15 +10,19 @@ import gc
 import json
 import os
 import runpy
+import selectors
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
 
@@ -69,20 +74,40 @@ class Fork:
         return code
 
 
-class ForkServer:
-    """The process that forks; it ends with this one, and its children end with it."""
+def serve(socket_file: Path) -> "ForkServer":
+    """Start the process that forks, without waiting for it; it ends with the connection returned.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process = subprocess.Popen(
+    Args:
+        socket_file: Where others may connect to it.
+    """
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_file))
+        listener.listen()
+        process = subprocess.Popen(
             [sys.executable, "-m", "tests.kits.fork_server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=listener,
             env=child_environment({"PYTHONUNBUFFERED": "1"}),
             cwd=ROOT,
             start_new_session=True,
         )
-        atexit.register(self._process.communicate)
+    atexit.register(process.wait)
+    return ForkServer(socket_file)
+
+
+class ForkServer:
+    """A connection to the process that forks; the children that it asked for end with it."""
+
+    def __init__(self, socket_file: Path) -> None:
+        self._lock = threading.Lock()
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(str(socket_file))
+        self._answers = self._connection.makefile("rb")
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End the children."""
+        self._answers.close()
+        self._connection.close()
 
     def fork(
         self,
@@ -112,18 +137,29 @@ class ForkServer:
         return found
 
     def _ask(self, request: Mapping[str, object]) -> bytes:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with self._lock:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-            return self._process.stdout.readline()
+            self._connection.sendall(json.dumps(request).encode() + b"\n")
+            return self._answers.readline()
+
+
+_shared: list[Path] = []
+
+
+def share(socket_file: Path) -> None:
+    """Let this process use the fork server of another one."""
+    _shared.append(socket_file)
 
 
 @cache
 def fork_server() -> ForkServer:
-    """Return this process's only fork server; the first call starts it, and does not wait."""
-    return ForkServer()
+    """Return this process's connection to the fork server.
+
+    The first call starts the server if no other process shares one; it does not wait.
+    """
+    if _shared:
+        return ForkServer(_shared[0])
+    with tempfile.TemporaryDirectory(prefix="segue-forks-") as folder:
+        return serve(Path(folder) / "socket")
 
 
 class Forked(Child):
@@ -174,36 +210,101 @@ class Forked(Child):
             fork.wait(self._grace_seconds)
 
 
+class _Client:
+    """A process that asks for children."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.children: list[int] = []
+        self._lines = connection.makefile("rb")
+
+    def asks(self) -> dict[str, Any] | None:
+        """Read a request; None if the process has left."""
+        try:
+            line = self._lines.readline()
+        except OSError:
+            return None
+        asked: dict[str, Any] | None = json.loads(line) if line else None
+        return asked
+
+    def hears(self, answer: int | None) -> None:
+        """Send an answer, unless the process has left."""
+        with contextlib.suppress(OSError):
+            self.connection.sendall(json.dumps(answer).encode() + b"\n")
+
+    def close(self) -> None:
+        self._lines.close()
+        self.connection.close()
+
+
+class _Forks:
+    """Forks programs for its clients until the first of them leaves."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._clients: list[_Client] = []
+        self._codes: dict[int, int] = {}
+        self._ready = selectors.DefaultSelector()
+        self._ready.register(listener, selectors.EVENT_READ)
+
+    def reap(self, *_: object) -> None:
+        """Note the exit codes of the children that ended."""
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                self._codes[ended[0]] = os.waitstatus_to_exitcode(ended[1])
+
+    def serve(self) -> None:
+        """Fork a program, or tell an exit code, for each line of JSON."""
+        first = self._accept()
+        while first in self._clients:
+            for key, _ in self._ready.select():
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif asked := key.data.asks():
+                    key.data.hears(self._answer(key.data, asked))
+                else:
+                    self._dismiss(key.data)
+        for client in [*self._clients]:
+            self._dismiss(client)
+
+    def _accept(self) -> _Client:
+        connection, _ = self._listener.accept()
+        client = _Client(connection)
+        self._clients.append(client)
+        self._ready.register(connection, selectors.EVENT_READ, client)
+        return client
+
+    def _dismiss(self, client: _Client) -> None:
+        """Kill the children of a client that has left."""
+        for pid in client.children:
+            if pid not in self._codes:
+                os.kill(pid, signal.SIGKILL)
+        self._ready.unregister(client.connection)
+        self._clients.remove(client)
+        client.close()
+
+    def _answer(self, client: _Client, request: dict[str, Any]) -> int | None:
+        if "code" in request:
+            return self._codes.get(request["code"])
+        pid = os.fork()
+        if not pid:
+            for one in (self._ready, self._listener, *self._clients):
+                one.close()
+            _run_program(**request)
+            raise SystemExit
+        client.children.append(pid)
+        return pid
+
+
 def main() -> None:
-    """Fork a program, or tell an exit code, for each line of JSON, until the input ends."""
+    """Import our programs, then fork them; standard input is the socket to listen on."""
     for name in _PRELOADED:
         import_module(name)
     passwords.PasswordHasher = QUICK_HASHER  # type: ignore[attr-defined, assignment]
     gc.freeze()
-    codes: dict[int, int] = {}
-
-    def reap(*_: object) -> None:
-        """Note the exit codes of the children that ended."""
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                codes[ended[0]] = os.waitstatus_to_exitcode(ended[1])
-
-    signal.signal(signal.SIGCHLD, reap)
-    children = []
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "code" in request:
-            print(json.dumps(codes.get(request["code"])))  # noqa: T201 - the answer
-            continue
-        pid = os.fork()
-        if not pid:
-            _run_program(**request)
-            return
-        children.append(pid)
-        print(pid)  # noqa: T201 - the answer
-    for pid in children:
-        if pid not in codes:
-            os.kill(pid, signal.SIGKILL)
+    forks = _Forks(socket.socket(fileno=os.dup(0)))
+    signal.signal(signal.SIGCHLD, forks.reap)
+    forks.serve()
 
 
 def _run_program(module: list[str], env: dict[str, str], folder: str, log: str, typed: str) -> None:

@@ -21,7 +21,7 @@ from settings import Settings
 from standalone.ports import free_port
 from standalone.temporal import TemporalServer
 from storage.platform.database import Database
-from tests.e2e.stack import make_namespace
+from tests.kits.namespaces import make_namespace
 from tests.worlds import World, small_world
 from workflows.client import EnrollmentClient, TemporalUnavailableError, connect_to_temporal
 

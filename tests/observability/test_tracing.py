@@ -107,9 +107,12 @@ def recorded() -> Recorded:
 
 
 @pytest.fixture
-async def traced_stage(recorded: Recorded, temporal_server: TemporalServer) -> AsyncIterator[Stage]:
+async def traced_stage(
+    recorded: Recorded, temporal_server: TemporalServer, temporal_namespace: str
+) -> AsyncIterator[Stage]:
     client = await Client.connect(
         temporal_server.address,
+        namespace=temporal_namespace,
         data_converter=DATA_CONVERTER,
         interceptors=recorded.traces.interceptors(),
     )
@@ -119,12 +122,15 @@ async def traced_stage(recorded: Recorded, temporal_server: TemporalServer) -> A
 
 
 async def test_one_trace_leads_from_request_to_text(
-    recorded: Recorded, database_url: str, temporal_server: TemporalServer
+    recorded: Recorded,
+    database_url: str,
+    temporal_server: TemporalServer,
+    temporal_namespace: str,
 ) -> None:
     """From the request to the workflow to the call; no span holds anything personal."""
     traces = recorded.traces
     client = await connect_to_temporal(
-        temporal_server.address, "default", interceptors=traces.interceptors()
+        temporal_server.address, temporal_namespace, interceptors=traces.interceptors()
     )
     database = Database(database_url, around=traces.transaction)
     world = World(database)

@@ -1,15 +1,12 @@
 """The command line."""
 
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from simulator.__main__ import read_arguments
+from tests.kits.programs import Start
 
-ROOT = Path(__file__).resolve().parents[2]
 REQUIRED = ["--account-sid", "AC1", "--auth-token", "token", "--inbound-url", "http://app/in"]
 
 
@@ -27,7 +24,5 @@ def test_account_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--account-sid" in capsys.readouterr().err
 
 
-def test_simulator_runs_as_a_module() -> None:
-    said = subprocess.check_output([sys.executable, "-m", "simulator", "--help"], cwd=ROOT)
-
-    assert b"--inbound-url" in said
+def test_simulator_runs_as_a_module(start: Start) -> None:
+    assert "--inbound-url" in start("simulator", "--help").completes()

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -149,81 +150,44 @@ def assert_gone(family: list[psutil.Process]) -> None:
     assert alive == []
 
 
-def test_ctrl_c_stops_everything_and_the_sign_in_survives(
-    folder: Path, env: dict[str, str]
-) -> None:
-    for _ in range(2):
-        with running(folder, env) as run:
-            family = run.family()
-            run.process.send_signal(signal.SIGINT)
-            time.sleep(0.1)
-            run.process.send_signal(signal.SIGINT)
+@dataclass(frozen=True)
+class Killed:
+    """The first stack of the folder, which was killed: what it said, and its parts."""
 
-            assert run.process.wait(60) == 0, run.output()
-            assert_gone(family)
-
-        assert "demo@example.com  demo-password" in run.output()
-        assert "demo-token" in run.output()
-        assert run.output().endswith("Stopped.\n")
-
-    for kept in ("secrets.json", "environment"):
-        assert (folder / ".segue" / kept).stat().st_mode & 0o777 == 0o600
-    logs = [file.read_text() for file in (folder / ".segue" / "logs").iterdir()]
-    assert not [log for log in logs if "demo-password" in log]
-
-
-def test_dead_part_is_restarted_a_limited_number_of_times(
-    folder: Path, env: dict[str, str]
-) -> None:
-    with running(folder, env) as run:
-        family = run.family()
-        killed: set[int] = set()
-        while len(killed) < 6:
-            worker = run.living_part("worker")
-            if worker is None or worker.pid in killed:
-                time.sleep(0.05)
-                continue
-            worker.kill()
-            killed.add(worker.pid)
-
-        assert run.process.wait(60) == 1
-        assert_gone(family)
-
-    died = "Worker was ended by SIGKILL; its log: .segue/logs/worker.log"
-    assert run.output().splitlines()[-7:] == [
-        *[f"! {died}; restarting it"] * 5,
-        f"✗ {died}",
-        "Stopping ...",
-    ]
+    output: str
+    family: list[psutil.Process]
 
 
 @pytest.fixture(scope="class")
-def killed(folder: Path, env: dict[str, str]) -> list[psutil.Process]:
-    """Start a stack, kill it, and return its parts."""
+def killed(folder: Path, env: dict[str, str]) -> Killed:
+    """Start a stack and kill it."""
     with running(folder, env) as run:
         family = run.family()
         # Elsewhere the parts outlive it.
         run.process.send_signal(signal.SIGKILL if sys.platform == "linux" else signal.SIGTERM)
         run.process.wait(60)
-    return family
+        return Killed(run.output(), family)
 
 
 @pytest.fixture(scope="class")
-def again(folder: Path, env: dict[str, str], killed: list[psutil.Process]) -> Iterator[Run]:
+def again(folder: Path, env: dict[str, str], killed: Killed) -> Iterator[Run]:
     """Start it once more."""
-    psutil.wait_procs(killed, timeout=15)
+    psutil.wait_procs(killed.family, timeout=15)
     with running(folder, {**env, "RETRY_SHORT_SECONDS": "30"}) as run:
         yield run
 
 
+def assert_shows_the_sign_in(output: str) -> None:
+    assert "demo@example.com  demo-password" in output
+    assert "demo-token" in output
+
+
 class TestKilledAndStartedAgain:
-    """A stack that was killed, and runs again."""
+    """A stack that was killed, runs again and is stopped."""
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of this death")
-    def test_nothing_is_left_and_it_runs_again(
-        self, killed: list[psutil.Process], again: Run
-    ) -> None:
-        assert_gone(killed)
+    def test_nothing_is_left_and_it_runs_again(self, killed: Killed, again: Run) -> None:
+        assert_gone(killed.family)
         assert again.process.poll() is None
 
     def test_environment_file_lets_a_shell_run_commands_and_a_worker(
@@ -264,6 +228,50 @@ class TestKilledAndStartedAgain:
             f"✗ Segue already runs on .segue (process {again.process.pid})."
         )
         assert again.process.poll() is None
+
+    def test_ctrl_c_stops_everything_and_the_sign_in_survives(
+        self, folder: Path, killed: Killed, again: Run
+    ) -> None:
+        family = again.family()
+        again.process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        again.process.send_signal(signal.SIGINT)
+
+        assert again.process.wait(60) == 0, again.output()
+        assert_gone(family)
+        for output in (killed.output, again.output()):
+            assert_shows_the_sign_in(output)
+        assert again.output().endswith("Stopped.\n")
+        for kept in ("secrets.json", "environment"):
+            assert (folder / ".segue" / kept).stat().st_mode & 0o777 == 0o600
+        logs = [file.read_text() for file in (folder / ".segue" / "logs").iterdir()]
+        assert not [log for log in logs if "demo-password" in log]
+
+
+def test_dead_part_is_restarted_a_limited_number_of_times(
+    folder: Path, env: dict[str, str]
+) -> None:
+    with running(folder, env) as run:
+        family = run.family()
+        killed: set[int] = set()
+        while len(killed) < 6:
+            worker = run.living_part("worker")
+            if worker is None or worker.pid in killed:
+                time.sleep(0.05)
+                continue
+            worker.kill()
+            killed.add(worker.pid)
+
+        assert run.process.wait(60) == 1
+        assert_gone(family)
+
+    assert_shows_the_sign_in(run.output())
+    died = "Worker was ended by SIGKILL; its log: .segue/logs/worker.log"
+    assert run.output().splitlines()[-7:] == [
+        *[f"! {died}; restarting it"] * 5,
+        f"✗ {died}",
+        "Stopping ...",
+    ]
 
 
 def test_failed_job_shows_its_reason(folder: Path, env: dict[str, str]) -> None:

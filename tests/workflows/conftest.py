@@ -31,10 +31,13 @@ def fast(skipping: WorkflowEnvironment) -> Stage:
 
 
 @pytest.fixture
-async def stage(temporal_server: TemporalServer) -> AsyncIterator[Stage]:
+async def stage(temporal_server: TemporalServer, temporal_namespace: str) -> AsyncIterator[Stage]:
     """Return a stage on the dev server, where a second takes a second."""
     client = await Client.connect(
-        temporal_server.address, data_converter=DATA_CONVERTER, identity="segue"
+        temporal_server.address,
+        namespace=temporal_namespace,
+        data_converter=DATA_CONVERTER,
+        identity="segue",
     )
     stage = Stage(client, Script())
     yield stage
