@@ -40,6 +40,7 @@ from standalone.temporal import TemporalServer
 from storage.platform import database
 from storage.schema import METADATA
 from tests.fakes import Machine
+from tests.kits.clock import PASS_TIME
 from tests.kits.connections import close_all, creator
 from tests.kits.fork_server import QUICK_HASHER, fork_server, serve, share
 from tests.kits.namespaces import make_namespace
@@ -202,9 +203,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return _ByServers(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+_LOCAL = {"localhost": {"127.0.0.1", "::1"}}
+"""So that it is not looked up for each test."""
+
+
 def pytest_runtest_setup() -> None:
     """Block connections to other machines."""
-    pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    pytest_socket.socket_allow_hosts(
+        ["127.0.0.1", "::1", "localhost"], allow_unix_socket=True, resolution_cache=_LOCAL
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -249,7 +256,8 @@ def _logging_as_before() -> Iterator[None]:
     ]
     yield
     for logger, level, handlers, propagate, disabled in before:
-        logger.setLevel(level)
+        if logger.level != level:  # setting it empties the cache of every logger
+            logger.setLevel(level)
         logger.handlers[:] = handlers
         logger.propagate, logger.disabled = propagate, disabled
 
@@ -325,6 +333,8 @@ def shared_database(
     names = sql.Identifier(_SHARED), sql.Identifier(database_template)
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute(clone.format(*names))
+    with psycopg.connect(postgres_server.url(_SHARED), autocommit=True) as connection:
+        connection.execute(PASS_TIME.encode())
     url = urlsplit(postgres_server.url(_SHARED))
     by_socket = urlencode({"host": _sockets(server_folder), "port": postgres_server.port})
     return url._replace(netloc=f"{url.username}:{url.password}@", query=by_socket).geturl()

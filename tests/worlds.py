@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, text
+from sqlalchemy import Executable, insert, text
 
 from domain.platform.rules import SendingRules
 from domain.sequences.segments import measure
@@ -31,6 +32,7 @@ from storage.tables.messaging import Sender
 from storage.tables.suppression import Suppression
 
 ZONE = "America/New_York"
+_statement = cache(text)
 
 _ADD_ACTIVE = """
     WITH sequence AS (
@@ -81,38 +83,36 @@ class World:
             self.database, workspace_zone=ZONE, public_base_url="https://segue.test"
         )
         self.database.after_commit(Written.WAKES, Waking(self.database).begin)
+        self._autocommitting = self.database.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def found(self) -> None:
         """Add the user and the sender."""
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(User).values(
-                    id=self.user_id, email="mia@example.com", name="Mia", role=Role.MEMBER
-                )
+        await self.at_once(
+            insert(User).values(
+                id=self.user_id, email="mia@example.com", name="Mia", role=Role.MEMBER
             )
+        )
         await self.sender(self.sender_id, "+14155550100")
 
     async def sender(self, sender_id: UUID, phone: str) -> UUID:
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(Sender).values(
-                    id=sender_id,
-                    name="Front desk",
-                    phone=phone,
-                    shows_texts=True,
-                    shows_texts_at=datetime.now(UTC),
-                )
+        await self.at_once(
+            insert(Sender).values(
+                id=sender_id,
+                name="Front desk",
+                phone=phone,
+                shows_texts=True,
+                shows_texts_at=datetime.now(UTC),
             )
+        )
         return sender_id
 
     async def user(self, name: str) -> UUID:
         user_id = uuid4()
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(User).values(
-                    id=user_id, email=f"{user_id}@example.com", name=name, role=Role.MEMBER
-                )
+        await self.at_once(
+            insert(User).values(
+                id=user_id, email=f"{user_id}@example.com", name=name, role=Role.MEMBER
             )
+        )
         return user_id
 
     async def contacts(self, count: int, **values: Any) -> list[UUID]:
@@ -130,8 +130,7 @@ class World:
             for index in range(count)
         ]
         self.phones += count
-        async with self.database.transaction() as tx:
-            await tx.execute(insert(Contact), rows)
+        await self.at_once(insert(Contact), rows)
         return [cast("UUID", row["id"]) for row in rows]
 
     async def numbers(self, phones: Sequence[str]) -> list[UUID]:
@@ -140,8 +139,7 @@ class World:
             {"id": uuid4(), "first_name": "Ann", "last_name": "Lee", "phone": phone}
             for phone in phones
         ]
-        async with self.database.transaction() as tx:
-            await tx.execute(insert(Contact), rows)
+        await self.at_once(insert(Contact), rows)
         return [cast("UUID", row["id"]) for row in rows]
 
     async def landline(self) -> UUID:
@@ -150,26 +148,22 @@ class World:
     async def suppress(self, contact_id: UUID, sender_id: UUID | None = None) -> None:
         """Suppress a contact's number."""
         rows = await self.rows("SELECT phone FROM contacts WHERE id = :id", id=contact_id)
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(Suppression).values(
-                    id=uuid4(),
-                    phone=rows[0].phone,
-                    sender_id=sender_id,
-                    source=OptOutSource.KEYWORD,
-                    occurred_at=text("now()"),
-                )
+        await self.at_once(
+            insert(Suppression).values(
+                id=uuid4(),
+                phone=rows[0].phone,
+                sender_id=sender_id,
+                source=OptOutSource.KEYWORD,
+                occurred_at=text("now()"),
             )
+        )
 
     async def group(self, contact_ids: Sequence[UUID] = ()) -> UUID:
         group_id = uuid4()
-        async with self.database.transaction() as tx:
-            await tx.execute(insert(Group).values(id=group_id, name=f"Group {group_id}"))
-            if contact_ids:
-                await tx.execute(
-                    insert(GroupMember),
-                    [{"group_id": group_id, "contact_id": one} for one in contact_ids],
-                )
+        await self.at_once(insert(Group).values(id=group_id, name=f"Group {group_id}"))
+        if contact_ids:
+            members = [{"group_id": group_id, "contact_id": one} for one in contact_ids]
+            await self.at_once(insert(GroupMember), members)
         return group_id
 
     async def draft(self, **changes: Any) -> SequenceRecord:
@@ -230,13 +224,17 @@ class World:
 
     async def rows(self, query: str, **values: Any) -> Sequence[Any]:
         """Read rows by SQL."""
-        async with self.database.transaction() as tx:
-            return (await tx.execute(text(query), values)).all()
+        async with self._autocommitting.connect() as connection:
+            return (await connection.execute(_statement(query), values)).all()
 
     async def run(self, statement: str, **values: Any) -> None:
         """Run a statement of SQL."""
-        async with self.database.transaction() as tx:
-            await tx.execute(text(statement), values)
+        await self.at_once(_statement(statement), values)
+
+    async def at_once(self, statement: Executable, values: Any = None) -> None:
+        """Run a statement without a transaction, which would take two more round trips."""
+        async with self._autocommitting.connect() as connection:
+            await connection.execute(statement, values)
 
 
 def _step(position: int, draft: StepDraft) -> StepRecord:

@@ -147,9 +147,10 @@ IDLE_IN_TRANSACTION = timedelta(seconds=60)
 keep its locks. Longer than the outbox, with rows locked, waits for Temporal."""
 
 
-_COMMIT_TO_DISK = """
-    SELECT set_config('synchronous_commit', 'on', false)
-    WHERE current_setting('synchronous_commit') <> 'remote_apply'
+_SET_UP = """
+    SELECT set_config('idle_in_transaction_session_timeout', '{}', false),
+        CASE WHEN current_setting('synchronous_commit') <> 'remote_apply'
+        THEN set_config('synchronous_commit', 'on', false) END
 """
 """An answered STOP, and an attempt before its call, must survive a crash of the server whatever a
 role or database defaults to; ``remote_apply``, which waits even for a standby, stays."""
@@ -271,16 +272,16 @@ class Database:
         )
         _ping_rested(self._engine.sync_engine)
         _quote_nobody(self._engine.sync_engine)
-        limit = f"SET idle_in_transaction_session_timeout = {idle // timedelta(milliseconds=1)}"
+        set_up = _SET_UP.format(idle // timedelta(milliseconds=1))
 
         # Not among the connection's options, for PgBouncer refuses those.
         @event.listens_for(self._engine.sync_engine, "connect")
         def set_up_session(connection: DBAPIConnection, _: object) -> None:
+            connection.autocommit = True  # one round trip instead of three
             cursor = connection.cursor()
-            for statement in (limit, _COMMIT_TO_DISK):
-                cursor.execute(statement)
+            cursor.execute(set_up)
             cursor.close()
-            connection.commit()
+            connection.autocommit = False
 
     @property
     def engine(self) -> AsyncEngine:

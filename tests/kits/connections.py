@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
-from sqlalchemy import make_url
+from sqlalchemy import Connection, make_url
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _MOST = 25
@@ -25,6 +26,9 @@ _FORGET = (
 )
 
 _resting: dict[str, list["_Lasting"]] = {}
+
+_learned: dict[str, object] = {}
+"""What the first engine's dialect learned of the server."""
 
 
 class _Lasting(AsyncConnection[Any]):
@@ -86,6 +90,22 @@ def creator(lasting: str, **always: Any) -> Callable[..., AsyncEngine]:
             _, connecting = dialect.create_connect_args(made)
             connecting |= options.get("connect_args", {})
             options["async_creator"] = partial(_connected, url, connecting)
-        return create_async_engine(url, **options, **always)
+        engine = create_async_engine(url, **options, **always)
+        if made.database == lasting:
+            own = engine.sync_engine.dialect
+            own.initialize = partial(_learn_once, own)  # type: ignore[method-assign]
+        return engine
 
     return create
+
+
+def _learn_once(dialect: DefaultDialect, connection: Connection) -> None:
+    """Ask the server what it is, as a dialect does on its first connection; but only the first.
+
+    It takes six statements, and a rollback after which the driver prepares its statements anew.
+    """
+    if not _learned:
+        before = dict(vars(dialect))
+        type(dialect).initialize(dialect, connection)
+        _learned.update({k: v for k, v in vars(dialect).items() if before.get(k) is not v})
+    vars(dialect).update(_learned)

@@ -77,15 +77,14 @@ class Talk(World):
 
     async def found(self) -> None:
         """Create a user and a sender."""
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(User).values(
-                    id=self.user_id,
-                    email=f"{self.user_id}@example.com",
-                    name="Mia",
-                    role=Role.MEMBER,
-                )
+        await self.at_once(
+            insert(User).values(
+                id=self.user_id,
+                email=f"{self.user_id}@example.com",
+                name="Mia",
+                role=Role.MEMBER,
             )
+        )
         self.our_phone = await self.number(self.sender_id)
 
     async def number(self, sender_id: UUID | None = None, *, prefix: str = "+1415") -> str:
@@ -97,10 +96,9 @@ class Talk(World):
     async def service(self) -> tuple[UUID, str]:
         """Create a sender that is a Messaging Service; return its own and the provider's id."""
         sender_id, sid = uuid4(), "MG" + uuid4().hex
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(Sender).values(id=sender_id, name="Service", messaging_service_sid=sid)
-            )
+        await self.at_once(
+            insert(Sender).values(id=sender_id, name="Service", messaging_service_sid=sid)
+        )
         return sender_id, sid
 
     async def sequence(
@@ -177,20 +175,19 @@ class Talk(World):
     async def one_off(self, person: Person, sender_id: UUID | None = None) -> Sent:
         """Send a one-off text to the enrollment's contact."""
         message_id = uuid4()
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(Message).values(
-                    id=message_id,
-                    direction="outbound",
-                    contact_id=person.contact_id,
-                    phone=person.phone,
-                    sender_id=sender_id or self.sender_id,
-                    enrollment_id=person.enrollment_id,
-                    body="By hand",
-                    media_urls=[],
-                    status=MessageStatus.PENDING,
-                )
+        await self.at_once(
+            insert(Message).values(
+                id=message_id,
+                direction="outbound",
+                contact_id=person.contact_id,
+                phone=person.phone,
+                sender_id=sender_id or self.sender_id,
+                enrollment_id=person.enrollment_id,
+                body="By hand",
+                media_urls=[],
+                status=MessageStatus.PENDING,
             )
+        )
         call = await self.ledger.open_message(message_id)
         assert isinstance(call, SendRequest), call
         sid = new_sid()
@@ -302,16 +299,15 @@ class Talk(World):
 
     async def suppress_by_hand(self, phone: str) -> None:
         """Suppress a number as a person would."""
-        async with self.database.transaction() as tx:
-            await tx.execute(
-                insert(Suppression).values(
-                    id=uuid4(),
-                    phone=phone,
-                    source=OptOutSource.BY_HAND,
-                    user_id=self.user_id,
-                    occurred_at=datetime.now(UTC) - timedelta(hours=1),
-                )
+        await self.at_once(
+            insert(Suppression).values(
+                id=uuid4(),
+                phone=phone,
+                source=OptOutSource.BY_HAND,
+                user_id=self.user_id,
+                occurred_at=datetime.now(UTC) - timedelta(hours=1),
             )
+        )
 
 
 def new_sid() -> str:

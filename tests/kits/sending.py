@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert
-from sqlmodel import SQLModel
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -45,13 +44,6 @@ RULES = SendingRules(workspace_zone=ZONE)
 
 TICK = timedelta(seconds=5)
 """How much time may pass between two statements of a test."""
-
-_MOMENTS = {
-    table.name: moments
-    for table in SQLModel.metadata.sorted_tables
-    if table.name != "audit_log"  # which is never changed
-    and (moments := [c.name for c in table.columns if getattr(c.type, "timezone", False)])
-}
 
 
 class FakeTemporal:
@@ -312,27 +304,20 @@ class SendingKit:
 
     async def keep_unapplied(self, enrollment_id: UUID) -> None:
         """Store an inbound text from the contact whose effects are not applied."""
-        async with self.world.database.transaction() as tx:
-            await tx.execute(
-                insert(InboundEvent).values(
-                    provider_sid=f"SM{uuid4().hex}",
-                    phone=await self.phone(enrollment_id),
-                    payload={},
-                    occurred_at=datetime.now(UTC),
-                )
+        await self.world.at_once(
+            insert(InboundEvent).values(
+                provider_sid=f"SM{uuid4().hex}",
+                phone=await self.phone(enrollment_id),
+                payload={},
+                occurred_at=datetime.now(UTC),
             )
+        )
 
     # Time
 
     async def pass_time(self, by: timedelta) -> None:
         """Let time pass, by moving every timestamp in the database back."""
-        moved = f"- interval '{by // timedelta(microseconds=1)} microseconds'"
-        statements = (
-            f"UPDATE {table} SET {', '.join(f'{column} = {column} {moved}' for column in columns)};"  # noqa: S608 - ours
-            for table, columns in _MOMENTS.items()
-        )
-        # In one call, for it is made often.
-        await self.world.run(f"DO $$ BEGIN {' '.join(statements)} END $$")
+        await self.world.run("SELECT pass_time(:by)", by=by)
 
     # Reading
 
