@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -100,11 +100,6 @@ def loaded(name: str) -> PatternFile:
     return PatternFile(name, (FOLDER / name).read_text(encoding="utf-8"))
 
 
-def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    """Return what finds any of some patterns."""
-    return re.compile(_alternatives(patterns))
-
-
 def whole_words(*patterns: str) -> re.Pattern[str]:
     """Return what finds any of some patterns where they begin and end with a word."""
     return re.compile(_whole(_alternatives(patterns)))
@@ -112,6 +107,32 @@ def whole_words(*patterns: str) -> re.Pattern[str]:
 
 def _whole(pattern: str) -> str:
     return rf"(?<!\w)(?:{pattern})(?!\w)"
+
+
+class AnyOf:
+    """Patterns, of which only those are tried that a text has the characters for."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._each = [(needed(pattern), re.compile(pattern)) for pattern in patterns]
+
+    def search(self, text: str) -> bool:
+        """Whether any of them is found in a text."""
+        return any(pattern.search(text) for pattern in self._possible(text))
+
+    def fullmatch(self, text: str) -> re.Match[str] | None:
+        """Return the match of the first that a text is as a whole."""
+        return next(filter(None, (one.fullmatch(text) for one in self._possible(text))), None)
+
+    def _possible(self, text: str) -> Iterator[re.Pattern[str]]:
+        """Yield those that may match in a text, in their order."""
+        for needs, pattern in self._each:
+            if not needs:
+                yield pattern
+                continue
+            for one in needs:
+                if one in text:
+                    yield pattern
+                    break
 
 
 class Phrases:
@@ -205,6 +226,34 @@ def _beginnings(nodes: Sequence[_Node], length: int) -> set[str]:
             return once if least else once | _beginnings(rest, length)
         case _:
             return {""}
+
+
+def needed(pattern: str) -> frozenset[str]:
+    """Return texts of which every match of a pattern has one; none if it has a match without."""
+    return frozenset(_needed(list(_PARSER.parse(pattern))))
+
+
+def _needed(nodes: Sequence[_Node]) -> set[str]:
+    """Return what every match of a sequence of a parsed pattern's nodes has one of."""
+    found, letters = list[set[str]](), ""
+    for kind, value in [*nodes, _ANYTHING]:
+        if str(kind) == "LITERAL":
+            letters += chr(value)
+            continue
+        if letters:
+            found.append({letters})
+            letters = ""
+        match str(kind):
+            case "SUBPATTERN":
+                found.append(_needed(value[-1]))
+            case "BRANCH":
+                ways = [_needed(way) for way in value[1]]
+                found.append(set[str]().union(*ways) if all(ways) else set())
+            case "MAX_REPEAT" | "MIN_REPEAT" if value[0]:
+                found.append(_needed(value[-1]))
+            case _:
+                pass
+    return max(found, key=lambda one: min(map(len, one), default=0), default=set())
 
 
 _ANYTHING: _Node = ("ANYTHING", None)

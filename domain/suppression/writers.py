@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.platform.folding import alphanumerics, folded
-from domain.suppression.pattern_files import any_of, loaded
+from domain.suppression.pattern_files import AnyOf, loaded
 
 
 class Writer(StrEnum):
@@ -179,10 +179,10 @@ _CARELESS = re.compile(
 )
 _FILE = loaded("machine_marks.toml")
 _REACTION, _AUTO_REPLY, _CANNED, _ANSWER, _REMOVAL, _MARK, _PERSON = (
-    any_of(_FILE.patterns(name))
+    AnyOf(_FILE.patterns(name))
     for name in (
         *("reactions", "auto_replies", "canned", "answers", "removals"),
         *("marks", "personal"),
     )
 )
-_TAPBACKS = [(mark, any_of([words])) for mark, words in _FILE.table("tapbacks").items()]
+_TAPBACKS = [(mark, AnyOf([words])) for mark, words in _FILE.table("tapbacks").items()]

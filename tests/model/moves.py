@@ -4,7 +4,8 @@ Two steps are apart where a crash, a stopped machine or somebody else can come b
 holds a number's lock is one step. A process that is stopped just takes no step for a while.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import product
 
 from domain.messaging import deciding
@@ -23,7 +24,6 @@ from domain.statuses.messaging import AttemptOutcome, MessageStatus
 from tests.model.protocol import (
     BY_PERSON,
     Listed,
-    News,
     Protocol,
     a_list_later,
     ended,
@@ -45,6 +45,9 @@ from tests.model.state import (
 from tests.model.worlds import Act, Fault, World
 
 Move = tuple[str, State]
+
+Work = tuple[str, Rows, Worker]
+"""What happens in words, the rows after it, and the worker that did it."""
 
 A_MINUTE = "a minute passes"
 _CALL_BEFORE = int(RULES.call_before.total_seconds())
@@ -73,6 +76,8 @@ _WORDS = {
 class Moves:
     """What can happen next in a world.
 
+    What follows from the rows alone is found once for each: most states share theirs with others.
+
     Args:
         world: Its size.
     """
@@ -80,6 +85,12 @@ class Moves:
     def __init__(self, world: World) -> None:
         self.world = world
         self.protocol = Protocol(knows_a_text=world.knows_a_text, on_reply=world.on_reply)
+        self._asked = cache(self._ask)
+        self._worked = cache(self._work)
+        self._listed = cache(self._list)
+        self._reconciled = cache(self._reconcile)
+        self._reported = cache(self._report)
+        self._decided = cache(self._decide)
 
     def all(self, state: State) -> Iterator[Move]:
         """Yield every next state, with what happens in words; some may be the same state."""
@@ -107,38 +118,47 @@ class Moves:
 
     def works(self, state: State, worker: Worker) -> Iterator[Move]:
         """Yield what a worker that is not idle does next, first what it does if nothing fails."""
+        for says, rows, then in self._worked(state.rows, worker):
+            yield says, state.with_work(rows, worker, then)
+
+    def _work(self, rows: Rows, worker: Worker) -> Sequence[Work]:
         match worker.stage:
             case Stage.IDLE:
-                pass
+                return ()
             case Stage.DECIDED:
                 # What was decided before, whatever has happened since: there was no lock.
-                yield from self._commits(state, worker, worker.of, worker.left, is_probing=False)
+                return tuple(self._commits(rows, worker.of, worker.left, is_probing=False))
             case Stage.CALLING:
-                yield from self._calls(state, worker)
+                return tuple(self._calls(rows, worker))
             case Stage.HEARD:
-                yield self._records(state, worker)
+                return (self._records(rows, worker),)
 
     def asks(self, state: State) -> Iterator[Move]:
         """A worker asks what is next and writes it down, or commits an attempt."""
-        if IDLE not in state.workers:
-            return
-        for index, row in enumerate(state.rows.enrollments):
-            is_probing = self._may_probe(state.rows, row)
+        if IDLE in state.workers:
+            for says, rows, then in self._asked(state.rows, is_inbound_kept=state.is_inbound_kept):
+                yield says, state.with_work(rows, IDLE, then)
+
+    def _ask(self, rows: Rows, *, is_inbound_kept: bool) -> Sequence[Work]:
+        found = list[Work]()
+        for index, row in enumerate(rows.enrollments):
+            is_probing = self._may_probe(rows, row)
             decision = self.protocol.decide(
-                state.rows, index, is_inbound_kept=state.is_inbound_kept, is_probing=is_probing
+                rows, index, is_inbound_kept=is_inbound_kept, is_probing=is_probing
             )
             step = f"step {row.position} of enrollment {index + 1}"
             if isinstance(decision, deciding.Close):
-                closed = ended(state.rows, index, EnrollmentStatus.FINISHED_NO_RESPONSE)
-                yield f"enrollment {index + 1} is closed", state.with_rows(closed)
+                closed = ended(rows, index, EnrollmentStatus.FINISHED_NO_RESPONSE)
+                found.append((f"enrollment {index + 1} is closed", closed, IDLE))
             if not isinstance(decision, deciding.Go):
-                obeyed = self.protocol.obey(state.rows, index, decision)
-                yield f"a worker writes down that {step} waits", state.with_rows(obeyed)
+                obeyed = self.protocol.obey(rows, index, decision)
+                found.append((f"a worker writes down that {step} waits", obeyed, IDLE))
             elif not self.world.has_locks:
                 decided = Worker(Stage.DECIDED, index, _FULL)
-                yield f"a worker decides to send {step}", state.with_worker(IDLE, decided)
-            elif not self.is_cut_off(state.rows, index):
-                yield from self._commits(state, IDLE, index, _FULL, is_probing=is_probing)
+                found.append((f"a worker decides to send {step}", rows, decided))
+            elif not self.is_cut_off(rows, index):
+                found += self._commits(rows, index, _FULL, is_probing=is_probing)
+        return found
 
     def _may_probe(self, rows: Rows, row: Enrollment) -> bool:
         is_waiting = row.held is HeldReason.SENDER_ON_HOLD or row.phase is EnrollmentPhase.WAITING
@@ -152,37 +172,26 @@ class Moves:
         attempts = rows.texts[rows.text_of(index, row.position)].attempts
         return len(attempts) >= self.world.most_attempts
 
-    def _commits(
-        self,
-        state: State,
-        worker: Worker,
-        index: int,
-        left: Clock,
-        *,
-        is_probing: bool,
-    ) -> Iterator[Move]:
-        rows = state.rows
+    def _commits(self, rows: Rows, index: int, left: Clock, *, is_probing: bool) -> Iterator[Work]:
         step = f"step {rows.enrollments[index].position} of enrollment {index + 1}"
         if is_probing:
-            rows = rows._replace(sender=rows.sender._replace(probe=MINUTE))
+            rows = rows.with_sender(rows.sender._replace(probe=MINUTE))
         committed = self.protocol.commit(rows, index)
         if committed is None:
             return
         text = rows.text_of(index, rows.enrollments[index].position)
         calling = Worker(Stage.CALLING, newest_at(text, committed.texts[text]), left)
-        after = state.with_rows(committed).with_worker(worker, calling)
-        yield f"a worker commits an attempt at {step}", after
+        yield f"a worker commits an attempt at {step}", committed, calling
 
-    def _calls(self, state: State, worker: Worker) -> Iterator[Move]:
+    def _calls(self, rows: Rows, worker: Worker) -> Iterator[Work]:
         """The call leaves, unless it is late; the provider takes the text or does not."""
 
-        def hears(rows: Rows, *answers: SendResult) -> State:
-            heard = Worker(Stage.HEARD, worker.of, answers=answers)
-            return state.with_rows(rows).with_worker(worker, heard)
+        def heard(*answers: SendResult) -> Worker:
+            return Worker(Stage.HEARD, worker.of, answers=answers)
 
-        rows, of = state.rows, state.rows.name_of(worker.of)
+        of = rows.name_of(worker.of)
         if is_late(worker.left):
-            yield f"the worker is too late to call for {of}", hears(rows, _LATE)
+            yield f"the worker is too late to call for {of}", rows, heard(_LATE)
             return
         faults = self.world.faults
         for is_intact in (True, False) if Fault.BLANK in faults else (True,):
@@ -190,34 +199,30 @@ class Moves:
             after = rows.with_attempt(worker.of, attempt)
             taken = TAKEN if is_intact else _TAKEN_BLANK
             says = f"the provider takes {of}" + ("" if is_intact else " and shows a blank")
-            yield says, hears(after, taken)
+            yield says, after, heard(taken)
             if Fault.LOST in faults:
-                yield f"{says}; the answer takes too long", hears(after, _LOST, taken)
+                yield f"{says}; the answer takes too long", after, heard(_LOST, taken)
         if Fault.LOST in faults:
-            yield f"the call for {of} is lost on its way", hears(rows, _LOST)
+            yield f"the call for {of} is lost on its way", rows, heard(_LOST)
         if Fault.NO_CONNECTION in faults:
-            yield f"no connection comes about for {of}", hears(rows, _NO_CONNECTION)
+            yield f"no connection comes about for {of}", rows, heard(_NO_CONNECTION)
         for http_status, code in self.world.refusals:
-            yield f"the provider refuses {of} ({code})", hears(rows, Refused(http_status, code))
+            yield f"the provider refuses {of} ({code})", rows, heard(Refused(http_status, code))
 
-    def _records(self, state: State, worker: Worker) -> Move:
+    def _records(self, rows: Rows, worker: Worker) -> Work:
         answer, *more = worker.answers
         rest = worker._replace(answers=tuple(more)) if more else IDLE
-        of = state.rows.name_of(worker.of)
-        says = f"the worker records the answer for {of}: {_WORDS[type(answer)]}"
-        return says, self._learn(state.with_worker(worker, rest), worker.of, answer)
-
-    def _learn(self, state: State, attempt: int, news: News) -> State:
-        return state.with_rows(self.protocol.learn(state.rows, attempt, news))
+        says = f"the worker records the answer for {rows.name_of(worker.of)}"
+        learned = self.protocol.learn(rows, worker.of, answer)
+        return f"{says}: {_WORDS[type(answer)]}", learned, rest
 
     # The reconciler and the provider's list
 
     def _reconciler_moves(self, state: State) -> Iterator[Move]:
         if NO_LIST in state.reconcilers:
-            for index, _ in state.rows.attempts():
-                canary = self._may_ask(state.rows, index)
-                if canary is not None:
-                    yield from self._asks_for_list(state, index, canary)
+            for says, rows, held in self._listed(state.rows):
+                after = state.with_rows(rows)
+                yield says, after if held is None else after.with_reconciler(NO_LIST, held)
         for one in dict.fromkeys(state.reconcilers):
             if one != NO_LIST:
                 says = f"the list is recorded for {state.rows.name_of(one.attempt)}"
@@ -232,11 +237,23 @@ class Moves:
             return None
         return self.protocol.asked(rows, index)
 
-    def _asks_for_list(self, state: State, index: int, canary: CanaryState) -> Iterator[Move]:
-        rows, of = state.rows, state.rows.name_of(index)
+    def _list(self, rows: Rows) -> Sequence[tuple[str, Rows, Reconciler | None]]:
+        """Ask for a list about each attempt: what it says is recorded, or held by a reconciler."""
+        asked = ((index, self._may_ask(rows, index)) for index, _ in rows.attempts())
+        return tuple(
+            move
+            for index, canary in asked
+            if canary is not None
+            for move in self._asks_for_list(rows, index, canary)
+        )
+
+    def _asks_for_list(
+        self, rows: Rows, index: int, canary: CanaryState
+    ) -> Iterator[tuple[str, Rows, Reconciler | None]]:
+        of = rows.name_of(index)
         kinds = {all_listed(rows, canary): "all there is"}
         if Fault.LISTS in self.world.faults:
-            yield f"the list for {of} cannot be had", self._learn(state, index, None)
+            yield f"the list for {of} cannot be had", self.protocol.learn(rows, index, None), None
             old = tuple(at for at, one in rows.attempts() if _is_listed_for_sure(one))
             kinds.setdefault(Listed(0, old, canary), "only what is old")
             is_known = canary is not CanaryState.NONE
@@ -246,31 +263,44 @@ class Moves:
             says = f"the provider's list for {of} shows {shows}"
             if index in listed.shown or listed.canary is CanaryState.MISSING:
                 # It proves the same whenever it is asked for: there is no need to hold it.
-                yield f"{says} and is recorded", self._learn(state, index, listed)
+                learned = self.protocol.learn(rows, index, listed)
+                yield f"{says} and is recorded", learned, None
             else:
-                yield says, state.with_reconciler(NO_LIST, Reconciler(index, listed))
+                yield says, rows, Reconciler(index, listed)
 
     def records_list(self, state: State, one: Reconciler) -> State:
         """Return the state once a list is recorded that a reconciler holds."""
-        return self._learn(state.with_reconciler(one, NO_LIST), one.attempt, one.listed)
+        learned = self.protocol.learn(state.rows, one.attempt, one.listed)
+        return state.with_rows(learned).with_reconciler(one, NO_LIST)
 
-    def reconciles(self, state: State, index: int) -> State | None:
-        """Return the state once an honest list has been asked for and recorded, if it may be."""
-        canary = self._may_ask(state.rows, index)
-        if canary is None:
-            return None
-        return self._learn(state, index, all_listed(state.rows, canary))
+    def reconciles(self, state: State) -> Iterator[State]:
+        """Yield each state once an honest list about an attempt is asked for and recorded."""
+        return map(state.with_rows, self._reconciled(state.rows))
+
+    def _reconcile(self, rows: Rows) -> Sequence[Rows]:
+        asked = ((index, self._may_ask(rows, index)) for index, _ in rows.attempts())
+        return tuple(
+            self.protocol.learn(rows, index, all_listed(rows, canary))
+            for index, canary in asked
+            if canary is not None
+        )
 
     # The provider reports
 
     def _reports(self, state: State) -> Iterator[Move]:
-        for index, row in state.rows.attempts():
+        for says, rows in self._reported(state.rows):
+            yield says, state.with_rows(rows)
+
+    def _report(self, rows: Rows) -> Sequence[tuple[str, Rows]]:
+        found = list[tuple[str, Rows]]()
+        for index, row in rows.attempts():
             if row.handed is None:
                 continue
             for report in self.world.reports:
                 code = f" ({report.code})" if report.code else ""
-                says = f"the provider reports {state.rows.name_of(index)} {report.word}{code}"
-                yield says, self._learn(state, index, report)
+                says = f"the provider reports {rows.name_of(index)} {report.word}{code}"
+                found.append((says, self.protocol.learn(rows, index, report)))
+        return found
 
     # People
 
@@ -290,24 +320,31 @@ class Moves:
                 yield f"a {act} is applied and answered", self.applies(state, is_stop=is_stop)
                 kept = state.with_inbound(Inbound.KEPT, is_stop=is_stop)
                 yield f"a {act} is kept, not applied, and answered", kept
-        for index, row in enumerate(state.rows.enrollments):
+        for says, rows, finished in self._decided(state.rows):
+            after = state.with_rows(rows)
+            yield says, after if finished is None else after.with_finish(finished, Finish.SET)
+
+    def _decide(self, rows: Rows) -> Sequence[tuple[str, Rows, int | None]]:
+        """What a person does with each enrollment; of a finish also which it ends."""
+        acts, found = self.world.acts, list[tuple[str, Rows, int | None]]()
+        for index, row in enumerate(rows.enrollments):
             if row.status.is_final:
                 continue
             if Act.FINISH in acts:
-                rows = ended(state.rows, index, EnrollmentStatus.FINISHED_STOPPED)
-                after = state.with_rows(rows).with_finish(index, Finish.SET)
-                yield f"a person finishes enrollment {index + 1}", after
+                over = ended(rows, index, EnrollmentStatus.FINISHED_STOPPED)
+                found.append((f"a person finishes enrollment {index + 1}", over, index))
             if Act.PAUSE in acts:
-                yield from self._pauses(state, index, row)
+                found += self._pauses(rows, index, row)
             if Act.RELEASE in acts and row.held in BY_PERSON:
-                yield from self._releases(state, index, row)
+                found.append(self._releases(rows, index, row))
+        return found
 
     def applies(self, state: State, *, is_stop: bool) -> State:
         """Return the state once a text from the person is applied."""
         rows = self.protocol.write_in(state.rows, is_stop=is_stop)
         return state.with_rows(rows).with_inbound(Inbound.APPLIED, is_stop=is_stop)
 
-    def _pauses(self, state: State, index: int, row: Enrollment) -> Iterator[Move]:
+    def _pauses(self, rows: Rows, index: int, row: Enrollment) -> Iterator[tuple[str, Rows, None]]:
         """As ``pause`` and ``resume``; what was left of the delay is not kept, it runs on."""
         is_waiting = row.phase is EnrollmentPhase.PAUSED
         if row.is_paused:
@@ -318,33 +355,31 @@ class Moves:
                 phase=EnrollmentPhase.WAITING if is_waiting else row.phase,
             )
             says = f"a person resumes enrollment {index + 1}"
-        elif row.position > state.rows.steps:
+        elif row.position > rows.steps:
             return
         else:
             after = paused(row)
             says = f"a person pauses enrollment {index + 1}"
-        yield says, state.with_rows(state.rows.with_enrollment(index, after))
+        yield says, rows.with_enrollment(index, after), None
 
-    def _releases(self, state: State, index: int, row: Enrollment) -> Iterator[Move]:
+    def _releases(self, rows: Rows, index: int, row: Enrollment) -> tuple[str, Rows, None]:
         """A person who has read the provider's log decides what is held."""
         waiting = row._replace(phase=EnrollmentPhase.WAITING, held=None, is_scheduled=True)
-        after = state.with_rows(state.rows.with_enrollment(index, waiting))
-        of = state.rows.text_of(index, row.position)
-        text = state.rows.texts[of]
+        after = rows.with_enrollment(index, waiting)
+        of = rows.text_of(index, row.position)
+        text = rows.texts[of]
         attempt = text.attempts[-1] if text.attempts else None
-        last = newest_at(of, text)
         if (
             row.held is not HeldReason.OUTCOME_UNKNOWN
             or attempt is None
             or attempt.outcome.is_known
         ):
-            yield f"a person releases enrollment {index + 1}", after
-        elif attempt.handed is None:
-            says = f"a person decides: the text of enrollment {index + 1} goes again"
-            yield says, self._learn(after, last, PersonDecision.SEND_AGAIN)
-        else:
-            says = f"a person decides: the text of enrollment {index + 1} was sent"
-            yield says, self._learn(after, last, PersonDecision.TREAT_AS_SENT)
+            return f"a person releases enrollment {index + 1}", after, None
+        was_sent = attempt.handed is not None
+        decision = PersonDecision.TREAT_AS_SENT if was_sent else PersonDecision.SEND_AGAIN
+        says = f"the text of enrollment {index + 1} {'was sent' if was_sent else 'goes again'}"
+        learned = self.protocol.learn(after, newest_at(of, text), decision)
+        return f"a person decides: {says}", learned, None
 
     # What happens by itself
 

@@ -4,13 +4,14 @@ The promise is docs/design.md, "Never twice, never after".
 """
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 
 from domain.messaging.ports import NotCalled
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.sequences import ReplyPolicy
 from tests.model.moves import Moves
-from tests.model.protocol import are_unique
+from tests.model.protocol import is_unique
 from tests.model.rows import Attempt, Rows, Text
 from tests.model.state import IDLE, NO_LIST, Finish, Inbound, Stage, State
 from tests.model.worlds import World
@@ -28,29 +29,46 @@ NO_NEXT_EVENT = "an active enrollment has no next event"
 STUCK = "an enrollment never ends although nothing fails any more"
 
 
-def broken(before: State, after: State, world: World) -> str | None:
-    """Return which part of the promise a step breaks, if any."""
-    was, now = before.rows, after.rows
-    found = None
-    if now.texts is not was.texts:
-        found = _texts(before, after, world)
-    if found is None and now.enrollments is not was.enrollments:
-        found = _enrollments(was, now)
-    if found is None and Finish.ANSWERED in before.finishes:
-        called = (now.step_of(attempt)[0] for attempt in _called(before, after))
-        if any(before.finishes[one] is Finish.ANSWERED for one in called):
-            return AFTER_FINISH
-    return found
+class Promise:
+    """Asks of every step whether it breaks the promise.
+
+    What rows alone tell is found once for each pair: most steps share theirs with others.
+
+    Args:
+        world: Where the steps are taken.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._texts = cache(_texts)
+        self._enrollments = cache(_enrollments)
+
+    def broken(self, before: State, after: State) -> str | None:
+        """Return which part of the promise a step breaks, if any."""
+        was, now = before.rows, after.rows
+        found = None
+        if now.texts is not was.texts:
+            found = self._texts(was, now)
+            if isinstance(found, int):
+                found = _committed(before, found, self._world)
+        if found is None and now.enrollments is not was.enrollments:
+            found = self._enrollments(was, now)
+        if found is None and Finish.ANSWERED in before.finishes:
+            called = (now.step_of(attempt)[0] for attempt in _called(before, after))
+            if any(before.finishes[one] is Finish.ANSWERED for one in called):
+                return AFTER_FINISH
+        return found
 
 
-def _texts(before: State, after: State, world: World) -> str | None:
-    """Return what is broken by an attempt that was committed, or that the provider took."""
-    was, now = before.rows, after.rows
-    if not are_unique(now):
+def _texts(was: Rows, now: Rows) -> str | int | None:
+    """Return what is broken by what the provider took; else whose attempt was committed."""
+    both = enumerate(zip(now.texts, was.texts, strict=True))
+    changed = [(index, text, then) for index, (text, then) in both if text is not then]
+    if not all(is_unique(text) for _, text, _ in changed):
         return REFUSED
-    for index, (text, then) in enumerate(zip(now.texts, was.texts, strict=True)):
+    for index, text, then in changed:
         if len(text.attempts) > len(then.attempts):
-            return _committed(before, index // now.steps, world)
+            return index // now.steps
         if text.attempts is not then.attempts and _is_twice(then.attempts, text.attempts):
             return TWICE
     return None
@@ -151,7 +169,6 @@ def when_nothing_fails(state: State, moves: Moves) -> State:
             return moves.records_list(state, one)
     if state.is_inbound_kept:
         return moves.applies(state, is_stop=state.stop is Inbound.KEPT)
-    reconciled = (moves.reconciles(state, attempt) for attempt, _ in state.rows.attempts())
     asked = (after for _, after in moves.asks(state))
-    done = (after for after in chain(reconciled, asked) if after is not None and after != state)
+    done = (after for after in chain(moves.reconciles(state), asked) if after != state)
     return next(done, None) or moves.minute(state)

@@ -102,21 +102,17 @@ class Protocol:
     def __init__(self, *, knows_a_text: bool, on_reply: ReplyPolicy) -> None:
         self._knows_a_text = knows_a_text
         self._on_reply = on_reply
-        self.decide = cache(self._decide)
-        self.obey = cache(self._obey)
         self.learn = cache(self._learn)
-        self.commit = cache(self._commit)
-        self.asked = cache(self._asked)
         self.write_in = cache(self._write_in)
         self.later = cache(a_minute_later)
 
-    def _decide(
+    def decide(
         self, rows: Rows, index: int, *, is_inbound_kept: bool, is_probing: bool
     ) -> Decision:
         facts_now = facts(rows, index, is_inbound_kept=is_inbound_kept, is_probing=is_probing)
         return deciding.decide(facts_now, NOW, RULES)
 
-    def _obey(self, rows: Rows, index: int, decision: Decision) -> Rows:
+    def obey(self, rows: Rows, index: int, decision: Decision) -> Rows:
         """Write down what stands in the way of a text."""
         row = rows.enrollments[index]
         match decision:
@@ -134,7 +130,7 @@ class Protocol:
                 return rows
         return rows.with_enrollment(index, _if_active(rows.enrollments[index], row))
 
-    def _commit(self, rows: Rows, index: int) -> Rows | None:
+    def commit(self, rows: Rows, index: int) -> Rows | None:
         """Commit an attempt at an enrollment's next text; None if there is a live one."""
         row = rows.enrollments[index]
         of = rows.text_of(index, row.position)
@@ -161,10 +157,10 @@ class Protocol:
             # With a known text to look for, nothing depends on when.
             seen = None if self._knows_a_text else 0
             sender = rows.sender._replace(shows_texts=effects.shows_texts, seen=seen)
-            rows = rows._replace(sender=sender)
+            rows = rows.with_sender(sender)
         return rows if _have_own_sids(rows) else was
 
-    def _asked(self, rows: Rows, index: int) -> CanaryState | None:
+    def asked(self, rows: Rows, index: int) -> CanaryState | None:
         """Say how an honest list shows the known text it is asked for; None if it is too early."""
         if provable_from(attempt(rows, index), RULES) > NOW:
             return None
@@ -239,7 +235,7 @@ def attempt(rows: Rows, index: int) -> StepAttempt:
     others = [one for at, one in rows.attempts_at(of_text) if at != index]
     sent = [one for one in (text.sent, _last_sent(rows, enrollment)) if one is not None]
     return StepAttempt(
-        id=UUID(int=index),
+        id=_uuid(index),
         outcome=row.outcome,
         started_at=moment(row.started),
         call_before=moment(row.started) + RULES.call_before,
@@ -253,10 +249,10 @@ def attempt(rows: Rows, index: int) -> StepAttempt:
         is_contradicted=any(
             one.outcome is AttemptOutcome.ABSENT and one.sid is not None for one in others
         ),
-        message_id=UUID(int=of_text),
+        message_id=_uuid(of_text),
         message_status=MessageStatus.SENDING,
         phone=PHONE,
-        contact_id=UUID(int=0),
+        contact_id=_uuid(0),
         body=_body(rows, index),
         failed_tries=text.failed_tries,
         sender_id=_SENDER,
@@ -264,7 +260,7 @@ def attempt(rows: Rows, index: int) -> StepAttempt:
         hold_from_report=sender.is_held_by_report,
         shows_texts=sender.shows_texts,
         shows_texts_at=None if sender.shows_texts is None else moment(sender.seen or 0),
-        enrollment_id=UUID(int=enrollment),
+        enrollment_id=_uuid(enrollment),
         step=step,
         pass_number=1,
         status=of.status,
@@ -322,14 +318,13 @@ def _change_sender(rows: Rows, change: PutOnHold | EndHold) -> Rows:
     if isinstance(change, PutOnHold):
         held = 0 if sender.held is None else sender.held
         by_report = change.from_report or sender.is_held_by_report
-        return rows._replace(
-            sender=sender._replace(
-                held=held, is_held_by_report=by_report, probe=seconds(change.probe_at)
-            )
+        probe = seconds(change.probe_at)
+        return rows.with_sender(
+            sender._replace(held=held, is_held_by_report=by_report, probe=probe)
         )
     if sender.held is None or sender.held >= seconds(change.proven_at):
         return rows
-    rows = rows._replace(sender=sender._replace(held=None, is_held_by_report=False, probe=None))
+    rows = rows.with_sender(sender._replace(held=None, is_held_by_report=False, probe=None))
     for index, row in enumerate(rows.enrollments):  # whoever waits for it is woken
         if row.held is HeldReason.SENDER_ON_HOLD:
             rows = rows.with_enrollment(index, _waits(row))
@@ -442,7 +437,7 @@ def opted_out(rows: Rows) -> Rows:
     """Suppress the number and end all its enrollments."""
     for index in range(len(rows.enrollments)):
         rows = ended(rows, index, EnrollmentStatus.OPTED_OUT)
-    return rows._replace(is_suppressed=True)
+    return Rows(rows.enrollments, rows.texts, rows.sender, is_suppressed=True)
 
 
 def _recounted(rows: Rows, index: int) -> Rows:
@@ -499,7 +494,7 @@ def _evidence(rows: Rows, index: int, news: News) -> interpreting.Evidence:
         case None:
             return ListEvidence(None)
         case Reported(word, code):
-            return StatusReport(_sid(index), word, code, UUID(int=index), None)
+            return StatusReport(_sid(index), word, code, _uuid(index), None)
         case Listed():
             return _list_evidence(rows, index, news)
         case Accepted():
@@ -539,12 +534,22 @@ def _is_assumed_sent(other: Attempt, started: int) -> bool:
 
 def are_unique(rows: Rows) -> bool:
     """Whether no text has two live attempts: what ``uq_attempts_live`` guards."""
-    return all(sum(one.is_live for one in text.attempts) <= 1 for text in rows.texts)
+    return all(map(is_unique, rows.texts))
+
+
+def is_unique(text: Text) -> bool:
+    """Whether a text has no two live attempts."""
+    return len(text.attempts) < 2 or sum(one.is_live for one in text.attempts) < 2
 
 
 def _have_own_sids(rows: Rows) -> bool:
     sids = [one.sid for _, one in rows.attempts() if one.sid is not None]
     return len(set(sids)) == len(sids)
+
+
+@cache
+def _uuid(number: int) -> UUID:
+    return UUID(int=number)
 
 
 def _sid(attempt: int) -> str:

@@ -5,6 +5,7 @@ All of them are whole minutes: time passes by the minute. None is -1, whose hash
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 from domain.platform.rules import SendingRules
@@ -160,22 +161,43 @@ class Sender(NamedTuple):
     seen: int | None = None
 
 
-class Rows(NamedTuple):
+class Rows:
     """All rows; the same number of texts belongs to each enrollment, one for each step.
 
     An attempt's id is made of its text's index and its number, so that whichever of two texts was
-    tried first makes no difference to it.
+    tried first makes no difference to it. They never change, so their hash is computed once: the
+    search asks for it dozens of times.
     """
 
-    enrollments: tuple[Enrollment, ...]
-    texts: tuple[Text, ...]
-    sender: Sender = Sender()
-    is_suppressed: bool = False
+    __slots__ = ("_hash", "enrollments", "is_suppressed", "sender", "steps", "texts")
 
-    @property
-    def steps(self) -> int:
-        """How many steps the sequence has."""
-        return len(self.texts) // len(self.enrollments)
+    def __init__(
+        self,
+        enrollments: tuple[Enrollment, ...],
+        texts: tuple[Text, ...],
+        sender: Sender = Sender(),  # noqa: B008 - a tuple
+        is_suppressed: bool = False,  # noqa: FBT001, FBT002 - as in a tuple
+    ) -> None:
+        self.enrollments = enrollments
+        self.texts = texts
+        self.sender = sender
+        self.is_suppressed = is_suppressed
+        self.steps = len(texts) // len(enrollments)  # of the sequence
+        self._hash: int | None = None
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash((self.enrollments, self.texts, self.sender, self.is_suppressed))
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Rows)
+            and self.texts == other.texts
+            and self.enrollments == other.enrollments
+            and self.sender == other.sender
+            and self.is_suppressed == other.is_suppressed
+        )
 
     def text_of(self, enrollment: int, step: int) -> int:
         """Return the index of a step's text."""
@@ -219,7 +241,12 @@ class Rows(NamedTuple):
 
     def with_enrollment(self, index: int, row: Enrollment) -> "Rows":
         """Return the rows with one enrollment changed."""
-        return self._replace(enrollments=_with(self.enrollments, index, row))
+        enrollments = _with(self.enrollments, index, row)
+        return Rows(enrollments, self.texts, self.sender, self.is_suppressed)
+
+    def with_sender(self, sender: Sender) -> "Rows":
+        """Return the rows with the sender changed."""
+        return Rows(self.enrollments, self.texts, sender, self.is_suppressed)
 
     def with_attempt(self, attempt: int, row: Attempt) -> "Rows":
         """Return the rows with one attempt changed."""
@@ -230,7 +257,8 @@ class Rows(NamedTuple):
 
     def with_text(self, index: int, row: Text) -> "Rows":
         """Return the rows with one text changed."""
-        return self._replace(texts=_with(self.texts, index, row))
+        texts = _with(self.texts, index, row)
+        return Rows(self.enrollments, texts, self.sender, self.is_suppressed)
 
 
 def newest_at(text: int, row: Text) -> int:
@@ -254,7 +282,7 @@ def with_places_changed(rows: Rows) -> Rows:
         )
         for text in rows.texts[rows.steps :] + rows.texts[: rows.steps]
     )
-    return rows._replace(enrollments=rows.enrollments[::-1], texts=texts)
+    return Rows(rows.enrollments[::-1], texts, rows.sender, rows.is_suppressed)
 
 
 _SPAN = 8
@@ -264,11 +292,13 @@ def _with(rows: tuple[_Row, ...], index: int, row: _Row) -> tuple[_Row, ...]:
     return (*rows[:index], row, *rows[index + 1 :])
 
 
+@cache
 def moment(seconds: int) -> datetime:
     """Return the moment that is so many seconds from now."""
     return NOW + timedelta(seconds=seconds)
 
 
+@cache
 def seconds(moment: datetime) -> int:
     """Return how many seconds from now a moment is, rounded up to a minute."""
     return -((NOW - moment) // _MINUTE) * MINUTE
@@ -293,6 +323,25 @@ def _earlier(at: int | None, least: int) -> int | None:
     return None if at is None else max(at - MINUTE, least)
 
 
+@cache
+def _enrollment_later(row: Enrollment) -> Enrollment:
+    return row._replace(
+        due=_earlier(row.due, 0),
+        reply_until=_earlier(row.reply_until, 0),
+        last_sent=_earlier(row.last_sent, PAST),
+    )
+
+
+@cache
+def _text_later(index: int, row: Text) -> Text:
+    attempts = enumerate(row.attempts, index * _SPAN)
+    return row._replace(
+        next_try=_earlier(row.next_try, 0),
+        sent=_earlier(row.sent, PAST),
+        attempts=tuple(_attempt_later(attempt, one) for attempt, one in attempts),
+    )
+
+
 def _attempt_later(attempt: int, row: Attempt) -> Attempt:
     return tidy(
         attempt,
@@ -309,25 +358,8 @@ def a_minute_later(rows: Rows) -> Rows:
     """Return the rows as they are a minute later, seen from then."""
     sender = rows.sender
     return Rows(
-        tuple(
-            row._replace(
-                due=_earlier(row.due, 0),
-                reply_until=_earlier(row.reply_until, 0),
-                last_sent=_earlier(row.last_sent, PAST),
-            )
-            for row in rows.enrollments
-        ),
-        tuple(
-            row._replace(
-                next_try=_earlier(row.next_try, 0),
-                sent=_earlier(row.sent, PAST),
-                attempts=tuple(
-                    _attempt_later(attempt, one)
-                    for attempt, one in enumerate(row.attempts, index * _SPAN)
-                ),
-            )
-            for index, row in enumerate(rows.texts)
-        ),
+        tuple(map(_enrollment_later, rows.enrollments)),
+        tuple(_text_later(index, row) for index, row in enumerate(rows.texts)),
         sender._replace(
             held=_earlier(sender.held, PAST),
             probe=_earlier(sender.probe, 0),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.model import promise
 from tests.model.moves import A_MINUTE, Moves
+from tests.model.promise import Promise
 from tests.model.state import State, alike, beginning
 from tests.model.worlds import World
 
@@ -48,6 +49,7 @@ class _Search:
 
     def __init__(self, world: World) -> None:
         self.moves = Moves(world)
+        self.promise = Promise(world)
         self.found = Found(world)
         self.farthest = world.farthest
         self.index: dict[int, int] = {}
@@ -55,7 +57,7 @@ class _Search:
         self.parents = array("q")
         self.when_nothing_fails = array("q")
         self.frontier = [beginning(world)]
-        self._add(self.frontier[0], -1)
+        self._add(self.frontier[0], hash(self.frontier[0]), -1)
 
     def run(self) -> Found:
         found, began = self.found, time.process_time()
@@ -68,9 +70,9 @@ class _Search:
         found.seconds = time.process_time() - began
         return found
 
-    def _add(self, state: State, parent: int) -> None:
-        self.hashes.append(hash(state))
-        self.index[hash(state)] = len(self.parents)
+    def _add(self, state: State, its_hash: int, parent: int) -> None:
+        self.hashes.append(its_hash)
+        self.index[its_hash] = len(self.parents)
         if self.moves.world.enrollments == 2:
             self.index[hash(alike(state))] = len(self.parents)
         self.parents.append(parent)
@@ -82,12 +84,13 @@ class _Search:
         for at, state in enumerate(self.frontier, first):
             for says, after in self.moves.all(state):
                 found.steps += 1
-                breach = promise.broken(state, after, self.moves.world)
+                breach = self.promise.broken(state, after)
                 if breach is not None:
                     self._tell(breach, at, says)
                     return
-                if hash(after) not in self.index:
-                    self._add(after, at)
+                its_hash = hash(after)
+                if its_hash not in self.index:
+                    self._add(after, its_hash, at)
                     farther.append(after)
             self._look_at(state)
         found.depth += bool(farther)

@@ -78,6 +78,11 @@ class State(NamedTuple):
         """Return the state with other rows."""
         return State(rows, *self[1:])
 
+    def with_work(self, rows: Rows, before: Worker, after: Worker) -> "State":
+        """Return the state with other rows and one worker changed."""
+        done = State(rows, *self[1:])
+        return done if before == after else done.with_worker(before, after)
+
     def with_worker(self, before: Worker, after: Worker) -> "State":
         """Return the state with one worker changed."""
         workers = list(self.workers)

@@ -155,12 +155,15 @@ def hhmm(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
+OFTEN = st.sampled_from([(0, 1440), (0, 90), (90, 1440), (120, 150), (60, 120), (540, 1200)])
+DAYS_OPEN = st.sets(st.sampled_from(DAYS), min_size=1).map(sorted)
+HOURS_OPEN = OFTEN | minutes_pair()
+
+
 @st.composite
 def windows(draw: st.DrawFn) -> SendWindow:
     """Draw any window, preferring midnight and the hours in which clocks change."""
-    often = st.sampled_from([(0, 1440), (0, 90), (90, 1440), (120, 150), (60, 120), (540, 1200)])
-    days = draw(st.sets(st.sampled_from(DAYS), min_size=1))
-    pairs = {day: draw(often | minutes_pair()) for day in sorted(days)}
+    pairs = {day: draw(HOURS_OPEN) for day in draw(DAYS_OPEN)}
     return SendWindow.parse({day: [hhmm(a), hhmm(b)] for day, (a, b) in pairs.items()})
 
 

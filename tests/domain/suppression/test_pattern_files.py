@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 
 from domain.platform.folding import folded
 from domain.suppression.pattern_files import (
+    AnyOf,
     PatternFile,
     PatternFileError,
     Phrases,
-    any_of,
     beginnings,
     loaded,
+    needed,
     whole_words,
 )
-from tests.domain.suppression.intent.corpora import WRITERS, rows
+from tests.domain.suppression.intent.corpora import MACHINES, WRITERS, rows
 
 NAMES = "[names]\nme = '(me|us)'\nthem = '<me>|them'\n"
 
@@ -28,8 +29,8 @@ def patterns_of(entry: str, names: str = NAMES) -> list[str]:
 
 def test_names_stand_for_their_patterns_and_arrays_for_alternatives() -> None:
     text_them, stop = patterns_of("'text <them>', ['stop', 'quit']")
-    assert any_of([text_them]).fullmatch("text us")
-    assert any_of([text_them]).fullmatch("text them")
+    assert AnyOf([text_them]).fullmatch("text us")
+    assert AnyOf([text_them]).fullmatch("text them")
     assert stop == "stop|quit"
 
 
@@ -106,6 +107,40 @@ def training() -> list[str]:
     """Fold the texts when they are wanted: every worker imports this module."""
     texts = (text for paths in WRITERS.values() for path in paths for _, text in rows(path))
     return [folded(text) for text in texts if text]
+@pytest.mark.parametrize(
+    ("pattern", "needs"),
+    [
+        ("stop", {"stop"}),
+        (r"\b(i )?dont\b", {"dont"}),
+        ("(reply|text) [a-z]+", {"reply", "text"}),
+        ("(reply|[0-9]) yes", {" yes"}),
+        ("(reply|[0-9])", set()),
+        ("(stop)+now", {"stop"}),
+        ("(stop)*", set()),
+        ("(?!stop)go", {"go"}),
+        ("[ab]c?", set()),
+    ],
+)
+def test_what_matches_need(pattern: str, needs: set[str]) -> None:
+    assert needed(pattern) == needs
+
+
+MARKS = [
+    pattern
+    for name in ("reactions", "auto_replies", "canned", "answers", "removals", "marks", "personal")
+    for pattern in loaded("machine_marks.toml").patterns(name)
+]
+
+
+def test_texts_in_which_a_pattern_is_found_have_what_it_needs() -> None:
+    texts = [folded(text) for _, text in rows(MACHINES)]
+    found = 0
+    for pattern in MARKS:
+        search, needs = re.compile(pattern).search, needed(pattern)
+        matching = [text for text in texts if search(text)]
+        assert not needs or all(any(one in text for one in needs) for text in matching), pattern
+        found += bool(needs and matching)
+    assert found > 50
 
 
 TRAINING = st.deferred(lambda: st.sampled_from(training()))
