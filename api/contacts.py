@@ -11,7 +11,7 @@ from pydantic import Field
 
 from api.dependencies import AdminOnly, CurrentUser, ServicesDep
 from api.etags import TAGGED, IfMatchDep, tagged
-from api.field_problems import field_problem
+from api.field_problems import FieldProblem, field_problem
 from api.idempotency import OnceDep
 from api.paging import Cursors, FieldsQuery, InQuery, PageQuery, Search
 from api.schemas.base import Listing, Moment, PhoneText
@@ -117,15 +117,16 @@ async def upsert_contacts(body: ContactRows, services: ServicesDep, once: OnceDe
 
 def _wrong(index: int, row: WrongRow) -> Mapping[str, Any]:
     found = [field_problem({**one, "loc": ("row", *one["loc"])}) for one in row.errors]
-    errors = [{"field": one.field, "code": one.code, "reason": one.message} for one in found]
-    return {"index": index, "outcome": "error", "id": None, "errors": errors}
+    return {"index": index, "outcome": Outcome.ERROR, "id": None, "errors": _told(found)}
+
+
+def _told(found: Sequence[FieldProblem]) -> Sequence[Mapping[str, str]]:
+    return [{**vars(one), "reason": one.message} for one in found]
 
 
 def _upserted(index: int, merged: Merged) -> Mapping[str, Any]:
-    errors: Sequence[Mapping[str, str]] = [
-        {"field": one.field, "code": one.field_code, "reason": one.reason} for one in merged.errors
-    ]
-    if errors:
+    if merged.errors:
+        errors = _told([FieldProblem.of(error) for error in merged.errors])
         return {"index": index, "outcome": Outcome.ERROR, "id": None, "errors": errors}
     return {"index": index, "outcome": merged.outcome, "id": merged.contact_id, "errors": []}
 

@@ -33,7 +33,9 @@ async def list_conversations(
 ) -> Listing[Conversation]:
     """List the conversations with contacts by their last text, the latest first: the inbox.
 
-    A user's inbox is `owner=me&owner=none`: what has no owner is everyone's.
+    A user's inbox is `owner=me&owner=none`: what has no owner is everyone's. With
+    `state=needs_reply` alone, the list goes by the text that waits for a reply, which is
+    `last_message` then, whatever a sequence has sent since.
     """
     find = partial(services.inbox.page, query.wanted(user.id))
     return await _CURSORS.listing(Conversation, query, find)

@@ -132,24 +132,27 @@ async def check_enrollments(
 ) -> Response:
     """Say what enrolling contacts, a group or numbers would do now; nothing is done.
 
-    409 `sequence_not_active` for a draft or an archived sequence.
+    422 `unused_variable` and `duplicate_contact` of a row of `contacts`, as for enrolling. 409
+    `sequence_not_active` for a draft or an archived sequence.
     """
     previews = services.enroll_previews
 
     async def check() -> EnrollPreview:
-        match body:
-            case EnrollCheck(contact_ids=list(ids), group_id=None, numbers=None):
-                return await previews.of_contacts(sequence_id, ids)
-            case EnrollCheck(contact_ids=None, group_id=UUID() as group_id, numbers=None):
-                return await previews.of_group(sequence_id, group_id)
-            case EnrollCheck(contact_ids=None, group_id=None, numbers=list(numbers)):
-                return await previews.of_numbers(sequence_id, "\n".join(numbers))
-            case _:
-                raise InvalidFieldError(
-                    "contact_ids",
-                    "give exactly one of contact_ids, group_id and numbers",
-                    code="one_of_three",
-                )
+        ways = (body.contact_ids, body.contacts, body.group_id, body.numbers)
+        if sum(way is not None for way in ways) != 1:
+            raise InvalidFieldError(
+                "contact_ids",
+                "give exactly one of contact_ids, contacts, group_id and numbers",
+                code="one_of_three",
+            )
+        if body.contact_ids is not None:
+            return await previews.of_contacts(sequence_id, body.contact_ids)
+        if body.contacts is not None:
+            asked = [one.asked() for one in body.contacts]
+            return await previews.of_contacts(sequence_id, named=asked)
+        if body.group_id is not None:
+            return await previews.of_group(sequence_id, body.group_id)
+        return await previews.of_numbers(sequence_id, "\n".join(body.numbers or ()))
 
     return await once.answer(check, repeatable=True)
 

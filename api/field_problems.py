@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain.platform.errors import InvalidFieldError
+
 _LENGTH = 200
 
 
@@ -22,6 +24,11 @@ class FieldProblem:
     field: str
     code: str
     message: str
+
+    @classmethod
+    def of(cls, error: InvalidFieldError) -> "FieldProblem":
+        """Convert what a use case raises."""
+        return cls(error.field, error.field_code, error.reason)
 
 
 UNKNOWN_FIELD = "unknown_field"

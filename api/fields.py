@@ -20,7 +20,8 @@ async def create_field(body: NewField, services: ServicesDep, once: OnceDep) -> 
     """Add a field that contacts can have a value of.
 
     409 `field_taken` names the field that already has the key, `field_limit` is for more than
-    50. 422 `reserved_key` for a key that has a meaning of its own, such as `first_name`.
+    50, `field_being_deleted` for a key whose old values are not all deleted yet. 422 `reserved_key`
+    for a key that has a meaning of its own, such as `first_name`.
     """
     return await once.answer(
         lambda: services.fields.create(body.key, body.label, body.type), repeatable=True
@@ -49,6 +50,9 @@ async def change_field(field_id: UUID, body: FieldChanges, services: ServicesDep
 @router.delete("/{field_id}", status_code=204, dependencies=[AdminOnly])
 async def delete_field(field_id: UUID, services: ServicesDep) -> None:
     """Delete a field, and its value of every contact.
+
+    Nothing shows the values from the answer on; those of very many contacts are deleted in the
+    background.
 
     409 `field_in_use`: current steps of sequences that are not archived, or steps of an older
     version in which somebody is active, contain it as `{{key}}`; `sequences` says how many

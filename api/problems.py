@@ -217,7 +217,7 @@ def _from_fields(errors: Sequence[InvalidFieldError]) -> Problem:
         422,
         _INVALID_REQUEST if code == InvalidFieldError.code else code,
         "; ".join(str(error) for error in errors),
-        errors=[FieldProblem(error.field, error.field_code, error.reason) for error in errors],
+        errors=[FieldProblem.of(error) for error in errors],
     )
 
 

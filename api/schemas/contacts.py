@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from pydantic.json_schema import WithJsonSchema
 
 from api.schemas.base import _AN_ID, ListedUser, Omissible, PhoneText, Schema, limits
+from api.schemas.problems import RowError
 from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS
 from domain.statuses.contacts import FieldType, LineType
 from services.contacts import groups
@@ -117,14 +118,6 @@ class ContactRows(Schema):
     contacts: list[Annotated[ContactRow, WrapValidator(_alone)]] = Field(
         min_length=1, max_length=UPSERTED_AT_ONCE
     )
-
-
-class RowError(Schema):
-    """What is wrong with a field of a row."""
-
-    field: str
-    code: str
-    reason: str = Field(description="What is wrong, and what to write instead.")
 
 
 class UpsertedRow(Schema):

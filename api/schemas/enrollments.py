@@ -6,8 +6,10 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from api import field_problems
 from api.paging import FieldsQuery, PageQuery, Search
 from api.schemas.base import ListedUser, Listing, Moment, Named, PhoneText, Schema, limits
+from api.schemas.problems import FieldProblem
 from api.schemas.sequences import MediaUrls, TextBody
 from domain.contacts.fields import KEY_PATTERN
 from domain.enrollments.variables import MAX_VARIABLES
@@ -22,7 +24,7 @@ from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
 from services.enrollments.enrolling import MAX_CONTACTS, ContactAsked, SkipCode
 from services.enrollments.selection import MAX_ENROLLMENTS
-from services.jobs.enroll_preview import Prediction
+from services.jobs.enroll_preview import PredictedRow, Prediction
 from services.messaging.holds import Decision
 from storage.enrollments.list_filter import ListFilter
 from workflows import client as workflow_client
@@ -72,6 +74,15 @@ class ContactToEnroll(Schema):
     variables: Variables = Field(default_factory=dict)
     """What texts of this enrollment say: text, numbers, booleans; dates as `2026-12-01`."""
 
+    def asked(self) -> ContactAsked:
+        """Hand it to the use cases."""
+        return ContactAsked(self.id, self.external_id, self.variables)
+
+
+_Contacts = Annotated[
+    list[ContactToEnroll], Field(max_length=_IDS_MOST), limits(minItems=1, maxItems=MAX_CONTACTS)
+]
+
 
 class NewEnrollments(Schema):
     """Whom to enroll: exactly one of the three."""
@@ -83,23 +94,14 @@ class NewEnrollments(Schema):
         | None
     ) = None
     """1 to 10,000 contacts; duplicates count once."""
-    contacts: (
-        Annotated[
-            list[ContactToEnroll],
-            Field(max_length=_IDS_MOST),
-            limits(minItems=1, maxItems=MAX_CONTACTS),
-        ]
-        | None
-    ) = None
+    contacts: _Contacts | None = None
     """1 to 10,000 contacts, each once, with variables of their own."""
     group_id: UUID | None = None
     """All its members; more than 10,000 only with `Prefer: respond-async`."""
 
     def whom(self) -> dict[str, Any]:
         """Hand it to the use cases."""
-        named = None
-        if self.contacts is not None:
-            named = [ContactAsked(one.id, one.external_id, one.variables) for one in self.contacts]
+        named = None if self.contacts is None else [one.asked() for one in self.contacts]
         return {"contact_ids": self.contact_ids, "contacts": named, "group_id": self.group_id}
 
 
@@ -302,6 +304,7 @@ class ListedSequence(Named):
 class ListedEnrollment(_Line):
     """One enrollment in the list of all."""
 
+    id: UUID = Field(description="The same as `enrollment_id`.")
     sequence: ListedSequence
     ended_at: datetime | None
 
@@ -444,10 +447,12 @@ class OneRelease(Schema):
 
 
 class EnrollCheck(Schema):
-    """Who would be enrolled: exactly one of the three."""
+    """Who would be enrolled: exactly one of the four."""
 
     contact_ids: list[UUID] | None = Field(default=None, max_length=_IDS_MOST)
     """1 to 10,000 contacts; duplicates count once."""
+    contacts: _Contacts | None = None
+    """As for enrolling: 1 to 10,000 contacts, each once, with variables of their own."""
     group_id: UUID | None = None
     """All its members."""
     numbers: list[PhoneText] | None = Field(default=None, max_length=_IDS_MOST)
@@ -455,17 +460,10 @@ class EnrollCheck(Schema):
 
 
 class FieldReason(Schema):
-    """What is wrong with a field."""
+    """What is wrong with a field, as `errors` says it too."""
 
     field: str
     reason: str
-
-
-def _reasons(reasons: object) -> object:
-    """Name the two parts of each reason."""
-    if not isinstance(reasons, tuple):
-        return reasons
-    return [{"field": field, "reason": reason} for field, reason in reasons]
 
 
 class CheckedRow(Schema):
@@ -476,9 +474,28 @@ class CheckedRow(Schema):
     name: str
     phone: str = Field(description="E.164; as given if it is not a number.")
     line: int | None = Field(description="Of a number, its place in `numbers`, from 1.")
-    reasons: Annotated[list[FieldReason], BeforeValidator(_reasons)] = Field(
-        description="Of an `invalid` one."
+    external_id: AskedExternalId
+    errors: list[FieldProblem] = Field(description="Of an `invalid` one.")
+    reasons: list[FieldReason] = Field(
+        description="The same as `errors`, which took its place.",
+        json_schema_extra={"deprecated": True},
     )
+    missing_fields: list[str]
+    """What its texts would lack: fields or variables that they say, and that are blank for it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of(cls, row: object) -> object:
+        """Convert what the use case gives."""
+        if not isinstance(row, PredictedRow):
+            return row
+        told = {name: value for name, value in vars(row).items() if name != "lacks"}
+        return {
+            **told,
+            "errors": [field_problems.FieldProblem.of(error) for error in row.errors],
+            "reasons": row.errors,
+            "missing_fields": row.lacks,
+        }
 
 
 class EnrollForecast(Schema):
@@ -491,6 +508,8 @@ class EnrollForecast(Schema):
     contact_ids: list[UUID]
     """Who would be listed, in order; empty for a group, which is enrolled as a whole."""
     unknown_numbers: list[str] = Field(description="Numbers that no contact has yet.")
+    lacking: dict[str, int]
+    """How many of those who would be texted lack what texts say, by field or variable."""
 
 
 _Row = TypeVar("_Row", bound="RowResult")

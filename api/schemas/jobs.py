@@ -1,10 +1,11 @@
 """What goes over the wire about work in the background."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from api.paging import PageQuery
 from api.schemas.base import ListedUser, Listing, Schema
@@ -91,6 +92,13 @@ class ResultsQuery(PageQuery):
     )
 
 
+def _in_one_shape(detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Name what is wrong with fields as all errors do."""
+    if not (errors := detail.get("errors")):
+        return detail
+    return {**detail, "errors": [{**one, "message": one["reason"]} for one in errors]}
+
+
 class JobRow(Schema):
     """A row of a job and its result."""
 
@@ -99,7 +107,9 @@ class JobRow(Schema):
     """The enrollment; of an enrollment, an import or an action on contacts the contact, if there
     is one."""
     code: str | None = Field(description="The result; null while there is none.")
-    detail: dict[str, Any] = Field(description="More about the result, in codes and ids.")
+    detail: Annotated[dict[str, Any], BeforeValidator(_in_one_shape)]
+    """More about the result, in codes and ids. Of a row of a file that is `invalid`: `errors`, each
+    as those of a 422; `reason` is the same as `message`, which took its place."""
 
 
 class JobResults(Listing[JobRow]):

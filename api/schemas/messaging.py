@@ -154,7 +154,7 @@ class Message(Schema):
 
 
 class LastMessage(Schema):
-    """The last text with someone, in short."""
+    """The last text with someone, in short, or the one that waits for a reply."""
 
     id: UUID
     direction: Direction

@@ -16,12 +16,23 @@ class _Open(BaseModel):
 class FieldProblem(_Open):
     """What is wrong with one field of a request."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     field: str = Field(examples=["steps.1.body"])
     """Its path as it was sent, dotted, list indices from 0 included."""
     code: str = Field(description="Stable; docs/problems.md lists all.", examples=["missing"])
     message: str = Field(
         description="Continues from the field's name; says what to write instead.",
         examples=["is missing; give it"],
+    )
+
+
+class RowError(FieldProblem):
+    """What is wrong with one field of a row."""
+
+    reason: str = Field(
+        description="The same as `message`, which took its place.",
+        json_schema_extra={"deprecated": True},
     )
 
 

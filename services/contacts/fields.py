@@ -13,8 +13,10 @@ from domain.statuses.contacts import FieldType
 from services.platform import audit
 from storage.contacts import fields
 from storage.contacts.fields import FieldDetails
+from storage.platform import wakes
 from storage.platform.database import Database, Transaction
 from storage.platform.locks import lock_fields
+from storage.platform.wakes import WakeKind
 from storage.sequences import sequences
 
 LABEL_LENGTH = 100
@@ -47,7 +49,8 @@ class Fields:
 
         Raises:
             InvalidRequestError: ``invalid_key``, ``reserved_key``, or the label is invalid.
-            ConflictError: ``field_taken``, naming the field, or ``field_limit``.
+            ConflictError: ``field_taken``, naming the field, ``field_limit``, or
+                ``field_being_deleted``: contacts still have values of another with this key.
         """
         problems = Problems()
         if key:
@@ -69,6 +72,12 @@ class Fields:
                     f"a workspace has at most {MAX_FIELDS} fields; delete one that is not used",
                 )
             key = key or key_from(called, taken={**RESERVED_KEYS, **known})
+            if await fields.is_removed(tx, key):
+                raise ConflictError(
+                    "field_being_deleted",
+                    "the values of a deleted field with this key are still being deleted; try again"
+                    " in a minute, or choose another key",
+                )
             added = await fields.add(tx, {"key": key, "label": called, "type": type_})
             field_id = required(added, "field", key)
             await audit.record(tx, "field.create", "field", [field_id])
@@ -91,6 +100,9 @@ class Fields:
     async def remove(self, field_id: UUID) -> None:
         """Delete a field with all its values, unless a text needs it.
 
+        Nothing shows them from now on; they are deleted page by page, see
+        ``services.enrollments.waking``.
+
         Raises:
             NotFoundError: There is no such field.
             ConflictError: ``field_in_use``: a step of a sequence that is not archived names it, a
@@ -108,8 +120,9 @@ class Fields:
                     " archive them",
                     sequences=len(users),
                 )
-            cleared = await fields.remove(tx, field_id, field.key)
-            await audit.record(tx, "field.delete", "field", [field_id], contacts=cleared)
+            await fields.remove(tx, field_id)
+            await wakes.add(tx, WakeKind.FIELD_REMOVED, [field_id])
+            await audit.record(tx, "field.delete", "field", [field_id])
 
     async def get(self, field_id: UUID) -> FieldDetails:
         """Read a field.

@@ -1,8 +1,13 @@
-"""Wakes enrollments whose blocker is gone: in the background, page by page."""
+"""Wakes enrollments whose blocker is gone: in the background, page by page.
+
+The values of deleted fields of contacts go the same way.
+"""
 
 import asyncio
 import logging
+from uuid import UUID
 
+from storage.contacts import fields
 from storage.enrollments import enrollments, variables, waking
 from storage.platform import wakes
 from storage.platform.database import Database, Transaction
@@ -16,7 +21,7 @@ _AT_ONCE = 10
 
 
 class Waking:
-    """Wakes the enrollments that a change is about.
+    """Wakes the enrollments that a change is about, or deletes what it took from contacts.
 
     Who may send is right without it: an enrollment that is looked at goes by its row, woken or not.
     A process that dies leaves the rest of the pages to the others.
@@ -35,7 +40,7 @@ class Waking:
                 _logger.warning("enrollments were not woken", extra={"error": type(error).__name__})
 
     async def wake(self) -> int:
-        """Do all wakes; return how many enrollments were woken."""
+        """Do all wakes; return how many enrollments were woken, or contacts changed."""
         total = 0
         while (woken := await self._page()) is not None:
             total += woken
@@ -98,3 +103,8 @@ async def _go_on(tx: Transaction, wake: Wake) -> int:
             told = await apply(tx, walked.active)
             await wakes.go_on_from(tx, wake, walked.place)
             return told
+        case WakeKind.FIELD_REMOVED:
+            seen = UUID(wake.place["after"]) if wake.place else None
+            cleared, last = await fields.clear_page(tx, wake.subject_id, seen)
+            await wakes.go_on_from(tx, wake, {"after": str(last)} if last else None)
+            return cleared

@@ -102,13 +102,13 @@ _RESULTS = {
 
 
 class CheckedRows(NamedTuple):
-    """The rows of one chunk: the values of those that are valid by position, and the others.
+    """The rows of one chunk by position: the values of those that are valid, the others' errors.
 
     ``groups`` are the names of the groups that valid rows ask for, by position.
     """
 
     valid: Mapping[int, Mapping[str, Any]]
-    invalid: list[RowResult]
+    invalid: Mapping[int, tuple[InvalidFieldError, ...]]
     groups: Mapping[int, Many[str]]
 
 
@@ -236,7 +236,7 @@ class Importing(CsvUpload):
         for one_id, positions in named.items():
             members = {subjects[position] for position in positions if position in subjects}
             await groups.add_members(tx, one_id, list(members), job.user_id)
-        results = checked.invalid
+        results = [invalid(position, errors) for position, errors in checked.invalid.items()]
         for position, one in merged.items():
             if one.outcome is Outcome.ERROR:
                 results.append(invalid(position, [_of_column(error) for error in one.errors]))
@@ -311,7 +311,7 @@ async def check(tx: Transaction, rows: Many[OpenRow], region: str) -> CheckedRow
     own = any(name.startswith(_OWN) for row in rows for name in row.detail)
     against = await known(tx, region, with_fields=own)
     valid: dict[int, Mapping[str, Any]] = {}
-    refused: list[RowResult] = []
+    refused: dict[int, tuple[InvalidFieldError, ...]] = {}
     asked: dict[int, Many[str]] = {}
     for index, row in enumerate(rows):
         if index % _CHECKED_AT_ONCE == 0:
@@ -319,7 +319,7 @@ async def check(tx: Transaction, rows: Many[OpenRow], region: str) -> CheckedRow
         try:
             values = _checked(row.detail, against, owner_ids)
         except InvalidRequestError as error:
-            refused.append(invalid(row.position, error.errors))
+            refused[row.position] = error.errors
             continue
         if some := values.pop("groups", None):
             asked[row.position] = some

@@ -6,13 +6,13 @@ by the index of the column; the job then knows the columns, and its handler asks
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from collections.abc import Sequence as Many
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
 from domain.contacts.fields import URL_LENGTH, FieldSpec
-from domain.jobs.csv_rows import CsvReader, Record, unguarded
+from domain.jobs.csv_rows import PIECE, CsvReader, Record, unguarded
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.jobs import JobKind, JobState
 from services.jobs.jobs import Handler, start
@@ -262,6 +262,32 @@ def as_given(
             "columns", "give one column to two fields; choose another", code="duplicate_column"
         )
     return at
+
+
+async def first_records(data: AsyncIterable[bytes]) -> tuple[list[Record], AsyncIterator[bytes]]:
+    """Read the first records of a file, and give the whole file again.
+
+    Raises:
+        InvalidFieldError: ``invalid_encoding`` or ``invalid_csv``.
+    """
+    pieces = aiter(data)
+    start, is_whole = bytearray(), False
+    while len(start) < PIECE and not is_whole:
+        try:
+            start += await anext(pieces)
+        except StopAsyncIteration:
+            is_whole = True
+    reader = CsvReader()
+    records = reader.feed(bytes(start))
+    if is_whole:
+        records = [*records, *reader.finish()]
+    return records, _joined(bytes(start), pieces)
+
+
+async def _joined(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield start
+    async for piece in rest:
+        yield piece
 
 
 def trimmed(heading: str) -> str:

@@ -1,7 +1,7 @@
 """Previews of enrolling: what would happen, before anything is done."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 from domain.contacts import pasted_numbers
 from domain.contacts.names import full_name
-from domain.jobs.csv_rows import PIECE, CsvReader, Record
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import clean
 from domain.platform.phones import check_region, normalize
@@ -22,14 +21,16 @@ from services.contacts.groups import require_group
 from services.contacts.merging import Merging, Outcome
 from services.contacts.values import NAME_LENGTH
 from services.enrollments.enrolling import (
+    Chosen,
+    ContactAsked,
     Enrolling,
     SkipCode,
-    distinct,
+    chosen,
     open_sequence,
     shared_variables,
 )
 from services.jobs.contact_import import CheckedRows, Importing, check, headings, lacking
-from services.jobs.csv_upload import Heading
+from services.jobs.csv_upload import Heading, first_records
 from services.jobs.jobs import require_import
 from storage.contacts import contacts, fields
 from storage.contacts.contacts import ContactFilter
@@ -94,7 +95,8 @@ class PredictedRow:
         contact_id: The contact, if there is one.
         name: Of the contact, or from the file; may be empty.
         phone: E.164; as written if it is not a number.
-        reasons: With ``invalid``: each wrong field and the reason.
+        external_id: If a request named the contact by it.
+        errors: With ``invalid``: what is wrong with each field.
         lacks: If they would be texted: what texts say, and neither they nor the variables have.
     """
 
@@ -103,7 +105,8 @@ class PredictedRow:
     contact_id: UUID | None = None
     name: str = ""
     phone: str = ""
-    reasons: tuple[tuple[str, str], ...] = ()
+    external_id: str | None = None
+    errors: tuple[InvalidFieldError, ...] = ()
     lacks: tuple[str, ...] = ()
 
 
@@ -144,12 +147,18 @@ class _Target:
     variables: Mapping[str, Value]
 
     def lacks(
-        self, first_name: str, last_name: str, phone: str, own: Mapping[str, Value]
+        self,
+        first_name: str,
+        last_name: str,
+        phone: str,
+        fields_: Mapping[str, Value],
+        variables: Mapping[str, Value] = MappingProxyType({}),
     ) -> tuple[str, ...]:
         """List what texts to a contact could not say, each name once."""
         if not self.texts:
             return ()
-        values = merge_values(first_name, last_name, phone, own, self.variables)
+        said = {**self.variables, **variables}
+        values = merge_values(first_name, last_name, phone, fields_, said)
         found = (missing(body, values, has_media=pictured) for body, pictured in self.texts)
         return tuple(dict.fromkeys(name for names in found for name in names))
 
@@ -223,19 +232,28 @@ class EnrollPreviews:
         self._default_region = default_region
 
     async def of_contacts(
-        self, sequence_id: UUID, contact_ids: Many[UUID], variables: Given = NOTHING
+        self,
+        sequence_id: UUID,
+        contact_ids: Many[UUID] | None = None,
+        variables: Given = NOTHING,
+        *,
+        named: Many[ContactAsked] | None = None,
     ) -> EnrollPreview:
         """Preview contacts; duplicate ids count once. ``variables`` are everybody's, by key.
+
+        In place of ids they may be ``named`` as for enrolling, each with variables of their own.
 
         Raises:
             NotFoundError: There is no such sequence.
             ConflictError: ``sequence_not_active``.
             InvalidFieldError: Too many contacts or none.
-            InvalidRequestError: See ``enrolling.shared_variables``; so for the others.
+            InvalidRequestError: See ``enrolling.shared_variables``, so for the others, and
+                ``enrolling.chosen``.
         """
-        asked = distinct(contact_ids)
         async with self._database.transaction() as tx:
-            return await self._of_ids(tx, await _target(tx, sequence_id, variables), asked)
+            target = await _target(tx, sequence_id, variables)
+            asked = await chosen(tx, sequence_id, contact_ids, named)
+            return await self._of_chosen(tx, target, asked)
 
     async def of_group(
         self, sequence_id: UUID, group_id: UUID, variables: Given = NOTHING
@@ -312,13 +330,12 @@ class EnrollPreviews:
                 phone = normalize(written, default_region=home)
             except InvalidFieldError as error:
                 shown = written[:NAME_LENGTH]
-                reasons = (("phone", error.reason),)
-                tally.add(PredictedRow(Prediction.INVALID, line, phone=shown, reasons=reasons))
+                tally.add(PredictedRow(Prediction.INVALID, line, phone=shown, errors=(error,)))
                 continue
             if phone in numbers:
                 tally.add(PredictedRow(Prediction.DUPLICATE, line, phone=phone))
             numbers.setdefault(phone, line)
-        chosen: list[UUID] = []
+        enrolled: list[UUID] = []
         unknown: list[str] = []
         async with self._database.transaction() as tx:
             target = await _target(tx, sequence_id, variables)
@@ -330,9 +347,9 @@ class EnrollPreviews:
                         row = replace(row, outcome=Prediction.UNKNOWN_NUMBER)
                         unknown.append(phone)
                     if row.contact_id is not None and _gets_row(row):
-                        chosen.append(row.contact_id)
+                        enrolled.append(row.contact_id)
                     tally.add(replace(row, line=numbers[phone]))
-        return tally.done(chosen, unknown)
+        return tally.done(enrolled, unknown)
 
     async def add_numbers(self, phones: Many[str]) -> list[UUID]:
         """Add contacts for ``EnrollPreview.unknown_numbers``, which also serve as their last names.
@@ -378,8 +395,7 @@ class EnrollPreviews:
             target = await _target(tx, sequence_id, variables)
             own = await fields.find(tx)
         home = check_region(region or self._default_region)
-        start, rest = await _start(data)
-        records = _first_records(start, whole=rest is None)
+        records, whole = await first_records(data)
         heads = headings(records[0].cells, own) if records else []
         guessed = {one.field: index for index, one in enumerate(heads) if one.field is not None}
         taken = guessed if columns is None else dict(columns)
@@ -387,9 +403,7 @@ class EnrollPreviews:
         missing = lacking(taken)
         if missing:
             return FilePreview(heads, taken, sample, missing, None, None)
-        job_id = await self._importing.receive(
-            _again(start, rest), user_id, region=home, columns=taken
-        )
+        job_id = await self._importing.receive(whole, user_id, region=home, columns=taken)
         try:
             preview = await self._upload(target, job_id, home)
         except BaseException:
@@ -422,12 +436,12 @@ class EnrollPreviews:
         lines: list[PredictedRow] = []
         known: dict[int, UUID] = {}
         new: dict[int, str] = {}
-        wrong = {one.position: one.detail["errors"] for one in checked.invalid}
+        wrong = dict(checked.invalid)
         for line, one in merged.items():
             phone = checked.valid[line].get("phone", "")
             who = one.contact_id or phone
             if one.outcome is Outcome.ERROR:
-                wrong[line] = [{"field": each.field, "reason": each.reason} for each in one.errors]
+                wrong[line] = one.errors
             elif one.outcome is Outcome.DUPLICATE or who in seen:
                 lines.append(PredictedRow(Prediction.DUPLICATE, line, phone=phone))
             else:
@@ -442,26 +456,31 @@ class EnrollPreviews:
         made = await self._new(tx, target, values)
         lines += [replace(made[phone], line=line) for line, phone in new.items()]
         lines += [
-            PredictedRow(
-                Prediction.INVALID,
-                line,
-                reasons=tuple((error["field"], error["reason"]) for error in errors),
-            )
-            for line, errors in wrong.items()
+            PredictedRow(Prediction.INVALID, line, errors=errors) for line, errors in wrong.items()
         ]
         return sorted(lines, key=lambda row: row.line or 0)
 
     async def _of_ids(self, tx: Transaction, target: _Target, asked: Many[UUID]) -> EnrollPreview:
         """Preview contacts by id."""
-        tally, chosen = _Tally(), []
+        return await self._of_chosen(tx, target, [Chosen(one) for one in asked])
+
+    async def _of_chosen(
+        self, tx: Transaction, target: _Target, asked: Many[Chosen]
+    ) -> EnrollPreview:
+        """Preview contacts, each with variables of their own."""
+        tally = _Tally()
+        enrolled: list[UUID] = []
         for part in _chunks(asked):
-            predicted = await self._known(tx, target, part)
-            for one in part:
-                row = predicted.get(one) or PredictedRow(Prediction.UNKNOWN_CONTACT, contact_id=one)
-                tally.add(row)
-                if _gets_row(row):
-                    chosen.append(one)
-        return tally.done(chosen)
+            own = {one.contact_id: one.variables for one in part if one.contact_id is not None}
+            predicted = await self._known(tx, target, list(own), own)
+            for contact_id, external_id, _ in part:
+                row = PredictedRow(Prediction.UNKNOWN_CONTACT, contact_id=contact_id)
+                if contact_id is not None:
+                    row = predicted.get(contact_id, row)
+                    if _gets_row(row):
+                        enrolled.append(contact_id)
+                tally.add(replace(row, external_id=external_id))
+        return tally.done(enrolled)
 
     async def _by_number(
         self, tx: Transaction, target: _Target, phones: Many[str]
@@ -476,9 +495,13 @@ class EnrollPreviews:
         }
 
     async def _known(
-        self, tx: Transaction, target: _Target, contact_ids: Many[UUID]
+        self,
+        tx: Transaction,
+        target: _Target,
+        contact_ids: Many[UUID],
+        variables: Mapping[UUID, Mapping[str, Value]] = MappingProxyType({}),
     ) -> dict[UUID, PredictedRow]:
-        """Preview contacts by id; unknown ones are left out."""
+        """Preview contacts by id; unknown ones are left out. ``variables`` are each one's own."""
         if not contact_ids:
             return {}
         found = await enrolling.contacts_by_id(tx, contact_ids, lock=False)
@@ -496,7 +519,7 @@ class EnrollPreviews:
                 contact_id=one.contact_id,
                 name=person.name,
                 phone=one.phone,
-                lacks=target.lacks(*person[1:]) if texted else (),
+                lacks=target.lacks(*person[1:], variables.get(person.id, {})) if texted else (),
             )
         return told
 
@@ -551,34 +574,3 @@ def _chunks(items: Many[_T]) -> Iterator[Many[_T]]:
 def _gets_row(row: PredictedRow) -> bool:
     """Tell whether enrolling would list the contact, if only as omitted."""
     return row.outcome in {Prediction.NEW, Prediction.OPTED_OUT, Prediction.LANDLINE}
-
-
-async def _start(data: AsyncIterable[bytes]) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """Read the part of a file that has its first records; the rest is None if that is all."""
-    rest = aiter(data)
-    start = bytearray()
-    while len(start) < PIECE:
-        try:
-            start += await anext(rest)
-        except StopAsyncIteration:
-            return bytes(start), None
-    return bytes(start), rest
-
-
-async def _again(start: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
-    """Yield a file from its beginning."""
-    yield start
-    if rest is not None:
-        async for piece in rest:
-            yield piece
-
-
-def _first_records(start: bytes, *, whole: bool) -> list[Record]:
-    """Read the first records of a file.
-
-    Raises:
-        InvalidFieldError: ``invalid_encoding`` or ``invalid_csv``.
-    """
-    reader = CsvReader()
-    records = reader.feed(start)
-    return [*records, *reader.finish()] if whole else records

@@ -132,6 +132,8 @@ class Inbox:
     ) -> Page[ListedConversation]:
         """List contacts by their last text, the latest first.
 
+        Those alone that need a reply are listed by the text that waits for it.
+
         Raises:
             InvalidFieldError: The search cannot match anyone.
         """

@@ -27,6 +27,7 @@ from domain.platform import phones
 from domain.platform.folding import folded_name
 from domain.platform.paging import Position
 from domain.statuses.contacts import LineType
+from storage.contacts import fields
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
 from storage.tables.contacts import Contact, FormerPhone, GroupMember
@@ -279,7 +280,9 @@ def _conditions(wanted: ContactFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def _contacts() -> Select[*tuple[Any, ...]]:
-    return select(*columns_of(ContactDetails, Contact, opted_out=opted_out()))
+    return select(
+        *columns_of(ContactDetails, Contact, fields=fields.values(), opted_out=opted_out())
+    )
 
 
 async def known_ids(tx: Transaction, contact_ids: Sequence[UUID]) -> set[UUID]:

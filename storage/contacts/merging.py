@@ -8,6 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
+from storage.contacts import fields
 from storage.contacts.contacts import UNIQUE, StoredContact
 from storage.platform.database import Transaction, as_json, violated
 from storage.platform.locks import MovedError
@@ -50,7 +51,7 @@ async def matching(
     tx: Transaction, *, external_ids: Collection[str], phones: Collection[str]
 ) -> list[StoredContact]:
     """Read the contacts who have any of these external ids or numbers."""
-    query = select(*columns_of(StoredContact, Contact)).where(
+    query = select(*columns_of(StoredContact, Contact, fields=fields.values())).where(
         or_(
             col(Contact.external_id).in_(list(external_ids)),
             col(Contact.phone).in_(list(phones)),

@@ -16,6 +16,7 @@ from domain.sequences.texts import Value, merge_values
 from domain.sequences.timing import SendWindow
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus, TextKind
 from domain.statuses.sequences import SequenceKind, SequenceState
+from storage.contacts import fields
 from storage.enrollments.enrollment_list import (
     CONTACT_COLUMNS,
     MISSING_FIELDS,
@@ -151,7 +152,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         **CONTACT_COLUMNS,
         paused_reason=PAUSED_REASON,
         missing_fields=MISSING_FIELDS,
-        fields=col(Contact.fields),
+        fields=fields.values(),
         sequence_name=col(Sequence.name),
         sequence_state=col(Sequence.state),
         kind=col(Sequence.kind),

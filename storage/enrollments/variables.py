@@ -6,13 +6,14 @@ from uuid import UUID
 
 from domain.sequences.texts import Value
 from domain.statuses.enrollments import EnrollmentStatus
+from storage.contacts.fields import VALUES
 from storage.enrollments.enrollments import GO_ON, RELEASED, go_on, reconsider
 from storage.platform.database import Transaction
 
-LESS_IS_MISSING = """(
+LESS_IS_MISSING = f"""(
     e.held_reason = 'missing_data' AND EXISTS (
         SELECT FROM jsonb_array_elements_text(e.missing_fields) AS missing(name)
-        WHERE jsonb_exists(c.fields || e.variables, missing.name)
+        WHERE jsonb_exists({VALUES} || e.variables, missing.name)
         OR (missing.name = 'first_name' AND c.first_name <> '')
         OR (missing.name = 'last_name' AND c.last_name <> '')
         OR missing.name = 'full_name'

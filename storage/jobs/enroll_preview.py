@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.contacts.names import full_name
 from domain.sequences.texts import Value
+from storage.contacts.fields import VALUES
 from storage.platform.database import Transaction
 
 
@@ -37,5 +38,8 @@ class Person(NamedTuple):
 
 async def people(tx: Transaction, contact_ids: Many[UUID]) -> dict[UUID, Person]:
     """Read what texts may say of contacts, by id."""
-    sql = "SELECT id, first_name, last_name, phone, fields FROM contacts WHERE id = ANY(:ids)"
+    sql = f"""
+        SELECT id, first_name, last_name, phone, {VALUES} AS fields FROM contacts c
+        WHERE id = ANY(:ids)
+    """  # noqa: S608 - built from constants
     return {row.id: row for row in await tx.rows(Person, sql, ids=contact_ids)}

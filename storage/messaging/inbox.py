@@ -61,6 +61,11 @@ class ConversationFilter:
     search: str = ""
     age: timedelta | None = None
 
+    @property
+    def only_waiting(self) -> bool:
+        """Whether only those are listed that need a reply."""
+        return set(self.states) == {ConversationState.NEEDS_REPLY}
+
 
 @dataclass(frozen=True)
 class LastText:
@@ -324,7 +329,13 @@ def _narrowed(
 async def page(
     tx: Transaction, wanted: ConversationFilter, *, after: Position | None, limit: int
 ) -> list[LastTextOfContact]:
-    """List the last text of each contact who has one and matches a filter, the latest first."""
+    """List the last text of each contact who has one and matches a filter, the latest first.
+
+    Those alone that need a reply are listed by the text that waits for it, which is soon found
+    however much is sent.
+    """
+    if wanted.only_waiting:
+        return await page_by_reply(tx, wanted, after=after, limit=limit)
     query = _narrowed(_last_texts(), wanted, _UNANSWERED, after)
     return await tx.rows(LastTextOfContact, query.limit(limit))
 
@@ -345,7 +356,8 @@ async def page_by_reply(
         found = await tx.rows(LastTextOfContact, query.limit(limit))
         after = None
     left = limit - len(found)
-    if left and wanted.age is None:
+    # Of the others none needs a reply.
+    if left and wanted.age is None and not wanted.only_waiting:
         other = aliased(Message)
         asked = exists().where(
             col(other.contact_id) == col(Message.contact_id), said_something(other)

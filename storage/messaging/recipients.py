@@ -13,6 +13,7 @@ from sqlmodel import col
 from domain.sequences.texts import Value
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import CancelReason
+from storage.contacts import fields
 from storage.enrollments.one_offs import UNDER_WAY, cancel
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, made
@@ -92,6 +93,7 @@ def _recipients() -> Select[*tuple[Any, ...]]:
             Recipient,
             Contact,
             contact_id=col(Contact.id),
+            fields=fields.values(),
             sender_id=col(Sender.id),
             sender_name=col(Sender.name),
             opted_out=suppressed,

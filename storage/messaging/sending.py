@@ -13,6 +13,7 @@ from domain.sequences.texts import Value, merge_values, missing
 from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
+from storage.contacts.fields import VALUES as FIELD_VALUES
 from storage.enrollments.enrollments import START
 from storage.event_webhooks import events
 from storage.platform.database import Transaction, as_json
@@ -55,7 +56,8 @@ _LOAD_STEP = f"""
     SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass AS pass_number,
         e.due_at, e.next_send_at, e.reply_until, e.last_sent_at, e.probing,
         e.contact_id, e.activity AS phase, e.paused_at IS NOT NULL AS paused,
-        c.phone, c.first_name, c.last_name, c.time_zone, c.line_type, c.fields, e.variables,
+        c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
+        {FIELD_VALUES} AS fields, e.variables,
         q.state AS sequence_state, q.send_window AS window, q.sender_id,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at,

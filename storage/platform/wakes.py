@@ -1,4 +1,4 @@
-"""Wakes: changes that enrollments wait for, written with the change, taken page by page."""
+"""Wakes: what a change leads to for very many rows, written with it, taken page by page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from storage.platform.database import Transaction, Written, note
 
 
 class WakeKind(StrEnum):
-    """What enrollments are to be told; ``subject_id`` is the thing in brackets."""
+    """What enrollments are to be told, or contacts to lose; ``subject_id`` is in brackets."""
 
     OFF_HOLD = "off_hold"  # (sender) those that wait for it go on
     UNBLOCKED = "unblocked"  # (sequence) those that nothing blocks any more go on
     REPLY_WINDOW = "reply_window"  # (sequence) those that await a reply wait as long as it says now
     SEND_WINDOW = "send_window"  # (sequence) those that wait for their moment look again
     DATA_FILLED = "data_filled"  # (contact) those that wait for what is filled in go on
+    FIELD_REMOVED = "field_removed"  # (field of contacts) their values of it are deleted
 
 
 @dataclass(frozen=True)
 class Wake:
-    """One change that enrollments are told of; ``place`` is where the next page begins."""
+    """One change; ``place`` is where the next page begins."""
 
     id: int
     kind: WakeKind
@@ -32,7 +33,7 @@ class Wake:
 async def add(
     tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID], *, at_once: bool = True
 ) -> None:
-    """Ask for enrollments to be told of a change of senders, sequences or contacts.
+    """Ask for the pages of a change of senders, sequences, contacts or fields.
 
     ``at_once``: begin before the change is answered; else within a second, in the background.
     """
@@ -69,11 +70,12 @@ async def add_changes(tx: Transaction, sequence_id: UUID, changed: Iterable[str]
 async def take(tx: Transaction) -> Wake | None:
     """Lock the oldest wake that nobody else has; None if there is none.
 
-    Wakes of kinds that only a later release knows are left to it.
+    Those that nobody waits for come last. Wakes of kinds that only a later release knows are left
+    to it.
     """
     sql = """
         SELECT id, kind, subject_id, place FROM wakes WHERE kind = ANY(:known)
-        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ORDER BY kind = 'field_removed', id LIMIT 1 FOR UPDATE SKIP LOCKED
     """
     return await tx.one(Wake, sql, known=list(WakeKind))
 

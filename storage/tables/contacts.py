@@ -23,7 +23,10 @@ E164 = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
 
 
 class ContactField(SQLModel, table=True):
-    """A workspace's own fact about contacts: what ``contacts.fields`` may hold under ``key``."""
+    """A workspace's own fact about contacts: what ``contacts.fields`` may hold under ``key``.
+
+    One that is being deleted, since ``removed_at``, is there until no contact has a value of it.
+    """
 
     __tablename__: ClassVar[Any] = "contact_fields"
     __table_args__ = (UniqueConstraint("key"), one_of("type", FieldType))
@@ -32,6 +35,7 @@ class ContactField(SQLModel, table=True):
     label: str
     type: FieldType = Field(sa_type=code(FieldType))
     created_at: datetime = moment(default_now=True)
+    removed_at: datetime | None = moment(nullable=True)
 
 
 class Contact(SQLModel, table=True):

@@ -210,10 +210,10 @@ class EnrollmentEvent(SQLModel, table=True):
 
 
 class Wake(SQLModel, table=True):
-    """A change that enrollments are told of page by page, written with the change.
+    """A change whose effects are worked off page by page, written with the change.
 
-    ``subject_id`` is the sender, sequence or contact that changed, ``place`` how far the pages have
-    come.
+    ``subject_id`` is the sender, sequence, contact or field of contacts that changed, ``place`` how
+    far the pages have come.
     """
 
     __tablename__: ClassVar[Any] = "wakes"

@@ -196,7 +196,8 @@ async def test_enrollments_of_one_person_are_listed_and_finished(
     page = (await member.get("/api/enrollments", params={"limit": 2})).json()
     rest = await items(member, "/api/enrollments", cursor=page["next_cursor"])
     assert [*page["items"], *rest] == lines
-    first = f"/api/enrollments/{lines[0]['enrollment_id']}"
+    assert [one["id"] for one in lines] == [one["enrollment_id"] for one in lines]
+    first = f"/api/enrollments/{lines[0]['id']}"
     picture = {"enrollment_ids": [lines[0]["enrollment_id"]], "media_urls": [PICTURE]}
     await member.post("/api/enrollments/batch/send-message", json=picture)
     [text] = await items(member, f"/api/contacts/{ada}/messages")
@@ -258,7 +259,10 @@ async def test_what_pages_do_has_routes(member: httpx.AsyncClient, world: World,
     numbers = {"numbers": [ADA, "+12125550177", "no number"]}
     check = (await member.post(f"{path}/enrollments/check", json=numbers)).json()
     assert check["unknown_numbers"] == ["+12125550177"]
-    assert [one["field"] for row in check["rows"] for one in row["reasons"]] == ["phone"]
+    [error] = [one for row in check["rows"] for one in row["errors"]]
+    assert (error["field"], error["code"]) == ("phone", "invalid_phone")
+    older = [one for row in check["rows"] for one in row["reasons"]]
+    assert older == [{"field": "phone", "reason": error["message"]}]
     both = await member.post(f"{path}/enrollments/check", json={**asked, **numbers})
     assert both.json()["errors"][0]["code"] == "one_of_three"
 

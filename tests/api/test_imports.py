@@ -30,7 +30,9 @@ async def test_import_names_invalid_rows(member: httpx.AsyncClient, services: Se
     assert (read["state"], read["counts"]) == ("done", {"created": 1, "invalid": 1})
     bad = (await member.get(f"{answer.headers['Location']}/results?code=invalid")).json()["items"]
     assert [row["position"] for row in bad] == [3]
-    assert bad[0]["detail"]["errors"][0]["field"] == "phone"
+    [error] = bad[0]["detail"]["errors"]
+    assert (error["field"], error["code"]) == ("phone", "invalid_phone")
+    assert error["message"] == error["reason"]
     assert "nonsense" not in str(bad)
 
 

@@ -122,11 +122,13 @@ async def test_a_bad_row_costs_itself_alone(member: httpx.AsyncClient) -> None:
     assert outcomes(found[:1]) == ["changed"]
     assert wrong(found[1]) == [("external_id", "duplicate_row")]
     assert wrong(found[2]) == [("phone", "duplicate_row")]
-    assert "row 0" in found[1]["errors"][0]["reason"]
+    assert "row 0" in found[1]["errors"][0]["message"]
     assert wrong(found[3]) == wrong(found[4]) == [("phone", "phone_taken")]
     for contact in (ann, bo):
-        assert contact["id"] in found[3]["errors"][0]["reason"]
-    assert bo["id"] in found[4]["errors"][0]["reason"]
+        assert contact["id"] in found[3]["errors"][0]["message"]
+    assert bo["id"] in found[4]["errors"][0]["message"]
+    for row in found:  # of use cases and of schemas
+        assert all(one["reason"] == one["message"] for one in row["errors"])
     assert wrong(found[5]) == [("external_id", "missing")]
     assert wrong(found[6]) == [("phone", "missing")]
     assert wrong(found[7]) == [

@@ -67,6 +67,37 @@ async def test_contacts_are_enrolled_by_external_id_with_variables(
     assert await variables_of(member, enrolled[1]["id"]) == {}
 
 
+async def test_check_takes_contacts_as_enrolling_does(
+    member: httpx.AsyncClient, sequence: SequenceRecord, people: list[str]
+) -> None:
+    path = f"/api/sequences/{sequence.id}/enrollments"
+    contacts = [
+        {"id": people[0], "variables": {"job": "Cook"}},
+        {"external_id": "crm-1"},
+        {"external_id": "crm-9"},
+    ]
+    check = (await member.post(f"{path}/check", json={"contacts": contacts})).json()
+    assert (check["total"], check["contact_ids"]) == (3, people[:2])
+    asked = {one.get("external_id"): one for one in check["rows"]}
+    assert {name: one["outcome"] for name, one in asked.items()} == {
+        None: "new",
+        "crm-1": "new",
+        "crm-9": "unknown_contact",
+    }
+    assert asked["crm-1"]["contact_id"] == people[1]
+    assert {name: one["missing_fields"] for name, one in asked.items()} == {
+        None: ["start_date"],
+        "crm-1": ["job", "start_date"],
+        "crm-9": [],
+    }
+    assert check["lacking"] == {"job": 1, "start_date": 2}
+    wrongly = {"contacts": [{"id": people[0], "variables": {"jobb": "Cook"}}, {"id": people[0]}]}
+    assert wrong(await member.post(f"{path}/check", json=wrongly)) == {
+        "contacts.0.variables.jobb": "unused_variable",
+        "contacts.1": "duplicate_contact",
+    }
+
+
 async def test_whoever_is_enrolled_wrongly_is_named_and_nobody_is_enrolled(
     member: httpx.AsyncClient, sequence: SequenceRecord, people: list[str]
 ) -> None:

@@ -107,6 +107,8 @@ def training() -> list[str]:
     """Fold the texts when they are wanted: every worker imports this module."""
     texts = (text for paths in WRITERS.values() for path in paths for _, text in rows(path))
     return [folded(text) for text in texts if text]
+
+
 @pytest.mark.parametrize(
     ("pattern", "needs"),
     [

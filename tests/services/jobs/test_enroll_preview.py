@@ -135,7 +135,7 @@ async def test_preview_sorts_pasted_numbers(kit: SendingKit) -> None:
     assert by_outcome[Prediction.NEW].name == "Ada"
     assert by_outcome[Prediction.NEW].line == 1
     bad = by_outcome[Prediction.INVALID]
-    assert (bad.line, bad.phone, bad.reasons[0][0]) == (3, "nonsense", "phone")
+    assert (bad.line, bad.phone, bad.errors[0].field) == (3, "nonsense", "phone")
     assert (by_outcome[Prediction.DUPLICATE].line, by_outcome[Prediction.DUPLICATE].phone) == (
         4,
         "+12125550101",
@@ -200,7 +200,7 @@ async def test_file_preview_has_a_row_for_each_line(kit: SendingKit) -> None:
     assert by_outcome[Prediction.NEW_CONTACT].name == "Cid C"
     assert by_outcome[Prediction.DUPLICATE].line == 6
     bad = by_outcome[Prediction.INVALID]
-    assert (bad.line, bad.reasons[0][0]) == (7, "phone")
+    assert (bad.line, bad.errors[0].field_code) == (7, "invalid_phone")
     assert await kit.world.rows("SELECT 1 FROM contacts WHERE phone = '+12125550103'") == []
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.access import Role
-from domain.statuses.messaging import ConversationState
+from domain.statuses.messaging import ConversationState, Direction
 from services.messaging.inbox import ConversationChange, ListedConversation
 from storage.messaging.inbox import ConversationFilter
 from storage.platform.locks import lock_numbers
@@ -220,11 +220,16 @@ async def test_step_is_no_answer_to_who_wrote_before_it(kit: SendingKit) -> None
     waiting = ConversationFilter(states=[NEEDS_REPLY])
     assert (await inbox.get(ada)).state is NEEDS_REPLY
     assert await inbox.count_needing_reply(kit.world.user_id, most=9) == 1
-    assert [one.contact.id for one in (await inbox.page_by_reply(waiting)).items] == [ada]
+    lists: list[Callable[..., Any]] = [inbox.page_by_reply, inbox.page]
+    for listed in lists:  # both go by what waits for a reply
+        [one] = (await listed(waiting)).items
+        assert (one.contact.id, one.snippet) == (ada, "It still leaks")
+    assert [one.direction for one in (await inbox.page()).items] == [Direction.OUTBOUND]
 
     await kit.services.conversations.reply(uuid4(), ada, "We come today", kit.world.user_id)
     assert (await inbox.get(ada)).state is OPEN
     assert await inbox.count_needing_reply(kit.world.user_id, most=9) == 0
+    assert [(await listed(waiting)).items for listed in lists] == [[], []]
 
 
 async def test_contact_opted_out_by_hand_needs_no_reply_until_they_write_again(
