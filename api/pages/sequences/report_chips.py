@@ -38,8 +38,8 @@ async def report_chips(page: Page, query: EnrollmentFilter, address: Addresses) 
         words, undoes = f"Texted from {senders}", "Show every sender again"
         chips.append(_of_ids(address, "sender", query.sender, words, undoes))
     if query.answered_by:
-        names = await page.services.users.names_of(query.answered_by)
-        words = f"Answered by {', '.join(names.values()) or 'nobody'}"
+        people = await page.services.users.names_of(query.answered_by)
+        words = f"Answered by {', '.join(people.values()) or 'nobody'}"
         undoes = "Show replies that others answered too"
         chips.append(_of_ids(address, "answered_by", query.answered_by, words, undoes))
     return chips
