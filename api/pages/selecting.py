@@ -63,7 +63,13 @@ async def add_to_group(
 
 
 async def ask(
-    page: Page, template: str, query: str, *, names: Sequence[str], adds: bool, **context: Any
+    page: Page,
+    template: str,
+    query: str,
+    *,
+    names: Sequence[str],
+    adds: bool,
+    **context: Any,  # noqa: ANN401 - as Page.part takes it
 ) -> Response:
     """Show the dialog of an act; ``adds`` tells whether it puts people into a group."""
     return page.part(

@@ -15,7 +15,7 @@ def in_units(duration: timedelta, *, most: int = 2, short: bool = False) -> str:
     """
     left = int(duration.total_seconds())
     units = [unit for unit, size in reversed(UNITS.items()) if left >= size] or ["seconds"]
-    words = []
+    words: list[str] = []
     for unit in units[:most]:
         count, left = divmod(left, UNITS[unit])
         if count or not words:
