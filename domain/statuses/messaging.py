@@ -23,6 +23,10 @@ class TextKind(StrEnum):
     AUTO_REPLY = "auto_reply"
 
 
+TEST_MARK = "[Test] "
+"""How a text begins that a user sends to see how it arrives, for whoever reads it or of it."""
+
+
 class MessageStatus(StrEnum):
     """Where an outbound message is, in the provider's words and five of our own.
 

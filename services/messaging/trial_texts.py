@@ -7,8 +7,8 @@ from uuid import UUID
 
 from domain.access.preferences import Preference
 from domain.contacts.names import ContactName
-from domain.messaging.trials import MARK
 from domain.platform.phones import normalize
+from domain.statuses.messaging import TEST_MARK
 from services.access.preferences import Preferences
 from services.access.users import UserDetails
 from services.contacts.contacts import Contacts
@@ -149,7 +149,7 @@ class TrialTexts:
         *,
         within: Transaction | None = None,
     ) -> TextPreview:
-        marked = f"{MARK}{body}".strip() if body.strip() or media_urls else body
+        marked = f"{TEST_MARK}{body}".strip() if body.strip() or media_urls else body
         return await self._previews.text(
             marked, contact_id=contact_id, media_urls=media_urls, within=within
         )

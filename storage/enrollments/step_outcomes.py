@@ -10,9 +10,8 @@ from uuid import UUID
 from sqlalchemy import ScalarSelect, TextClause, func, select, text
 from sqlmodel import col
 
-from domain.messaging.trials import MARK
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
-from domain.statuses.messaging import MessageStatus
+from domain.statuses.messaging import TEST_MARK, MessageStatus
 from domain.statuses.progress import FAILURES
 from storage.tables.enrollments import Enrollment
 from storage.tables.messaging import Message
@@ -47,7 +46,7 @@ FIRST_ANSWER = f"""
     WHERE m.contact_id = enrollments.contact_id AND m.created_at >= enrollments.replied_at
     AND m.direction = 'outbound' AND m.step IS NULL AND m.user_id IS NOT NULL
     AND m.status NOT IN ('pending', 'refused', 'failed', 'undelivered', 'canceled')
-    AND NOT starts_with(m.body, '{MARK.strip()}')
+    AND NOT starts_with(m.body, '{TEST_MARK.strip()}')
     ORDER BY m.created_at, m.id LIMIT 1
 """  # noqa: S608 - built from constants
 """SQL: who first answered the contact's reply, and when: a person, with a text that was sent."""

@@ -24,10 +24,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from domain.messaging.trials import MARK
 from domain.platform.names import Named
 from domain.platform.paging import Position
-from domain.statuses.messaging import ConversationState, Direction, MessageStatus, TextKind
+from domain.statuses.messaging import (
+    TEST_MARK,
+    ConversationState,
+    Direction,
+    MessageStatus,
+    TextKind,
+)
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
@@ -158,7 +163,7 @@ def _passed_over(text: type[Message]) -> ColumnElement[bool]:
 
 def _is_test(text: type[Message]) -> ColumnElement[bool]:
     by_hand = and_(col(text.user_id).is_not(None), col(text.step).is_(None))
-    return and_(by_hand, func.starts_with(col(text.body), MARK.strip()))
+    return and_(by_hand, func.starts_with(col(text.body), TEST_MARK.strip()))
 
 
 def _place(text: type[Message]) -> Tuple:

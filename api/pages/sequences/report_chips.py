@@ -35,13 +35,13 @@ async def report_chips(page: Page, query: EnrollmentFilter, address: Addresses) 
     if query.sender:
         known = dict(await page.sender_options())
         senders = ", ".join(known.get(str(one), "a former sender") for one in query.sender)
-        words, undoes = f"Texted from {senders}", "Show every sender again"
-        chips.append(_of_ids(address, "sender", query.sender, words, undoes))
+        told, undoes = f"Texted from {senders}", "Show every sender again"
+        chips.append(_of_ids(address, "sender", query.sender, told, undoes))
     if query.answered_by:
-        people = await page.services.users.names_of(query.answered_by)
-        words = f"Answered by {', '.join(people.values()) or 'nobody'}"
+        users = await page.services.users.names_of(query.answered_by)
+        told = f"Answered by {', '.join(users.values()) or 'nobody'}"
         undoes = "Show replies that others answered too"
-        chips.append(_of_ids(address, "answered_by", query.answered_by, words, undoes))
+        chips.append(_of_ids(address, "answered_by", query.answered_by, told, undoes))
     return chips
 
 

@@ -190,10 +190,9 @@ async def test_time_to_answer_runs_from_the_first_reply_to_what_a_person_wrote(
     report = await kit.services.reports.of_sequence(sequence.id)
     assert (report.total.replied, report.total.answered) == (3, 2)
     assert report.total.median_answer_seconds == pytest.approx(12 * 60)
-    assert [(one.name, one.answered, one.median_answer_seconds) for one in report.answers] == [
-        ("Kim", 1, pytest.approx(20 * 60)),
-        ("Mia", 1, pytest.approx(4 * 60)),
-    ]
+    assert [(one.name, one.answered) for one in report.answers] == [("Kim", 1), ("Mia", 1)]
+    took = [one.median_answer_seconds for one in report.answers]
+    assert took == pytest.approx([20 * 60, 4 * 60])
     [line] = (await kit.services.reports.of_all()).sequences
     assert line.median_answer_seconds == report.total.median_answer_seconds
 
