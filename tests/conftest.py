@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections import UserDict
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -35,7 +36,7 @@ from settings import (
 )
 from standalone.ports import free_port
 from standalone.postgres import EmbeddedPostgres
-from standalone.processes import wait_ready
+from standalone.processes import wait_ready, wait_until
 from standalone.temporal import TemporalServer
 from storage.platform import database
 from storage.schema import METADATA
@@ -67,6 +68,9 @@ _PROMPT_TIMERS = {"history.timerProcessorMaxTimeShift": '"20ms"'}
 
 _SHARED_BY_WORKERS = pytest.StashKey[dict[str, object]]()
 """What the workers of xdist are told: where the servers are that they share."""
+
+_COMPILED = Path(__file__).parent / "domain" / "__pycache__"
+"""Is there if tests were collected before."""
 
 _EMPTY = """
     -- Disable the triggers that guard rows that are never deleted.
@@ -103,12 +107,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Exclude the objects of the collection from garbage collection: they live until the end.
 
     Afterwards collect more rarely than by default: with so many objects it takes a tenth of the
     processor time.
     """
+    given = getattr(session.config, "workerinput", {})
+    if given.get("first_compiles") and given["workerid"] != "gw0":
+        first = Path(given["fork_socket"])
+        wait_until(first.exists, seconds=300, failure="the first worker collected no tests")
     gc.disable()
     try:
         return (yield)
@@ -176,6 +184,8 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     config.stash[_SHARED_BY_WORKERS] = {
         "temporal_port": server.port,
         "fork_socket": f"{folder.name}/forks",
+        # In a new clone each would compile everything; meanwhile the types are checked.
+        "first_compiles": not sys.dont_write_bytecode and not _COMPILED.exists(),
     }
 
 
