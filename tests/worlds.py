@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from functools import cache
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -24,7 +23,7 @@ from services.enrollments.finishing import Finishing
 from services.enrollments.waking import Waking
 from services.sequences.sequences import SequenceDraft, Sequences
 from storage.platform import outbox
-from storage.platform.database import Database, Written, as_json
+from storage.platform.database import Database, Written, _known, as_json
 from storage.sequences.sequences import SequenceRecord, StepRecord
 from storage.tables.access import User
 from storage.tables.contacts import Contact, Group, GroupMember
@@ -32,7 +31,6 @@ from storage.tables.messaging import Sender
 from storage.tables.suppression import Suppression
 
 ZONE = "America/New_York"
-_statement = cache(text)
 
 _ADD_ACTIVE = """
     WITH sequence AS (
@@ -224,12 +222,15 @@ class World:
 
     async def rows(self, query: str, **values: Any) -> Sequence[Any]:
         """Read rows by SQL."""
+        sql = _known(query)
         async with self._autocommitting.connect() as connection:
-            return (await connection.execute(_statement(query), values)).all()
+            result = await connection.execute(sql.statement, values)
+            sql.learn(result)
+            return result.all()
 
     async def run(self, statement: str, **values: Any) -> None:
         """Run a statement of SQL."""
-        await self.at_once(_statement(statement), values)
+        await self.at_once(_known(statement).statement, values)
 
     async def at_once(self, statement: Executable, values: Any = None) -> None:
         """Run a statement without a transaction, which would take two more round trips."""

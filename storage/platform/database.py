@@ -20,7 +20,16 @@ from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import CursorResult, Engine, Executable, event, text
+from sqlalchemy import (
+    CursorResult,
+    Engine,
+    Executable,
+    TextClause,
+    TextualSelect,
+    column,
+    event,
+    text,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -33,8 +42,23 @@ _logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _Query = str | Executable
-_statement = lru_cache(maxsize=1024)(text)
-"""Finds the ``:names`` of each SQL once: that takes longer than the rest of a call."""
+
+
+class _Sql:
+    """SQL as a statement: its ``:names`` are found once, its columns in the first result.
+
+    Finding them in each call would take longer than the rest of it.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self.statement: TextClause | TextualSelect = text(sql)
+
+    def learn(self, result: CursorResult[*tuple[Any, ...]]) -> None:
+        if isinstance(self.statement, TextClause) and result.returns_rows:
+            self.statement = self.statement.columns(*map(column, result.keys()))
+
+
+_known = lru_cache(maxsize=1024)(_Sql)
 
 _PASSED_AS_THEY_ARE = frozenset({NoneType, UUID, bool, datetime, int, str, timedelta})
 """Types of almost all values; those of others are looked at."""
@@ -77,8 +101,14 @@ class Transaction(AsyncSession):
         for name, value in values.items():
             if type(value) not in _PASSED_AS_THEY_ARE:
                 values[name] = _passed(value)
-        statement = _statement(query) if isinstance(query, str) else query
-        return cast("CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None))
+        sql = _known(query) if isinstance(query, str) else None
+        statement = sql.statement if sql else query
+        result = cast(
+            "CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None)
+        )
+        if sql:
+            sql.learn(result)
+        return result
 
     async def limit_statements(self, longest: timedelta) -> None:
         """Let no statement of the transaction take longer; see ``is_statement_timeout``."""

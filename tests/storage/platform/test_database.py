@@ -147,3 +147,24 @@ async def test_error_after_a_commit_is_logged_not_raised(
         await outbox.add_starts(tx, [uuid4()])
     assert ran == ["drain"]
     assert [one.getMessage() for one in caplog.records] == ["not done after a commit"]
+
+
+async def test_columns_of_sql_are_found_in_its_first_result_only(database: Database) -> None:
+    sql = "SELECT CAST(:given AS integer) + 1 AS more, 'a' AS name, 'b' AS name, ARRAY[3] AS last"
+    statements = set[object]()
+    for given in range(3):
+        statements.add(database_module._known(sql).statement)
+        async with database.transaction() as tx:
+            result = await tx.run(sql, given=given)
+            assert [*result.keys()] == ["more", "name", "name", "last"]
+            [row] = result
+            assert (row.more, *row[1:3], row.last) == (given + 1, "a", "b", [3])
+    assert len(statements) == 2
+
+
+async def test_sql_without_rows_tells_how_many_it_changed(database: Database) -> None:
+    sql = f"{_INSERT} ({_NAME}, 'Lee', :phone)"
+    async with database.transaction() as tx:
+        assert await tx.count(sql, phone="+12125550123") == 1
+        assert await tx.count(sql, phone="+12125550124") == 1
+        assert await tx.count("DELETE FROM contacts") == 2
