@@ -43,6 +43,7 @@ from api import (
 )
 from api.admission import Admission
 from api.body_limit import STRANGERS_BYTES, BodyLimit, Limits
+from api.by_path import ByPath
 from api.dependencies import authorize
 from api.head import HeadAsGet
 from api.headers import SecurityHeaders
@@ -178,12 +179,12 @@ def create_app(
         workspace,
     ):
         app.include_router(
-            part.router,
+            ByPath(part.router, "/api"),
             prefix="/api",
             dependencies=[Depends(authorize)],
             responses=_PROBLEM,
         )
-    app.include_router(session.router, prefix="/api", responses=_PROBLEM)
+    app.include_router(ByPath(session.router, "/api"), prefix="/api", responses=_PROBLEM)
     pages.install(app)
     document.install(app)
     return app

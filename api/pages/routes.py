@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import Response
 
+from api.by_path import ByPath
 from api.dependencies import authorize
 from api.pages import (
     composing,
@@ -116,9 +117,9 @@ def install(app: FastAPI) -> None:
     public = [Depends(_require_built)]
     private = [*public, Depends(authorize)]
     for router in PRIVATE:
-        app.include_router(router, dependencies=private, include_in_schema=False)
+        app.include_router(ByPath(router), dependencies=private, include_in_schema=False)
     for router in PUBLIC:
-        app.include_router(router, dependencies=public, include_in_schema=False)
+        app.include_router(ByPath(router), dependencies=public, include_in_schema=False)
     app.mount(PREFIX, BuiltFiles(directory=BUILT, check_dir=False), name="built")
 
 

@@ -1,25 +1,19 @@
-"""Traces lead from a request to its text, hold nothing personal and change no history."""
+"""Traces lead from a request to its text, and hold nothing personal."""
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NoOpTracerProvider, StatusCode
 from pydantic import SecretStr
-from temporalio.client import Client
 from temporalio.worker import Replayer
 
 from api.app import create_app
-from bench.counting import cost
 from domain.messaging.ports import (
     Accepted,
     Attachment,
@@ -33,7 +27,7 @@ from domain.platform.rules import SendingRules
 from domain.statuses.access import Role
 from domain.statuses.contacts import LineType
 from domain.statuses.messaging import MessageStatus
-from observability.tracing import KEPT, PlainSpans, Traces
+from observability.tracing import KEPT, Traces
 from services.factory import ServiceConfig, Services
 from settings import ApiSettings, Settings
 from standalone.ports import free_port
@@ -41,9 +35,9 @@ from standalone.temporal import TemporalServer
 from storage.platform import traces as stored
 from storage.platform.database import Database
 from tests.api.conftest import whole_token
+from tests.kits.traces import KeptTraces
 from tests.workflows import histories
-from tests.workflows.plays import BODY, NAME, PHONE, Script, Stage, eventually
-from tests.workflows.recorded import RECORDED
+from tests.workflows.plays import BODY, NAME, PHONE, eventually
 from tests.worlds import World
 from worker import WORKFLOWS, build_workers
 from workflows.client import DATA_CONVERTER, EnrollmentClient, connect_to_temporal
@@ -84,45 +78,13 @@ class OneTextGateway:
         return LineType.MOBILE
 
 
-@dataclass
-class Recorded:
-    """The traces of a test, and the spans that were exported."""
-
-    traces: Traces
-    exporter: InMemorySpanExporter
-
-    def spans(self) -> list[ReadableSpan]:
-        return list(self.exporter.get_finished_spans())
-
-    def named(self, name: str) -> list[ReadableSpan]:
-        return [span for span in self.spans() if span.name == name]
-
-
 @pytest.fixture
-def recorded() -> Recorded:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(PlainSpans(exporter)))
-    return Recorded(Traces(provider), exporter)
-
-
-@pytest.fixture
-async def traced_stage(
-    recorded: Recorded, temporal_server: TemporalServer, temporal_namespace: str
-) -> AsyncIterator[Stage]:
-    client = await Client.connect(
-        temporal_server.address,
-        namespace=temporal_namespace,
-        data_converter=DATA_CONVERTER,
-        interceptors=recorded.traces.interceptors(),
-    )
-    stage = Stage(client, Script())
-    yield stage
-    await stage.clear()
+def recorded() -> KeptTraces:
+    return KeptTraces()
 
 
 async def test_one_trace_leads_from_request_to_text(
-    recorded: Recorded,
+    recorded: KeptTraces,
     database_url: str,
     temporal_server: TemporalServer,
     temporal_namespace: str,
@@ -217,10 +179,8 @@ async def test_one_trace_leads_from_request_to_text(
     assert {name for span in recorded.spans() for name in span.attributes or {}} <= KEPT
 
 
-def test_error_message_is_not_exported(recorded: Recorded) -> None:
-    assert isinstance(recorded.traces.provider, TracerProvider)
-    tracer = recorded.traces.provider.get_tracer("test")
-    with pytest.raises(LookupError), tracer.start_as_current_span("broken"):
+def test_error_message_is_not_exported(recorded: KeptTraces) -> None:
+    with pytest.raises(LookupError), recorded.tracer.start_as_current_span("broken"):
         raise LookupError(f"{NAME} {PHONE}")
 
     [span] = recorded.named("broken")
@@ -229,26 +189,7 @@ def test_error_message_is_not_exported(recorded: Recorded) -> None:
     assert not span.events
 
 
-@pytest.mark.parametrize("play", RECORDED)
-async def test_traces_do_not_change_histories(
-    traced_stage: Stage, recorded: Recorded, play: str
-) -> None:
-    """Traces add headers only: the same commands and no more events."""
-    assert isinstance(recorded.traces.provider, TracerProvider)
-    with recorded.traces.provider.get_tracer("test").start_as_current_span("request"):
-        handle = await RECORDED[play](traced_stage)
-    history = await handle.fetch_history()
-    kept = [one for one in histories.recordings() if one.play == play][-1]
-
-    assert histories.commands(history.events) == histories.commands(histories.load(kept).events)
-    assert histories.personal(history) == set()
-    if play == "completes_without_reply":
-        assert cost(histories.without_patches(history.events)).events == 42
-    off = Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER)
-    await off.replay_workflow(history)
-
-
-async def test_recorded_histories_replay_with_traces(recorded: Recorded) -> None:
+async def test_recorded_histories_replay_with_traces(recorded: KeptTraces) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS,
         data_converter=DATA_CONVERTER,
@@ -268,8 +209,8 @@ async def test_switched_off_traces_record_nothing() -> None:
     await traces.aclose()
 
 
-def test_stored_trace_is_resumed(recorded: Recorded) -> None:
-    with recorded.traces.provider.get_tracer("test").start_as_current_span("request") as span:
+def test_stored_trace_is_resumed(recorded: KeptTraces) -> None:
+    with recorded.tracer.start_as_current_span("request") as span:
         written = stored.current()
     with stored.resumed(written), recorded.traces.span("later"):
         pass
@@ -289,8 +230,8 @@ async def test_unreachable_collector_does_not_delay_the_exit() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_span_is_exported_as_json(recorded: Recorded) -> None:
-    with recorded.traces.provider.get_tracer("test").start_as_current_span("request"):
+def test_span_is_exported_as_json(recorded: KeptTraces) -> None:
+    with recorded.tracer.start_as_current_span("request"):
         pass
 
     assert json.loads(recorded.spans()[0].to_json())["name"] == "request"

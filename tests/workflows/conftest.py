@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from standalone.temporal import TemporalServer
+from tests.kits.traces import KeptTraces
 from tests.workflows.plays import Script, Stage
 from workflows.client import DATA_CONVERTER
 
@@ -38,6 +39,25 @@ async def stage(temporal_server: TemporalServer, temporal_namespace: str) -> Asy
         namespace=temporal_namespace,
         data_converter=DATA_CONVERTER,
         identity="segue",
+    )
+    stage = Stage(client, Script())
+    yield stage
+    await stage.clear()
+
+
+@pytest.fixture
+def traces() -> KeptTraces:
+    return KeptTraces()
+
+
+@pytest.fixture
+async def traced_stage(temporal_server: TemporalServer, traces: KeptTraces) -> AsyncIterator[Stage]:
+    """Return a stage whose client writes traces into the headers of all it asks for."""
+    client = await Client.connect(
+        temporal_server.address,
+        data_converter=DATA_CONVERTER,
+        identity="segue",
+        interceptors=traces.traces.interceptors(),
     )
     stage = Stage(client, Script())
     yield stage

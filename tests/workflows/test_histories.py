@@ -5,6 +5,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from bench.counting import cost
+from tests.kits.traces import KeptTraces
 from tests.workflows import histories
 from tests.workflows.plays import BODY, NAME, PHONE, Stage, event_name
 from tests.workflows.recorded import RECORDED, Recording
@@ -45,13 +46,22 @@ def test_recorded_history_holds_nothing_personal(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("play", RECORDED)
-async def test_commands_match_the_latest_recording(stage: Stage, play: str) -> None:
-    handle = await RECORDED[play](stage)
+async def test_commands_match_the_latest_recording(
+    traced_stage: Stage, traces: KeptTraces, play: str
+) -> None:
+    """With traces, which only add headers: without traces the same history replays."""
+    with traces.tracer.start_as_current_span("request"):
+        handle = await RECORDED[play](traced_stage)
     history = await handle.fetch_history()
+    assert history.events[0].workflow_execution_started_event_attributes.header.fields
     now = histories.commands(history.events)
     kept = histories.commands(histories.load(LATEST[play]).events)
     assert now == kept, CHANGED.format(play=play, file=LATEST[play].file_name)
     assert histories.personal(history) == set()
+    if play == "completes_without_reply":
+        assert cost(histories.without_patches(history.events)).events == 42
+    untraced = Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER)
+    await untraced.replay_workflow(history)
 
 
 async def test_three_steps_without_a_reply_cost_42_events_and_11_actions(stage: Stage) -> None:
