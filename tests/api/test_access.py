@@ -81,6 +81,7 @@ OWN = {
     "DELETE /api/me/tokens/{}",
     "POST /sign-out",
     "POST /sequences/{}/contacts/display",
+    "POST /sequences/preview-contact",
     "POST /views",
     "POST /views/{}",
     "POST /views/{}/delete",
