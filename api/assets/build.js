@@ -33,6 +33,7 @@ async function bundle() {
     outdir: out,
     entryNames: "[name]-[hash]",
     bundle: true,
+    plugins: [onlyUsed()],
     minify: true,
     format: "iife",
     target: ["es2022", "chrome120", "firefox125", "safari17.4"],
@@ -46,6 +47,35 @@ async function bundle() {
   );
 }
 
+/** Leave out what Tabler has for classes that no page names: nine of ten rules. */
+function onlyUsed() {
+  const nested = String.raw`\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)`;
+  const [selector, negation] = [RegExp(`(?:[^,()]|${nested})+`, "g"), RegExp(`:not${nested}`, "g")];
+  const setup = ({ onLoad }) =>
+    onLoad({ filter: /tabler\.css$/ }, async ({ path }) => {
+      const isUsed = await classes();
+      const isKept = (one) =>
+        [...one.replace(negation, "").matchAll(/\.([\w-]+)/g)].every(([, name]) => isUsed(name));
+      const css = (await readFile(path, "utf8")).replace(/\/\*(?!!)[^]*?\*\//g, "");
+      const contents = css.replace(/([^{};/]+)(\{[^{}]*\})/g, (_, selectors, body) => {
+        const kept = selectors.match(selector).filter(isKept);
+        return kept.length ? kept.join() + body : "";
+      });
+      return { contents, loader: "css" };
+    });
+  return { name: "only-used", setup };
+}
+
+/** Answer what tells whether a page may have a class: by its name, or built as in `dot-{{ tone }}`. */
+async function classes() {
+  const folders = [["../templates", ".html"], ["../pages", ".py"], ["js", ".js"]];
+  const found = (await Promise.all(folders.map((one) => read(...one)))).flat();
+  const texts = found.map(([, text]) => text).join("\n");
+  const names = new Set(texts.match(/[\w-]+/g));
+  const starts = [...new Set(texts.match(/[a-z][\w-]*-(?=\$?\{)/g))];
+  return (name) => names.has(name) || starts.some((start) => name.startsWith(start));
+}
+
 /** Find every `icon("name")` of the templates and `icon="name"` of the page modules. */
 async function usedIcons() {
   const uses = [
@@ -54,13 +84,18 @@ async function usedIcons() {
   ];
   const found = {};
   for (const [folder, extension, used] of uses) {
-    for (const entry of await readdir(join(here, folder), { recursive: true })) {
-      if (extname(entry) !== extension) continue;
-      const text = await readFile(join(here, folder, entry), "utf8");
-      for (const [, name] of text.matchAll(used)) found[name] ??= await shape(name, entry);
-    }
+    for (const [path, text] of await read(folder, extension))
+      for (const [, name] of text.matchAll(used)) found[name] ??= await shape(name, path);
   }
   return found;
+}
+
+/** Read the files of a folder that have an extension; answers path and text of each. */
+async function read(folder, extension) {
+  const paths = await readdir(join(here, folder), { recursive: true });
+  const wanted = paths.filter((path) => extname(path) === extension);
+  const texts = wanted.map((path) => readFile(join(here, folder, path), "utf8"));
+  return (await Promise.all(texts)).map((text, index) => [wanted[index], text]);
 }
 
 /** Read an icon: ours if there is one, else Tabler's; `-filled` at its end asks for that style. */

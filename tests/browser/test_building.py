@@ -162,18 +162,6 @@ async def enroll_file(page: Page, desk: Desk, sequence_id: str) -> None:
     assert desk.bodies_to(ana) == ["Hi Ana, do you drive a forklift?"]
 
 
-async def test_viewer_reads_steps_and_cannot_enroll(visit: Visit, desk: Desk) -> None:
-    sequence_id = desk.sequence(desk.line(), "First", "Second", delay=86_400)
-    page = await visit(Role.VIEWER, path=f"/sequences/{sequence_id}/steps")
-
-    await expect(page.locator(".step-read")).to_have_count(2)
-    await expect(page.get_by_role("textbox", name="Text")).to_have_count(0)
-    await expect(page.get_by_role("button", name="Publish")).to_have_count(0)
-    await page.goto(f"/sequences/{sequence_id}/enrol")
-    await expect(page.get_by_text("Members enroll contacts")).to_be_visible()
-    await expect(page.get_by_role("button", name="Review")).to_have_count(0)
-
-
 async def test_sequence_is_found_duplicated_paused_and_archived(visit: Visit, desk: Desk) -> None:
     line = desk.line()
     made = [desk.sequence(line, name=name, delay=86_400) for name in ("Zebra one", "Zebra two")]

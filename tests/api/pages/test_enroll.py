@@ -295,6 +295,8 @@ async def test_viewers_enroll_nobody(world: World, viewer: httpx.AsyncClient) ->
     sequence = await world.active()
     page = await viewer.get(f"/sequences/{sequence.id}/enrol")
     assert page.status_code == 200
+    assert "Members enroll contacts" in page.text
     assert "enroll-form" not in page.text
+    assert "Review</button>" not in page.text
     assert (await check(viewer, sequence, way="numbers", numbers="1")).status_code == 403
     assert (await upload(viewer, sequence, CSV)).status_code == 403

@@ -371,7 +371,7 @@ class TestBuiltFiles:
         files = app.state.pages.assets.files.values()
         sizes = {name: (BUILT / f"{name}.gz").stat().st_size for name in files}
 
-        assert sum(sizes.values()) < 300_000, sizes
+        assert sum(sizes.values()) < 100_000, sizes
 
 
 def test_two_routes_of_one_name_are_refused() -> None:

@@ -254,7 +254,9 @@ async def test_viewers_and_archived_sequences_get_no_editor(
     contact = (await world.contacts(1))[0]
     seen = await viewer.get(path(sequence))
     assert seen.status_code == 200
+    assert seen.text.count('class="step-read"') == len(sequence.steps)
     assert "<textarea" not in seen.text
+    assert "Publish" not in seen.text
     assert "At once" in words(seen.text)
     assert (await viewer.post(path(sequence), data=written({"body": "X"}))).status_code == 403
     as_ann = await viewer.get(path(sequence), params={"contact_id": str(contact)}, headers=HTMX)
