@@ -51,10 +51,13 @@ def traces() -> KeptTraces:
 
 
 @pytest.fixture
-async def traced_stage(temporal_server: TemporalServer, traces: KeptTraces) -> AsyncIterator[Stage]:
+async def traced_stage(
+    temporal_server: TemporalServer, temporal_namespace: str, traces: KeptTraces
+) -> AsyncIterator[Stage]:
     """Return a stage whose client writes traces into the headers of all it asks for."""
     client = await Client.connect(
         temporal_server.address,
+        namespace=temporal_namespace,
         data_converter=DATA_CONVERTER,
         identity="segue",
         interceptors=traces.traces.interceptors(),
