@@ -6,7 +6,6 @@ on the files that the Dockerfile copies.
 
 import asyncio
 import fnmatch
-import importlib.metadata
 import os
 import re
 import shlex
@@ -37,6 +36,7 @@ from standalone import temporal
 from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
+from tests.kits.packages import locked_packages, other_modules
 from tests.workflows.plays import eventually
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 
@@ -384,24 +384,6 @@ def test_build_id_follows_the_code(tmp_path: Path, image: Path) -> None:
     assert re.fullmatch("[0-9a-f]{12}", first)
     assert first == again != other
     assert mine == "mine"
-
-
-def locked_packages() -> set[str]:
-    """List what the image's environment has."""
-    lock = (ROOT / "requirements.txt").read_text()
-    return {*re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock, re.MULTILINE)}
-
-
-def other_modules() -> set[str]:
-    """List the modules of the packages that are here too, for the tests."""
-    locked = locked_packages()
-    return {
-        name
-        for found in importlib.metadata.distributions()
-        if re.sub("[-_.]+", "-", found.name).lower() not in locked
-        for name in {file.parts[0].removesuffix(".py") for file in found.files or ()}
-        if name.isidentifier()
-    }
 
 
 @pytest.fixture(scope="module")
