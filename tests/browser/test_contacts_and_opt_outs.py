@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
@@ -12,12 +12,16 @@ from tests.browser.conftest import Visit
 from tests.e2e.people import Desk
 
 
-async def test_file_is_matched_fixed_and_imported(visit: Visit, tmp_path: Path) -> None:
+async def test_file_is_matched_fixed_and_imported(desk: Desk, visit: Visit, tmp_path: Path) -> None:
     name = f"Ada{uuid4().hex[:8]}"
     number = f"+1917{uuid4().int % 10_000_000:07}"
     other = f"+1917{uuid4().int % 10_000_000:07}"
     file = tmp_path / "people.csv"
-    text = f"first_name;last_name;Nummer\n{name};Byron;{number}\nBo{name};Pe\xf1a;12\n"
+    known, field = desk.person(), f"Shoe {name}"
+    text = (
+        f"first_name;last_name;Nummer;{field}\n{name};Byron;{number};44\nBo{name};Pe\xf1a;12;\n"
+        f"Other{name};Person;{known.phone};\n"
+    )
     file.write_text(text, encoding="cp1252")
     page = await visit(Role.MEMBER, path="/contacts")
     await page.get_by_role("link", name="Import").first.click()
@@ -29,13 +33,23 @@ async def test_file_is_matched_fixed_and_imported(visit: Visit, tmp_path: Path) 
     await page.get_by_label("Or to a new group").fill(f"Group {name}")
     await expect(page.get_by_role("button", name="Import 1 contact")).to_be_visible()
     await expect(page.get_by_text("Phone is too short")).to_be_visible()
+    named = page.get_by_role("listitem").filter(has_text="Row 4")
+    await expect(named).to_contain_text(f"is {known.name} here; the file says Other{name} Person")
     await accessible(page)
+    await named.get_by_label("Row 4").select_option(f"Keep the name {known.name}")
+    await expect(page.get_by_role("button", name="Import 2 contacts")).to_be_visible()
+
+    await _import_as_a_new_field(page, field)
+    await expect(column.locator("option:checked")).to_have_text("Phone")
+    await expect(named.get_by_label("Row 4")).to_have_value("keep")
+    await expect(page.get_by_label("Or to a new group")).to_have_value(f"Group {name}")
+
     await page.get_by_role("listitem").get_by_label("Phone").fill(other)
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("Row 3 will be imported.")).to_be_visible()
     await accessible(page)
 
-    await page.get_by_role("button", name="Import 2 contacts").click()
+    await page.get_by_role("button", name="Import 3 contacts").click()
     await expect(page.get_by_text("2 contacts added")).to_be_visible()
     await page.get_by_role("link", name="View group").click()
     await expect(page.get_by_role("heading", name=f"Group {name}")).to_be_visible()
@@ -54,6 +68,19 @@ async def test_file_is_matched_fixed_and_imported(visit: Visit, tmp_path: Path) 
     await expect(page.get_by_text("Rang us")).to_be_visible()
     await page.goto(f"/settings/opt-outs?search={number[1:]}")
     await expect(page.get_by_text("Rang us")).to_be_visible()
+
+
+async def _import_as_a_new_field(page: Page, heading: str) -> None:
+    """Add the field that a column holds in its dialog; the file is checked again by itself."""
+    column, dialog = page.get_by_label(f"Import “{heading}” as"), page.locator("#dialog")
+    await column.select_option("New field …")
+    await expect(dialog.get_by_label("Name")).to_have_value(heading)
+    await dialog.get_by_label("Type").select_option("Number")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Add").click()
+    await expect(dialog).to_be_hidden()
+    await expect(column.locator("option:checked")).to_have_text(heading)
+    await expect(page.get_by_text("Ignored columns")).to_have_count(0)
 
 
 async def test_review_is_decided(desk: Desk, visit: Visit) -> None:
