@@ -1,6 +1,7 @@
 """Connections to the shared database that outlive a test: a new one costs more than many tests do.
 
-A server process that has just begun reads the catalog before its first statements are planned.
+A server process that has just begun reads the catalog before its first statements are planned. What
+it has planned it keeps: the driver prepares what it sends again.
 """
 
 import asyncio
@@ -69,6 +70,7 @@ async def _connected(address: str, options: dict[str, Any]) -> _Lasting:
             return one
         await AsyncConnection.close(one)
     made = await _Lasting.connect(**options)
+    made.prepare_threshold, made.prepared_max = 1, 500
     made.address = address
     return made
 
