@@ -6,6 +6,7 @@ on the files that the Dockerfile copies.
 
 import asyncio
 import fnmatch
+import importlib
 import os
 import re
 import shlex
