@@ -4,7 +4,8 @@
 import { asText, insert, showPills } from "./pills.js";
 
 const merge = (name) => document.getElementById(`merge-${name}`);
-const option = (name) => [...merge("name").options].find((one) => name && one.value === name);
+// A text area whose dialog is gone is drawn once more.
+const option = (name) => [...(merge("name")?.options ?? [])].find((one) => name && one.value === name);
 const called = (name) => option(name)?.label ?? name;
 let asked = null; // the text area, and the merge field in it that is changed
 
