@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 from argon2 import PasswordHasher
-from psycopg import sql
 
 from api import examples
 from domain.statuses.access import Role, TokenScope
@@ -33,32 +32,39 @@ class Little:
 
     Attributes:
         ids: The id of each resource, by the id that examples give it.
-        rows: Each table's rows, as COPY writes them.
+        connection: To the database; the copy lasts as long as it does.
     """
 
     ids: dict[str, str]
-    rows: dict[str, bytes]
+    connection: psycopg.Connection
 
     @classmethod
-    def kept(cls, ids: dict[str, str], database: str) -> Self:
+    def kept(cls, ids: dict[str, str], connection: psycopg.Connection) -> Self:
         """Copy the rows of a database that was just filled."""
-        rows = {}
-        with psycopg.connect(database) as connection:
-            for table in METADATA.sorted_tables:
-                copying = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table.name))
-                with connection.cursor().copy(copying) as copy:
-                    if kept := b"".join(copy):
-                        rows[table.name] = kept
-        return cls(ids, rows)
+        loading = []
+        for table in METADATA.sorted_tables:
+            columns = ", ".join(f'"{one.name}"' for one in table.columns if one.computed is None)
+            names = {"table": table.name, "columns": columns}
+            if connection.execute(_COPY.format(**names).encode()).rowcount:
+                loading.append(_LOAD.format(**names))
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(_PUT.format("".join(loading)).encode())
+        return cls(ids, connection)
 
-    def put_into(self, database: str) -> None:
-        """Load the rows into an empty database."""
-        with psycopg.connect(database) as connection:
-            connection.execute("SET session_replication_role = replica")
-            for table, rows in self.rows.items():
-                copying = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
-                with connection.cursor().copy(copying) as copy:
-                    copy.write(rows)
+    def put(self) -> None:
+        """Load the rows into the database, which is empty."""
+        self.connection.execute("SELECT pg_temp.put_little()")
+
+
+_COPY = "CREATE TEMP TABLE little_{table} AS SELECT {columns} FROM {table}"
+_LOAD = """
+        INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE TABLE pg_temp.little_{table};
+"""
+_PUT = """
+    CREATE FUNCTION pg_temp.put_little() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        {}
+    END $$
+"""
 
 
 async def found(services: Services) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """The API in this process on a real database, with fakes of Temporal and the provider."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -171,7 +172,7 @@ async def whole_token(services: Services, user_id: UUID) -> str:
 
 
 @pytest.fixture(scope="session")
-def little(shared_database: str, empty: Callable[[], None]) -> Little:
+def little(shared_database: str, empty: Callable[[], None]) -> Iterator[Little]:
     """One of each resource: creating them takes a quarter of a second, a copy a tenth of that."""
 
     async def make() -> dict[str, str]:
@@ -181,15 +182,17 @@ def little(shared_database: str, empty: Callable[[], None]) -> Little:
         finally:
             await database.close()
 
-    made = Little.kept(asyncio.run(make()), shared_database)
-    empty()
-    return made
+    ids = asyncio.run(make())
+    with psycopg.connect(shared_database, autocommit=True) as connection:
+        made = Little.kept(ids, connection)
+        empty()
+        yield made
 
 
 @pytest.fixture
-def there(little: Little, database_url: str, shared_database: str) -> dict[str, str]:
+def there(little: Little, database_url: str) -> dict[str, str]:
     """One of each resource in the database: their ids by those that examples give."""
-    little.put_into(shared_database)
+    little.put()
     return dict(little.ids)
 
 
