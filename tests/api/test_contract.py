@@ -180,7 +180,7 @@ def served(
             await made.database.close()
         return tokens
 
-    little.put_into(shared_database)
+    little.put()
     tokens = asyncio.run(prepare())
     known = {name: little.ids[example] for name, example in IDS.items()}
     port = free_port()

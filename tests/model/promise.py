@@ -48,9 +48,7 @@ class Promise:
         was, now = before.rows, after.rows
         found = None
         if now.texts is not was.texts:
-            found = self._texts(was, now)
-            if isinstance(found, int):
-                found = _committed(before, found, self._world)
+            found = self._by_texts(before, after)
         if found is None and now.enrollments is not was.enrollments:
             found = self._enrollments(was, now)
         if found is None and Finish.ANSWERED in before.finishes:
@@ -58,6 +56,10 @@ class Promise:
             if any(before.finishes[one] is Finish.ANSWERED for one in called):
                 return AFTER_FINISH
         return found
+
+    def _by_texts(self, before: State, after: State) -> str | None:
+        found = self._texts(before.rows, after.rows)
+        return _committed(before, found, self._world) if isinstance(found, int) else found
 
 
 def _texts(was: Rows, now: Rows) -> str | int | None:

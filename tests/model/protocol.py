@@ -92,7 +92,7 @@ News = SendResult | Reported | Listed | PersonDecision | None
 
 
 class Protocol:
-    """Runs the two functions on rows, each question once.
+    """Runs the two functions on rows, and knows what was learned before.
 
     Args:
         knows_a_text: The account sent a text, long ago, which every list must show.
