@@ -7,7 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, Response, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    expect,
+)
 
 from api.dependencies import SESSION_COOKIE
 from domain.statuses.access import Role
@@ -113,48 +120,92 @@ def accounts(desk: Desk) -> Accounts:
 class Browsing:
     """Opens pages as signed-in users, and notes what goes wrong in them.
 
+    A page that is left is opened again for the next who asks: a new one starts a process, and
+    compiles the scripts and styles anew.
+
     Attributes:
         trouble: Errors of the pages' consoles, and answers that failed.
     """
 
     def __init__(self, browser: Browser, url: str, accounts: Accounts) -> None:
         self._browser, self._url, self._accounts = browser, url, accounts
-        self._contexts = AsyncExitStack()
+        self._profiles: dict[Role, BrowserContext] = {}
+        self._left: dict[Role, list[Page]] = {role: [] for role in Role}
+        self._opened = AsyncExitStack()
         self.trouble: list[str] = []
 
     async def open(
-        self, role: Role | None = Role.ADMIN, *, path: str = "/", phone: bool = False
+        self,
+        role: Role | None = Role.ADMIN,
+        *,
+        path: str = "/",
+        phone: bool = False,
+        fresh: bool = False,
     ) -> Page:
-        """Open a page in a browser of its own."""
-        context = await self._browser.new_context(
-            base_url=self._url,
-            viewport=PHONE if phone else DESKTOP,
-            reduced_motion="reduce",
-        )
-        self._contexts.push_async_callback(context.close)
-        context.set_default_timeout(PATIENCE_MS)
-        if role is not None:
-            cookie = self._accounts.cookie(role)
-            await context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": self._url}])
-        page = await context.new_page()
-        page.on("console", lambda message: self.trouble.extend(_errors(message)))
-        page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        page.on("response", lambda response: self.trouble.extend(_failed(response)))
+        """Open a page.
+
+        Args:
+            role: Of the user who is signed in; None for nobody, in a new profile.
+            path: Where it is.
+            phone: Whether it is as small as a phone's.
+            fresh: In a new profile, for what would change pages that are opened later.
+        """
+        if role is None or fresh:
+            profile = await self._new_profile(role)
+            self._opened.push_async_callback(profile.close)
+            page = await self._new_page(profile)
+        else:
+            page = await self._page(role)
+            self._opened.push_async_callback(self._leave, page, role)
+        await page.set_viewport_size(PHONE if phone else DESKTOP)
         await page.goto(path)
         return page
 
     async def close(self) -> None:
-        """Close the pages."""
-        await self._contexts.aclose()
+        """Leave the pages, and assert that nothing went wrong in them."""
+        await self._opened.aclose()
+        trouble, self.trouble = self.trouble, []
+        assert trouble == []
+
+    async def _page(self, role: Role) -> Page:
+        if self._left[role]:
+            return self._left[role].pop()
+        if role not in self._profiles:
+            self._profiles[role] = await self._new_profile(role)
+        return await self._new_page(self._profiles[role])
+
+    async def _leave(self, page: Page, role: Role) -> None:
+        if not page.is_closed():
+            await page.mouse.move(0, 0)
+            await page.goto("about:blank")
+            self._left[role].append(page)
+
+    async def _new_profile(self, role: Role | None) -> BrowserContext:
+        profile = await self._browser.new_context(base_url=self._url, reduced_motion="reduce")
+        profile.set_default_timeout(PATIENCE_MS)
+        if role is not None:
+            cookie = self._accounts.cookie(role)
+            await profile.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": self._url}])
+        return profile
+
+    async def _new_page(self, profile: BrowserContext) -> Page:
+        page = await profile.new_page()
+        page.on("console", lambda message: self.trouble.extend(_errors(message)))
+        page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        page.on("response", lambda response: self.trouble.extend(_failed(response)))
+        return page
+
+
+@pytest.fixture(scope="package")
+def browsing(desk: Desk, browser: Browser, accounts: Accounts) -> Browsing:
+    return Browsing(browser, desk.stack.api_url, accounts)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visit(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Visit]:
+async def visit(browsing: Browsing) -> AsyncIterator[Visit]:
     """Return a function that opens pages; an error in a page's console fails the test."""
-    browsing = Browsing(browser, desk.stack.api_url, accounts)
     yield browsing.open
     await browsing.close()
-    assert browsing.trouble == []
 
 
 def _errors(message: ConsoleMessage) -> list[str]:

@@ -54,7 +54,6 @@ async def test_file_is_matched_fixed_and_imported(desk: Desk, visit: Visit, tmp_
     await page.get_by_role("link", name="View group").click()
     await expect(page.get_by_role("heading", name=f"Group {name}")).to_be_visible()
     await expect(page.get_by_role("link", name=f"{name} Byron")).to_be_visible()
-    await accessible(page)
 
     await page.goto("/contacts")
     await page.get_by_label("Name or phone digits").press_sequentially(name.lower())
@@ -92,7 +91,6 @@ async def test_review_is_decided(desk: Desk, visit: Visit) -> None:
     await expect(entry).to_contain_text("to review")
     review = page.locator(".review", has_text=story.person.name)
     await expect(review).to_contain_text("Please stop texting me until five")
-    await accessible(page)
     await review.get_by_role("button", name="Opt them out").click()
     await expect(page.get_by_role("status")).to_contain_text(f"{story.person.name} opted out.")
     await expect(review).to_have_count(0)
@@ -146,7 +144,6 @@ async def test_group_among_many_is_found_by_typing(desk: Desk, visit: Visit) -> 
     menu = page.get_by_role("group", name="Group")
     await menu.get_by_role("searchbox").fill(f"{mark} 1")
     await expect(menu.get_by_text("5 found")).to_be_visible()
-    await accessible(page)
     await expect(page).to_have_url(re.compile("/contacts$"))
     await menu.get_by_label(f"{mark} 13").check()
     await expect(page).to_have_url(re.compile(r"\?group="))

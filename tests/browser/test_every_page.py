@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from tests.browser.accessibility import accessible
 from tests.browser.chromium import DESKTOP, PHONE
-from tests.browser.conftest import Accounts, Browsing
+from tests.browser.conftest import Browsing
 from tests.browser.life import Life
 from tests.browser.screenshots import SHOTS, Shot
-from tests.e2e.people import Desk
 
 _TOO_WIDE = """
 () => {
@@ -25,16 +24,10 @@ _TOO_WIDE = """
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def browsing(desk: Desk, browser: Browser, accounts: Accounts) -> AsyncIterator[Browsing]:
-    browsing = Browsing(browser, desk.stack.api_url, accounts)
-    yield browsing
-    await browsing.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def pages(browsing: Browsing) -> Mapping[bool, Page]:
+async def pages(browsing: Browsing) -> AsyncIterator[Mapping[bool, Page]]:
     """Open a page for all tests that are signed in, and one for the rest: a new one costs much."""
-    return {True: await browsing.open(), False: await browsing.open(None)}
+    yield {True: await browsing.open(), False: await browsing.open(None)}
+    await browsing.close()
 
 
 @pytest.mark.parametrize("shot", SHOTS, ids=lambda shot: shot.name)
