@@ -119,9 +119,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 _WAITS = (
-    "tests/browser",
+    "tests/browser 1",
     "tests/chaos/test_chaos.py",
     "tests/e2e 1",
+    "tests/browser 2",
     "tests/workflows/",
     "tests/e2e 2",
     "tests/test_",
@@ -134,16 +135,21 @@ _WAITS = (
 _WAITS_END = 0.7
 """After this share of the run, only short tests that do not wait are left."""
 
-_SECOND_STACK = ("tests/e2e/test_provider", "tests/e2e/test_life", "tests/e2e/test_api_docs")
+_SECOND_STACKS = {
+    "tests/browser": ("test_every", "test_contacts_tab", "test_finding", "test_lists", "test_over"),
+    "tests/e2e": ("test_provider", "test_life", "test_api_docs"),
+}
+"""Folders whose tests share a stack, and the modules that get a second one."""
 
 
 def _together(nodeid: str) -> str:
     """Name the group that one worker runs: a file, or all tests that share a stack."""
-    if nodeid.startswith("tests/e2e/"):
-        return "tests/e2e 2" if nodeid.startswith(_SECOND_STACK) else "tests/e2e 1"
-    if nodeid.startswith("tests/browser/"):
-        return "tests/browser"
-    return nodeid.split("::", 1)[0]
+    file = nodeid.split("::", 1)[0]
+    folder, _, module = file.rpartition("/")
+    second = _SECOND_STACKS.get(folder)
+    if second is None:
+        return file
+    return f"{folder} {2 if module.startswith(second) else 1}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

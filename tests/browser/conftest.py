@@ -51,7 +51,7 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def desk(
     server_folder: Path,
     postgres_server: EmbeddedPostgres,
@@ -63,14 +63,14 @@ def desk(
         yield desk
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def life(desk: Desk) -> Life:
     """Create a sequence with enrollments of every status, which tests only look at."""
     stack = desk.stack
     return bring_to_life(stack.api_url, stack.simulator_url, stack.admin_token)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as browser:
         yield browser
@@ -105,7 +105,7 @@ class Accounts:
         return self._cookies[role]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def accounts(desk: Desk) -> Accounts:
     return Accounts(desk)
 
