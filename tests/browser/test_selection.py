@@ -57,7 +57,6 @@ async def test_contacts_are_selected_grouped_and_enrolled_by_keyboard(
     groups = desk.get("/api/groups", limit=200)["items"]
     [group] = [one for one in groups if one["name"] == f"Group {mark}"]
     assert group["member_count"] == 3
-    await accessible(page)
     await tab_to(page, flash.get_by_role("button", name="Undo"))
     await page.keyboard.press("Enter")
     await expect(flash).to_contain_text("3 removed from the group.")

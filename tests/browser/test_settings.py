@@ -35,7 +35,6 @@ async def test_user_is_added_and_opened(visit: Visit) -> None:
     await accessible(page)
     await dialog.get_by_role("link", name="View user").click()
     await expect(page.get_by_role("heading", name="new", exact=True)).to_be_visible()
-    await accessible(page)
     await page.get_by_role("button", name="New link").click()
     dialog = page.get_by_role("dialog", name="New password link for new?")
     await expect(dialog.get_by_label("Revoke their API tokens")).to_be_checked()

@@ -45,7 +45,6 @@ async def test_text_outlives_an_ended_session_and_goes_live(
     transfer = await page.evaluate_handle(DROP, list(pictures.photo()))
     await page.get_by_label("Step 1").dispatch_event("drop", {"dataTransfer": transfer})
     await expect(page.get_by_role("img", name="Picture 1").first).to_be_visible()
-    await accessible(page)
 
     await page.context.clear_cookies(name=SESSION_COOKIE)
     await text.press_sequentially(" Or Monday?")
@@ -63,7 +62,6 @@ async def test_text_outlives_an_ended_session_and_goes_live(
     await expect(dialog).to_contain_text("1 text")
     await expect(dialog).to_contain_text("Or Monday?")
     await expect(page.locator("#flashes")).not_to_contain_text("signed out")
-    await accessible(page)
     await page.context.clear_cookies(name=SESSION_COOKIE)
     await dialog.get_by_role("button", name="Save and activate").click()
     await _sign_in_again(page)
