@@ -10,6 +10,14 @@ from tests.browser.life import NAME, Life
 from tests.browser.rows import rows
 from tests.e2e.people import Desk
 
+_COUNT_ROWS = """
+(addresses) => Promise.all(addresses.map(async (address) => {
+  const page = await (await fetch(address)).text();
+  const parsed = new DOMParser().parseFromString(page, "text/html");
+  return parsed.querySelectorAll("#selection tbody tr").length;
+}))
+"""
+
 
 async def test_funnel_counts_match_their_lists(visit: Visit, life: Life) -> None:
     page = await visit(path=f"/sequences/{life.sequence_id}")
@@ -22,9 +30,7 @@ async def test_funnel_counts_match_their_lists(visit: Visit, life: Life) -> None
     await links.first.click()
     await expect(rows(page)).to_have_count(numbers[0])
     await expect(page.locator(".chip.is-on", has_text="Step 1: ")).to_be_visible()
-    for address, number in zip(addresses[1:], numbers[1:], strict=True):
-        await page.goto(str(address))
-        await expect(rows(page)).to_have_count(number)
+    assert await page.evaluate(_COUNT_ROWS, addresses) == numbers
 
     await page.get_by_role("link", name="Show every outcome again").click()
     await expect(page).not_to_have_url(re.compile("outcome"))
