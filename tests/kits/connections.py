@@ -14,7 +14,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, make_url
-from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _MOST = 25
@@ -101,7 +101,7 @@ def creator(lasting: str, **always: Any) -> Callable[..., AsyncEngine]:
     return create
 
 
-def _learn_once(dialect: DefaultDialect, connection: Connection) -> None:
+def _learn_once(dialect: Dialect, connection: Connection) -> None:
     """Ask the server what it is, as a dialect does on its first connection; but only the first.
 
     It takes six statements, and a rollback after which the driver prepares its statements anew.

@@ -223,7 +223,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
         tracemalloc.stop()
         return most
 
-    small, large = peak(5_000), peak(50_000)
+    small, large = peak(2_000), peak(20_000)
     assert large < 1.2 * small + 100_000
 
 

@@ -350,10 +350,11 @@ def inside(moment: datetime, hours: SendWindow, zones: tuple[str, ...]) -> bool:
     """Check the rule the slow way: every local time is between a window's start and end."""
     for zone in zones:
         local = moment.astimezone(ZoneInfo(zone))
-        opens, closes = hours.hours.get(DAYS[local.weekday()], (time(0), time(0, 0, 0, 1)))
-        if DAYS[local.weekday()] not in hours.hours or local.time() < opens:
+        window = hours.hours.get(DAYS[local.weekday()])
+        if window is None:
             return False
-        if closes != time(0) and local.time() >= closes:
+        opens, closes = window
+        if local.time() < opens or (closes != time.min and local.time() >= closes):
             return False
     return True
 
