@@ -1,5 +1,6 @@
 """Timing: due times, send windows, distances between texts."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from time import perf_counter
@@ -346,10 +347,10 @@ def test_a_date_that_a_country_skipped_is_skipped() -> None:
     assert slot.at.astimezone(ZoneInfo("Pacific/Apia")).date() == date(2012, 1, 6)
 
 
-def inside(moment: datetime, hours: SendWindow, zones: tuple[str, ...]) -> bool:
+def inside(moment: datetime, hours: SendWindow, zones: Sequence[ZoneInfo]) -> bool:
     """Check the rule the slow way: every local time is between a window's start and end."""
     for zone in zones:
-        local = moment.astimezone(ZoneInfo(zone))
+        local = moment.astimezone(zone)
         window = hours.hours.get(DAYS[local.weekday()])
         if window is None:
             return False
@@ -381,12 +382,12 @@ def test_slot_is_the_first_moment_inside_every_zones_window(
     assert slot.closes_at is not None
     assert slot.at >= moment
     assert slot.closes_at - slot.at >= MIN_WINDOW_LEFT
-    used = tuple(zones)
+    possible = used = [ZoneInfo(zone) for zone in zones]
     if not inside(slot.at, hours, used):
-        used = (workspace,)  # only if a whole week leaves nothing
+        used = [ZoneInfo(workspace)]  # only if a whole week leaves nothing
         assert len(zones) > 1
         week = (moment + step * MINUTE for step in range(7 * 1440))
-        opens = [inside(minute, hours, tuple(zones)) for minute in week]
+        opens = [inside(minute, hours, possible) for minute in week]
         assert not any(a and b for a, b in pairwise(opens))
     waiting = int((slot.at - moment) / MINUTE)
     before = [inside(moment + step * MINUTE, hours, used) for step in range(waiting)]
