@@ -13,12 +13,14 @@ from domain.sequences.timing import check_time_zone
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import SequenceState
 from services.contacts.contacts import clean_field_filter
-from storage.enrollments import all_enrollments, contact_history, enrollment_counts
+from storage.enrollments import all_enrollments, contact_history, enrollment_counts, list_counts
 from storage.enrollments import enrollment_list as rows
 from storage.enrollments.all_enrollments import EnrollmentAnywhere
 from storage.enrollments.contact_history import ContactEnrollment
-from storage.enrollments.enrollment_list import Count, ListedRow, Outlook
+from storage.enrollments.enrollment_list import ListedRow, Outlook
+from storage.enrollments.list_counts import Count
 from storage.enrollments.list_filter import ListFilter
+from storage.enrollments.list_order import Order
 from storage.platform.database import Database, Transaction
 from workflows.client import EnrollmentClient, LiveState
 
@@ -89,23 +91,23 @@ class EnrollmentList:
             state, cells = summary
             found = await rows.page(
                 tx,
-                sequence_id,
+                Order.of(sequence_id, sort, after),
                 wanted,
                 cells,
-                sort=sort,
-                after=after,
                 limit=limit + 1,
                 fields=fields,
+                count=count,
             )
-            matching = rows.known_count(cells, wanted) or found.matching
-            by_status: Mapping[EnrollmentStatus, Count] | None = None
+            matching = list_counts.known_count(cells, wanted) or found.matching
+            by_status = found.by_status
             if count:
                 if after is None and not wanted.status and len(found.rows) <= limit:
                     by_status = _counted(found.rows)  # these are all
-                else:
-                    by_status = await rows.by_status(tx, sequence_id, wanted, cells)
-                matching = matching or rows.count_in(by_status, wanted)
-                matching = matching or await rows.count(tx, sequence_id, wanted, cells)
+                by_status = by_status or await list_counts.by_status(
+                    tx, sequence_id, wanted, cells, found.share
+                )
+                matching = matching or list_counts.count_in(by_status, wanted)
+                matching = matching or await list_counts.count(tx, sequence_id, wanted, cells)
         page = cut(found.rows, limit, lambda row: Position(row.sort_key, row.id))
         active = [row.id for row in page.items if not row.status.is_final] if live else []
         answers: Mapping[UUID, LiveState] = {}
@@ -163,7 +165,7 @@ class EnrollmentList:
             InvalidFieldError: See ``cleaned``.
         """
         async with self._database.transaction() as tx:
-            return await rows.count(tx, sequence_id, await cleaned(tx, wanted))
+            return await list_counts.count(tx, sequence_id, await cleaned(tx, wanted))
 
     async def outlook(self, sequence_id: UUID, wanted: ListFilter) -> Outlook:
         """Count the enrollments that match a filter by what they are doing.

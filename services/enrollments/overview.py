@@ -17,7 +17,7 @@ from domain.statuses.enrollments import (
     StepOutcome,
 )
 from domain.statuses.sequences import SequenceState
-from storage.enrollments import enrollment_list, report, sequence_list
+from storage.enrollments import list_counts, report, sequence_list
 from storage.enrollments import overview as rows
 from storage.enrollments.list_filter import ListFilter
 from storage.enrollments.report import ReplyRow, TallyRow
@@ -143,9 +143,7 @@ class SequenceOverview:
             reply_rate=so_far.reply_rate,
             replied_late=so_far.replied_late,
             held=so_far.held,
-            missing=(await enrollment_list.count(tx, record.id, missing)).number
-            if so_far.held
-            else 0,
+            missing=(await list_counts.count(tx, record.id, missing)).number if so_far.held else 0,
             statuses=[_status(status, record) for status in EnrollmentStatus],
             time_zone=zone.key,
             hours=[

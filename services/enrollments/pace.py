@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from storage.enrollments import due_texts
-from storage.enrollments.enrollment_list import COUNTED, Count
+from storage.enrollments.list_counts import COUNTED, Count
 from storage.platform import pacing
 from storage.platform.database import Database
 

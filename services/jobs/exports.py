@@ -29,6 +29,7 @@ from storage.contacts.contacts import ContactDetails, ContactFilter
 from storage.enrollments import enrollment_list
 from storage.enrollments.enrollment_list import ListedRow
 from storage.enrollments.list_filter import ListFilter
+from storage.enrollments.list_order import Order
 from storage.jobs import jobs
 from storage.jobs.jobs import RowResult
 from storage.platform.database import Database, Transaction
@@ -143,7 +144,8 @@ class Exporting:
             required(await enrollment_list.state_of(tx, sequence_id), "sequence", sequence_id)
 
         async def read(tx: Transaction, after: Position | None) -> list[ListedRow]:
-            page = enrollment_list.page(tx, sequence_id, wanted, sort=sort, after=after, limit=PAGE)
+            order = Order.of(sequence_id, sort, after)
+            page = enrollment_list.page(tx, order, wanted, limit=PAGE)
             return (await page).rows
 
         source = _Source(

@@ -28,7 +28,6 @@ from domain.contacts.fields import Value
 from domain.contacts.names import ContactName, full_name
 from domain.enrollments.faults import Fault
 from domain.platform.names import Named
-from domain.platform.paging import Position
 from domain.statuses.enrollments import (
     STATUS_WORDS,
     EnrollmentPhase,
@@ -39,23 +38,22 @@ from domain.statuses.enrollments import (
 from domain.statuses.sequences import SequenceState
 from storage.enrollments import enrollment_counts, step_outcomes
 from storage.enrollments.enrollment_counts import Cell, counted
-from storage.enrollments.list_filter import (
-    ListFilter,
-    chosen,
-    known,
-    matching,
-    narrowed,
+from storage.enrollments.list_counts import (
+    LOOKED_UP_FAR,
+    Count,
+    is_by_contact,
+    most_counted,
+    split,
+    up_to,
 )
+from storage.enrollments.list_filter import ListFilter, known, matching, narrowed
 from storage.enrollments.list_order import (
-    Half,
+    WALKED,
     Order,
     beside,
-    found_by_contact,
-    found_by_search,
     in_order,
     select_all,
     walk,
-    walk_half,
 )
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of, paged
@@ -84,23 +82,17 @@ MISSING_FIELDS = case(
 )
 """The names whose lack holds an enrollment; none if something else does."""
 
-COUNTED = 10_000
-"""Up to this many enrollments that match a filter are counted exactly."""
+_SHORT, _SHORT_LOOKED_UP = 20, 10
+"""So many pages are walked at first; the second where each row is looked up in another table."""
 
-COUNTED_BY_FIELD = 1_000
-"""The same for values of fields: each row that is walked is looked up among the contacts."""
-
-_WALKED = COUNTED + 1
-"""So many rows are walked for a page before all that match are selected: some 2 ms."""
+_SURELY = 1.5
+"""So many pages a long walk is expected to fill, by the short one, or it is left out."""
 
 _LOOKED_UP = 4_000
-"""The same where each row is looked up in another table."""
+"""So many rows are walked then, as ``WALKED``, where each is looked up in another table."""
 
-_WALKED_FOR_COUNT = 100_000
-"""So many rows are walked for a count, some 20 ms, rather than that many matches fetched."""
-
-_PROBED = 500
-"""So many rows tell how much of a sequence is in a group, or has a value of a field."""
+_LOOK_UPS_OF_A_MATCH = 3
+"""So many rows are looked up while one is found by its contact."""
 
 _MOST_CELLS = 64
 """So many cells are read side by side at most; more would read more than a walk does."""
@@ -173,26 +165,21 @@ class ListedRow(EnrollmentOfContact):
 
     Attributes:
         sort_key: Places it.
-        matching: How many match in all, if reading them told.
+        matching: How many match in all, if reading them told; up to one more than are counted
+            exactly.
+        sizes: How many of those have each status; see ``list_order.counts``.
         fields: The contact's values of fields, if they were asked for.
     """
 
     sort_key: str | datetime | None
-    matching: int | None = None
+    matching: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def enrollment_id(self) -> UUID:
         """The id, under the name that the list has for it."""
         return self.id
-
-
-@dataclass(frozen=True)
-class Count:
-    """A number of enrollments; if it is not exact, there are more."""
-
-    number: int
-    is_exact: bool
 
 
 @dataclass(frozen=True)
@@ -240,77 +227,138 @@ async def summary(tx: Transaction, sequence_id: UUID) -> tuple[SequenceState, li
     return found[0][0], [Cell(*row[1:]) for row in found if row.status is not None]
 
 
-def known_count(cells: Many[Cell], wanted: ListFilter) -> Count | None:
-    """Count what statuses, steps and holds alone narrow down; None for any other filter."""
-    fits = known(cells, wanted)
-    return None if fits is None else Count(fits, is_exact=True)
-
-
 @dataclass(frozen=True)
 class FoundRows:
-    """A page's rows; ``matching`` is how many match in all, if reading them told."""
+    """A page's rows, and what reading them told of all that match the filter.
+
+    Attributes:
+        matching: How many there are, if that was told.
+        by_status: Likewise, by status.
+        share: How much of the list matches at least, if that was told.
+    """
 
     rows: list[ListedRow]
     matching: Count | None = None
+    by_status: Mapping[EnrollmentStatus, Count] | None = None
+    share: float | None = None
 
 
 async def page(
     tx: Transaction,
-    sequence_id: UUID,
+    order: Order,
     wanted: ListFilter,
     cells: Many[Cell] | None = None,
     *,
-    sort: str,
-    after: Position | None,
     limit: int,
     fields: bool = False,
+    count: bool = False,
 ) -> FoundRows:
     """List enrollments of a sequence; those without a value to sort by come last either way.
 
-    ``sort`` is ``name``, ``enrolled_at``, ``next_send_at`` or ``last_message_at``, descending with
-    ``-`` before it. ``cells`` are the sequence's, if the caller has read them. With ``fields``, the
-    rows have the contacts' values of fields.
+    ``cells`` are the sequence's, if the caller has read them. With ``fields``, the rows have the
+    contacts' values of fields; with ``count``, all that match are counted where they are read
+    anyway.
     """
     if cells is None:
-        cells = await enrollment_counts.cells(tx, sequence_id)
-    order = Order(sequence_id, sort.removeprefix("-"), sort.startswith("-"), after)
-    total, fits = counted(cells), known(cells, wanted)
-    if fits is not None:
-        some = narrowed(cells, wanted)
+        cells = await enrollment_counts.cells(tx, order.sequence_id)
+    reading = _Reading(tx, order, wanted, limit, counted(cells), fields, count)
+    fits = known(cells, wanted)
+    if fits is None:
+        return await reading.any_filter()
+    return await reading.known_filter(narrowed(cells, wanted), fits)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Reads a page of a list of ``total`` enrollments."""
+
+    tx: Transaction
+    order: Order
+    wanted: ListFilter
+    limit: int
+    total: int
+    fields: bool
+    count: bool
+
+    async def known_filter(self, some: Many[Cell], fits: int) -> FoundRows:
+        """Read it where the cells of what matches, and so their number, are known."""
+        order, limit, total = self.order, self.limit, self.total
         if not fits:
             return FoundRows([])
-        if some is cells:
+        if fits == total:
             # Its own rows fill the page; the planner might sort all for a longer walk.
-            return await _read(tx, walk(order, wanted, limit, limit, limit), order, fields=fields)
+            return await self._read(walk(order, self.wanted, limit, limit, limit))
         places = {(cell.status, cell.step) for cell in some}
-        if order.name == "enrolled_at" and not wanted.held and len(places) <= _MOST_CELLS:
-            return await _read(tx, beside(order, places, limit), order, fields=fields)
+        if order.name == "enrolled_at" and not self.wanted.held and len(places) <= _MOST_CELLS:
+            return await self._read(beside(order, places, limit))
         # Walking reads limit * total / fits rows, selecting all that fit.
-        is_rare = fits * fits <= limit * total
-        window = 0 if is_rare else 4 * limit * total // fits
-    else:
-        looks_up = (
-            *(wanted.group, wanted.fields, wanted.enrolled_by, wanted.outcome, wanted.sender),
-            *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
-            *(wanted.waiting_for_step, order.may_be_empty),
+        if fits * fits > limit * total:
+            found, is_all = await self._walked(4 * limit * total // fits)
+            if is_all:
+                return found
+        return await self._all(by_contact=False)
+
+    async def any_filter(self) -> FoundRows:
+        """Read it where only looking tells what matches."""
+        wanted, order = self.wanted, self.order
+        if wanted.enrollment or wanted.replied_late or wanted.held_reason:
+            return await self._all(by_contact=False)  # each has an index of its own
+        looks_up = any(
+            (
+                *(wanted.group, wanted.fields, wanted.enrolled_by, wanted.outcome, wanted.sender),
+                *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
+                *(wanted.waiting_for_step, order.may_be_empty),
+            )
         )
-        # Each has an index of its own.
-        window = (
-            0
-            if wanted.enrollment or wanted.replied_late or wanted.held_reason
-            else max(_LOOKED_UP if any(looks_up) else _WALKED, 20 * limit)
+        # What a short walk shows to be rare is not looked for in a long one.
+        short = _SHORT_LOOKED_UP * self.limit if looks_up else _SHORT * self.limit
+        found, is_all = await self._walked(short)
+        share = len(found.rows) / short
+        if is_all:
+            return replace(found, share=share)
+        window = max(_LOOKED_UP if looks_up else WALKED, short)
+        if looks_up:
+            so_many = round(_LOOK_UPS_OF_A_MATCH * share * self.total)
+            window = max(window, min(so_many, LOOKED_UP_FAR))
+        if share * window >= _SURELY * self.limit and window > short:
+            found, is_all = await self._walked(window)
+            if is_all:
+                return replace(found, share=share)
+        return await self._all(by_contact=await is_by_contact(self.tx, wanted, self.total))
+
+    async def _walked(self, window: int) -> tuple[FoundRows, bool]:
+        """Walk so many rows; tell whether they fill the page, or are all there are."""
+        found = await self._read(walk(self.order, self.wanted, window, self.limit, self.total))
+        return found, len(found.rows) >= self.limit or self.total <= window
+
+    async def _all(self, *, by_contact: bool) -> FoundRows:
+        """Select all that match, and count them on the way."""
+        most = most_counted(self.wanted)
+        every = select_all(
+            self.order,
+            self.wanted,
+            self.limit,
+            by_contact=by_contact,
+            count_most=most if self.count else None,
         )
-    # What a short walk shows to be rare is not looked for in a long one.
-    short = window if fits is not None else min(window, 20 * limit)
-    for most in dict.fromkeys((short, window)) if window else ():
-        found = await _read(tx, walk(order, wanted, most, limit, total), order, fields=fields)
-        if len(found.rows) >= limit or total <= most:
+        found = await self._read(every, is_counted=self.count)
+        if not (self.count and found.rows):
             return found
-        if len(found.rows) * window < limit * most:
-            break
-    by_contact = fits is None and await _is_by_contact(tx, wanted, total)
-    every = select_all(order, wanted, limit, by_contact=by_contact)
-    return await _read(tx, every, order, is_counted=True, fields=fields)
+        first = found.rows[0]
+        matching = up_to(most, first.matching)
+        sizes = None
+        if not self.wanted.status:
+            sizes = split(self.wanted, first.sizes, is_exact=matching.is_exact)
+        return FoundRows(found.rows, matching, sizes)
+
+    async def _read(
+        self, picked: Select[*tuple[Any, ...]], *, is_counted: bool = False
+    ) -> FoundRows:
+        """Read what the list shows of the enrollments that were picked, in their order."""
+        # Its own query, or what is looked up for each might be for rows that are not on the page.
+        row = picked.cte("picked").prefix_with("MATERIALIZED")
+        shown = _shown(self.order.may_be_empty, self.order.down, is_counted, self.fields)
+        return FoundRows(await self.tx.rows(ListedRow, shown.add_cte(row)))
 
 
 def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
@@ -323,50 +371,6 @@ def ids_matching(sequence_id: UUID, wanted: ListFilter) -> Select[UUID]:
         None,
         down=True,
     )
-
-
-async def count(
-    tx: Transaction, sequence_id: UUID, wanted: ListFilter, cells: Many[Cell] | None = None
-) -> Count:
-    """Count the enrollments that match a filter, exactly up to ``COUNTED`` (``COUNTED_BY_FIELD``).
-
-    What statuses, steps and holds narrow down alone is always counted exactly.
-    """
-    if cells is None:
-        cells = await enrollment_counts.cells(tx, sequence_id)
-    if (exactly := known_count(cells, wanted)) is not None:
-        return exactly
-    found = await _tally(tx, sequence_id, wanted, counted(cells))
-    return _up_to(_most(wanted), _size(found))
-
-
-async def by_status(
-    tx: Transaction, sequence_id: UUID, wanted: ListFilter, cells: Many[Cell]
-) -> dict[EnrollmentStatus, Count]:
-    """Count what matches a filter by status, all eight, whichever of them it names.
-
-    As ``count`` counts: of more than that in all, each number is of those that were counted.
-    """
-    others = replace(wanted, status=())
-    if known(cells, others) is not None:
-        some = enrollment_counts.by_status(narrowed(cells, others))
-        return {status: Count(size, is_exact=True) for status, size in some.items()}
-    found = await _tally(tx, sequence_id, others, counted(cells))
-    most = _most(wanted)
-    is_exact = _size(found) <= most
-    return {status: Count(min(found.get(status, 0), most), is_exact) for status in EnrollmentStatus}
-
-
-def count_in(counts: Mapping[EnrollmentStatus, Count], wanted: ListFilter) -> Count | None:
-    """Count what matches a filter by what ``by_status`` counted; None if that does not tell."""
-    chosen = [counts[status] for status in wanted.status or EnrollmentStatus]
-    if all(one.is_exact for one in chosen):
-        return _up_to(_most(wanted), sum(one.number for one in chosen))
-    return None if wanted.status else Count(_most(wanted), is_exact=False)
-
-
-def _up_to(most: int, number: int) -> Count:
-    return Count(min(number, most), is_exact=number <= most)
 
 
 async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Outlook:
@@ -385,23 +389,6 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
         func.coalesce(func.sum(to_come).filter(active), 0),
     ).select_from(Enrollment)
     return Outlook(*(await tx.execute(matching(query, sequence_id, wanted))).one())
-
-
-async def _read(
-    tx: Transaction,
-    picked: Select[*tuple[Any, ...]],
-    order: Order,
-    *,
-    is_counted: bool = False,
-    fields: bool,
-) -> FoundRows:
-    """Read what the list shows of the enrollments that were picked, in their order."""
-    # Its own query, or what is looked up for each row might be for rows that are not on the page.
-    row = picked.cte("picked").prefix_with("MATERIALIZED")
-    query = _shown(order.may_be_empty, order.down, is_counted, fields).add_cte(row)
-    found = await tx.rows(ListedRow, query)
-    matching = found[0].matching if found else None
-    return FoundRows(found, None if matching is None else _up_to(COUNTED, matching))
 
 
 def row_columns() -> dict[str, Any]:
@@ -424,7 +411,7 @@ def _shown(
     fields: bool,  # noqa: FBT001
 ) -> Select[*tuple[Any, ...]]:
     """Select what the list shows of ``picked``; building it takes longer than PostgreSQL does."""
-    counts = [column("matching", Integer)] if is_counted else []
+    counts = [column("matching", Integer), column("sizes", JSONB)] if is_counted else []
     row = table("picked", column("id", Uuid), column("sort_key"), *counts)
     query: Select[*tuple[Any, ...]] = (
         select(
@@ -443,86 +430,3 @@ def _shown(
         .join(User, col(User.id) == col(Enrollment.enrolled_by))
     )
     return in_order(query, row, may_be_empty=may_be_empty, down=down)
-
-
-# A count
-
-_Tally = Mapping[EnrollmentStatus, int]
-"""Numbers of enrollments by status; zeros are left out."""
-
-
-def _most(wanted: ListFilter) -> int:
-    return COUNTED_BY_FIELD if wanted.fields else COUNTED
-
-
-def _size(tally: _Tally) -> int:
-    return sum(tally.values())
-
-
-async def _tally(tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int) -> _Tally:
-    """Count what matches up to one more than the most, in the way that reads least."""
-    if wanted.search and not wanted.enrollment:
-        return await _count_search(tx, sequence_id, wanted, total)
-    if (wanted.group or wanted.fields) and not wanted.enrollment:
-        return await _count_contacts(tx, sequence_id, wanted, total, _most(wanted))
-    row_id = col(Enrollment.id)
-    return await _bounded(
-        tx, matching(select(row_id).select_from(Enrollment), sequence_id, wanted), COUNTED
-    )
-
-
-async def _bounded(tx: Transaction, query: Select[*tuple[Any, ...]], most: int) -> _Tally:
-    """Count rows with an ``id`` up to one more than ``most``."""
-    some = query.limit(most + 1).subquery()
-    own = select(col(Enrollment.status)).where(col(Enrollment.id) == some.c.id)
-    # Looked up for each: a join might read all enrollments.
-    found = select(own.scalar_subquery().label("status")).select_from(some).subquery()
-    rows = await tx.execute(select(found.c.status, func.count()).group_by(found.c.status))
-    return {EnrollmentStatus(status): size for status, size in rows}
-
-
-async def _count_search(
-    tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int
-) -> _Tally:
-    """Count by walking where that is soon enough, else by the trigrams of the search."""
-
-    def walked(window: int) -> Select[*tuple[Any, ...]]:
-        return walk_half(order, wanted, Half.ALL, window, COUNTED + 1)
-
-    order = Order(sequence_id, "enrolled_at", down=True, after=None)
-    found = await _bounded(tx, walked(_WALKED), COUNTED)
-    size = _size(found)
-    if size > COUNTED or total <= _WALKED:
-        return found
-    # A walk reads _WALKED * COUNTED / size rows until it has counted enough.
-    if total <= _WALKED_FOR_COUNT or size * _WALKED_FOR_COUNT > COUNTED * _WALKED:
-        found = await _bounded(tx, walked(_WALKED_FOR_COUNT), COUNTED)
-        if _size(found) > COUNTED or total <= _WALKED_FOR_COUNT:
-            return found
-    return await _bounded(tx, found_by_search(order, wanted), COUNTED)
-
-
-async def _count_contacts(
-    tx: Transaction, sequence_id: UUID, wanted: ListFilter, total: int, most: int
-) -> _Tally:
-    """Count from the smaller side: the sequence's enrollments, or the contacts that are wanted.
-
-    Those are a group's members, or the contacts with the values of fields.
-    """
-    order = Order(sequence_id, "enrolled_at", down=True, after=None)
-    found = await _bounded(tx, walk_half(order, wanted, Half.ALL, _PROBED, most + 1), most)
-    if total <= _PROBED:
-        return found
-    if _size(found) * 5 < _PROBED and await _is_by_contact(tx, wanted, total):
-        return await _bounded(tx, found_by_contact(order, wanted), most)
-    return await _bounded(tx, walk_half(order, wanted, Half.ALL, total, most + 1), most)
-
-
-async def _is_by_contact(tx: Transaction, wanted: ListFilter, total: int) -> bool:
-    """Whether fewer contacts have what a filter asks of them than a sequence has enrollments."""
-    if wanted.search or wanted.enrollment or not (wanted.group or wanted.fields):
-        return False
-    most = min(total, _WALKED_FOR_COUNT)
-    contacts, _ = chosen(wanted)
-    found = await tx.execute(select(func.count()).select_from(contacts.limit(most).subquery()))
-    return found.scalar_one() < most

@@ -152,7 +152,8 @@ def chosen(wanted: ListFilter) -> tuple[Select[UUID], ListFilter]:
     It asks for one of these at least.
     """
     if wanted.group:
-        return members(wanted).distinct(), replace(wanted, group=())
+        found = members(wanted)
+        return found if len(wanted.group) == 1 else found.distinct(), replace(wanted, group=())
     return with_values(wanted), replace(wanted, fields={})
 
 

@@ -25,13 +25,14 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import col
 
 from domain.platform.paging import Position
@@ -39,6 +40,15 @@ from domain.statuses.enrollments import EnrollmentStatus
 from storage.enrollments.list_filter import ListFilter, chosen, matching, met, searched
 from storage.platform.rows import paged
 from storage.tables.enrollments import Enrollment, EnrollmentSearch
+
+WALKED = 10_001
+"""So many rows are walked before all that match are selected, or counted otherwise: some 2 ms."""
+
+SAMPLED = 500
+"""Of more than are counted exactly, so many tell how many there are of each status at least."""
+
+FOUND = "found"
+"""The name of the CTE that ``counts`` counts."""
 
 _OF_SEARCH: Mapping[str, SQLColumnExpression[Any]] = {
     "name": col(EnrollmentSearch.search_name),
@@ -65,6 +75,14 @@ class Order:
     name: str
     down: bool
     after: Position | None
+
+    @classmethod
+    def of(cls, sequence_id: UUID, sort: str, after: Position | None) -> "Order":
+        """Make it of a name, descending with ``-`` before it.
+
+        The names are ``name``, ``enrolled_at``, ``next_send_at`` and ``last_message_at``.
+        """
+        return cls(sequence_id, sort.removeprefix("-"), sort.startswith("-"), after)
 
     @property
     def key(self) -> SQLColumnExpression[Any]:
@@ -203,14 +221,16 @@ def beside(
 
 
 def select_all(
-    order: Order, wanted: ListFilter, limit: int, *, by_contact: bool
+    order: Order, wanted: ListFilter, limit: int, *, by_contact: bool, count_most: int | None
 ) -> Select[*tuple[Any, ...]]:
-    """Select all enrollments that match, sort them and count them.
+    """Select all enrollments that match, and sort them.
 
-    ``by_contact``: as ``found_by_contact``; else by the search, or in whatever way.
+    ``by_contact``: as ``found_by_contact``; else by the search, or in whatever way. With
+    ``count_most`` they are counted up to one more than that, as ``matching``, and by status, as
+    ``sizes``.
     """
     if by_contact:
-        found = found_by_contact(order, wanted)
+        found = found_by_contact(order, wanted, ordered=True)
     elif wanted.search:
         found = found_by_search(order, wanted)
     else:
@@ -222,9 +242,36 @@ def select_all(
             query = query.join(EnrollmentSearch, own)
         found = matching(query, order.sequence_id, wanted)
     # A query of its own, or LIMIT would lead the planner to walk after all.
-    every = found.cte().prefix_with("MATERIALIZED")
-    total = select(func.count()).select_from(every).scalar_subquery().label("matching")
-    return order.sorted(select(every, total).where(order.beyond(every)), every).limit(limit)
+    every = found.cte(FOUND).prefix_with("MATERIALIZED")
+    page = select(every)
+    if count_most is not None:
+        page = page.add_columns(*counts(count_most))
+    return order.sorted(page.where(order.beyond(every)), every).limit(limit)
+
+
+def counts(most: int) -> tuple[ColumnElement[int], ColumnElement[Any]]:
+    """Count the enrollments of the CTE ``FOUND``, which have an ``id``, and those of each status.
+
+    The two are named ``matching``, up to one more than ``most``, and ``sizes``. The second is of
+    ``SAMPLED`` of them if they are more than ``most``. A status is looked up for each: a join might
+    read all enrollments. It is text, as building it takes longer than PostgreSQL does.
+    """
+    matching = f"(SELECT count(*) FROM (SELECT FROM {FOUND} LIMIT {most + 1}) some_found)"  # noqa: S608 - of constants
+    sizes = f"""(
+        SELECT jsonb_object_agg(status, size) FROM (
+            SELECT status, count(*) AS size FROM (
+                SELECT (SELECT e.status FROM enrollments e WHERE e.id = one.id) AS status
+                FROM (
+                    SELECT id FROM {FOUND}
+                    LIMIT CASE WHEN {matching} > {most} THEN {SAMPLED} ELSE {most} END
+                ) one
+            ) looked_up GROUP BY status
+        ) sized
+    )"""  # noqa: S608
+    return (
+        literal_column(matching, Integer).label("matching"),
+        literal_column(sizes, JSONB).label("sizes"),
+    )
 
 
 def found_by_search(order: Order, wanted: ListFilter) -> Select[*tuple[Any, ...]]:
@@ -242,11 +289,16 @@ def found_by_search(order: Order, wanted: ListFilter) -> Select[*tuple[Any, ...]
     return select(rows.c.id, _key(order, rows).label("sort_key")).where(*met(rows, others))
 
 
-def found_by_contact(order: Order, wanted: ListFilter) -> Select[*tuple[Any, ...]]:
-    """Select what matches from the contacts of a group, or with values, and look up the rest."""
+def found_by_contact(
+    order: Order, wanted: ListFilter, *, ordered: bool
+) -> Select[*tuple[Any, ...]]:
+    """Select what matches from the contacts of a group, or with values, and look up the rest.
+
+    ``ordered``: in the order of the index, whose pages are then read once each; else only so many
+    contacts are read as it takes to find enough.
+    """
     contacts, others = chosen(wanted)
-    # In the order of the index, whose pages are then read once each.
-    contact = contacts.order_by("contact_id").subquery()
+    contact = (contacts.order_by("contact_id") if ordered else contacts).subquery()
     rows = (
         select(
             col(EnrollmentSearch.enrollment_id).label("id"),

@@ -22,12 +22,16 @@ MOST_READ = 2_500
 """Rows of one table that a view may read: a few pages, far from the sequence's 20,000."""
 
 SMALL = {
-    "COUNTED": 200,
-    "COUNTED_BY_FIELD": 100,
-    "_WALKED": 201,
-    "_LOOKED_UP": 200,
-    "_WALKED_FOR_COUNT": 1000,
-    "_PROBED": 50,
+    "list_counts.COUNTED": 200,
+    "list_counts.COUNTED_BY_FIELD": 100,
+    "list_counts.WALKED": 201,
+    "list_counts._WALKED_FOR_COUNT": 1000,
+    "list_counts._PROBED": 50,
+    "list_order.SAMPLED": 50,
+    "enrollment_list.WALKED": 201,
+    "enrollment_list._LOOKED_UP": 200,
+    "enrollment_list.LOOKED_UP_FAR": 2000,
+    "list_counts.LOOKED_UP_FAR": 2000,
 }
 """The limits, a fiftieth of the real ones, as 20,000 people are a fiftieth of a million."""
 
@@ -99,7 +103,7 @@ async def big(database: Database, browse: Browse, monkeypatch: pytest.MonkeyPatc
     async with engine.connect() as connection:
         await connection.execute(text("VACUUM ANALYZE"))
     for name, value in SMALL.items():
-        monkeypatch.setattr(f"storage.enrollments.enrollment_list.{name}", value)
+        monkeypatch.setattr(f"storage.enrollments.{name}", value)
     return Big(database, sequence.id, world.user_id, await browse())
 
 

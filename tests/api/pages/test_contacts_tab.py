@@ -97,7 +97,7 @@ async def test_chips_count_what_is_searched_for_and_fold_away_without_any(
 async def test_chips_say_that_there_are_more_than_were_counted(
     world: World, services: Services, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.enrollments.enrollment_list.COUNTED", 3)
+    monkeypatch.setattr("storage.enrollments.list_counts.COUNTED", 3)
     monkeypatch.setattr("api.pages.sequences.contacts.ROWS", 2)
     path, _ = await enrolled(world, services, 5)
     part = await (await browse()).get(path, params={"search": "ann"}, headers=HTMX)

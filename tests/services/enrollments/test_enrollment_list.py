@@ -174,15 +174,26 @@ async def test_counts_cover_the_sequence_and_all_statuses(
     }
 
 
-SMALL = {"_WALKED": 1, "_LOOKED_UP": 1, "_WALKED_FOR_COUNT": 1, "_PROBED": 1, "_MOST_CELLS": 0}
+SMALL = {
+    "list_counts.WALKED": 1,
+    "list_counts._WALKED_FOR_COUNT": 1,
+    "list_counts._PROBED": 1,
+    "enrollment_list.WALKED": 1,
+    "enrollment_list._SHORT": 1,
+    "enrollment_list._SHORT_LOOKED_UP": 1,
+    "enrollment_list._LOOKED_UP": 1,
+    "enrollment_list.LOOKED_UP_FAR": 1,
+    "list_counts.LOOKED_UP_FAR": 1,
+    "enrollment_list._MOST_CELLS": 0,
+}
 """Limits that a list of four rows is beyond, as one of a million is beyond the real ones."""
 
 
-@pytest.fixture(params=[{}, SMALL, {**SMALL, "_WALKED_FOR_COUNT": 3}])
+@pytest.fixture(params=[{}, SMALL, {**SMALL, "list_counts._WALKED_FOR_COUNT": 3}])
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Find pages and counts in every way that big lists need."""
     for name, value in request.param.items():
-        monkeypatch.setattr(f"storage.enrollments.enrollment_list.{name}", value)
+        monkeypatch.setattr(f"storage.enrollments.{name}", value)
 
 
 @pytest.mark.usefixtures("ways")
