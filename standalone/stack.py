@@ -163,7 +163,7 @@ class Stack:
                 *("--host", LOOPBACK, "--port", str(port)),
                 # An access log would contain searched names and numbers.
                 *("--timeout-graceful-shutdown", "5", "--no-access-log"),
-                *("--limit-concurrency", "800"),
+                *("--limit-concurrency", "800", "--loop", "api.event_loop:new_event_loop"),
                 # There is no proxy in front, so X-Forwarded-For cannot be trusted.
                 "--no-proxy-headers",
             ],
