@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import command
+from bench import command, stack
 from bench.table import Figure, Row, table
 
 BENCHES: Sequence[tuple[str, ...]] = (
@@ -47,9 +47,12 @@ def main() -> None:
     benches = QUICK if arguments.quick else LARGE if arguments.large else BENCHES
     figures, rows, failed = list[Figure](), list[Row](), list[str]()
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
+        Path(folder).chmod(0o755)
+        with stack.postgres_in(Path(folder)):
+            pass  # made once for all
         for name, *options in benches:
             print(f"\n{' '.join([name, *options])}", flush=True)
-            measured = _measure(name, options, Path(folder, "figures.jsonl"))
+            measured = _measure(name, options, Path(folder))
             if measured is None:
                 failed.append(name)
                 continue
@@ -62,9 +65,11 @@ def main() -> None:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
-def _measure(name: str, options: Sequence[str], file: Path) -> list[Figure] | None:
-    """Run one measurement in a process of its own; None if it failed."""
-    words = [sys.executable, "-m", f"bench.{name}", *options, "--json", str(file)]
+def _measure(name: str, options: Sequence[str], folder: Path) -> list[Figure] | None:
+    """Run one measurement in a process of its own, on the folder's database; None if it failed."""
+    file = folder / "figures.jsonl"
+    common = ("--made", str(folder), "--json", str(file))
+    words = [sys.executable, "-m", f"bench.{name}", *options, *common]
     ended = subprocess.run(words, check=False)  # noqa: S603 - our own programs
     return None if ended.returncode else command.read(file)
 

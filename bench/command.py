@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import uvloop
 
+from bench import stack
 from bench.table import Figure, Row, table
 from workflows.client import leave
 
@@ -29,6 +30,7 @@ def run(
     """
     parser = argparse.ArgumentParser(prog=f"python -m {name}", description=about)
     parser.add_argument("--json", type=Path, help="also write the figures as JSON lines")
+    parser.add_argument("--made", type=Path, help="folder of a migrated database to begin with")
     for option, (default, description) in options.items():
         flag = f"--{option.replace('_', '-')}"
         if default is False:
@@ -37,6 +39,7 @@ def run(
             parser.add_argument(flag, type=type(default), default=default, help=description)
     arguments = vars(parser.parse_args())
     file: Path | None = arguments.pop("json")
+    stack.MADE.set(arguments.pop("made"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures = runner.run(measure(**arguments))
     print(f"\n{table(rows(figures))}", flush=True)

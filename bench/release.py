@@ -6,8 +6,6 @@ measured alone first.
 
 import asyncio
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -19,15 +17,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from bench import command, runs
+from bench import command, runs, stack
 from bench.table import Figure, Row
 from domain.messaging.inbound import InboundText
 from domain.messaging.ports import Gateway, SendRequest
 from domain.platform.rules import SendingRules
 from services.factory import ServiceConfig, Services
-from settings import child_environment
-from standalone.ports import free_port
-from standalone.postgres import EmbeddedPostgres
 from storage.platform.database import Database
 from workflows.client import EnrollmentClient, TemporalUnavailableError
 
@@ -123,22 +118,13 @@ class _NobodyThere:
 
 
 @contextmanager
-def _postgres() -> Iterator[EmbeddedPostgres]:
+def _postgres() -> Iterator[str]:
+    """Give the address of a migrated database until the block ends."""
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        postgres = EmbeddedPostgres(folder / "postgres", free_port())
-        postgres.start()
-        try:
-            postgres.create_database("bench")
-            subprocess.run(
-                [sys.executable, "-m", "alembic", "upgrade", "head"],
-                env=child_environment({"DATABASE_URL": postgres.url("bench")}),
-                check=True,
-            )
-            yield postgres
-        finally:
-            postgres.stop()
+        with stack.postgres_in(folder) as postgres:
+            yield postgres.url(stack.DATABASE)
 
 
 @asynccontextmanager
@@ -162,8 +148,8 @@ def _fill(connection: psycopg.Connection, world: runs.World, first: int, count: 
 async def measure(held: int) -> list[Figure]:
     """Release a sender that so many wait for."""
     print("starting PostgreSQL ...", flush=True)
-    with _postgres() as postgres:
-        url, of_release = postgres.url("bench"), Times()
+    with _postgres() as url:
+        of_release = Times()
         async with _services(url, of_release) as releasing, _services(url, Times()) as others:
             world = await runs.found_world(others)
             print(f"writing {held:,} enrollments that are held ...", flush=True)

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,12 @@ from workflows.client import DATA_CONVERTER, EnrollmentClient
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "bench-token"  # noqa: S105 - the simulator's, on this machine
 INBOUND = "/webhooks/twilio/inbound"
+DATABASE = "bench"
+
+MADE: ContextVar[Path | None] = ContextVar("made", default=None)
+"""A folder in which ``postgres_in`` has made a database before; to make one takes some seconds."""
+
+_DATA = "postgres"
 _START_SECONDS = 180  # some, but a machine may be busy
 _STOP_SECONDS = 60
 
@@ -147,6 +154,30 @@ class Servers:
 
 
 @contextmanager
+def postgres_in(folder: Path, *, bare: bool = False) -> Iterator[EmbeddedPostgres]:
+    """Run PostgreSQL with a migrated database, or an empty one, until the block ends.
+
+    What is in the folder stays. What ``MADE`` has is copied into an empty one.
+    """
+    if (made := MADE.get()) is not None and not (folder / _DATA).exists() and not bare:
+        copied = (str(one) for one in made.glob(f"{_DATA}*"))  # with the password beside it
+        subprocess.run(["cp", "-a", *copied, str(folder)], check=True)  # noqa: S603, S607 - ours
+    postgres = EmbeddedPostgres(folder / _DATA, free_port())
+    postgres.start()
+    try:
+        postgres.create_database(DATABASE)
+        if made is None and not bare:
+            subprocess.run(
+                [sys.executable, "-m", "alembic", "upgrade", "head"],
+                env=child_environment({"DATABASE_URL": postgres.url(DATABASE)}),
+                check=True,
+            )
+        yield postgres
+    finally:
+        postgres.stop()
+
+
+@contextmanager
 def servers(
     *, kept: Path | None = None, inbound_path: str = INBOUND, bare: bool = False
 ) -> Iterator[Servers]:
@@ -160,14 +191,11 @@ def servers(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segue-bench-")))
         folder.chmod(0o755)
-        postgres = EmbeddedPostgres((kept or folder) / "postgres", free_port())
-        postgres.start()
-        stack.callback(postgres.stop)
-        postgres.create_database("bench")
+        postgres = stack.enter_context(postgres_in(kept or folder, bare=bare))
         temporal = TemporalServer(folder / "temporal.db", free_port(), None)
         port, api_port = free_port(), free_port()
         found = Servers(
-            postgres.url("bench"),
+            postgres.url(DATABASE),
             temporal.address,
             f"http://127.0.0.1:{port}",
             folder,
@@ -179,11 +207,6 @@ def servers(
             temporal.start()
             stack.callback(temporal.stop)
             found.pids["temporal"] = temporal.pid or 0
-            subprocess.run(
-                [sys.executable, "-m", "alembic", "upgrade", "head"],
-                env=found.environment(),
-                check=True,
-            )
         stack.enter_context(
             found.program(
                 "simulator",
