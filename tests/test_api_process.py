@@ -26,7 +26,7 @@ async def test_request_under_way_at_sigterm_is_answered(
     port = free_port()
     api = start(
         *("uvicorn", "--factory", "api.app:create_app", "--port", str(port)),
-        *("--timeout-graceful-shutdown", "20"),
+        *("--timeout-graceful-shutdown", "20", "--loop", "api.event_loop:new_event_loop"),
         DATABASE_URL=database_url,
         TEMPORAL_ADDRESS=temporal_server.address,
         TEMPORAL_NAMESPACE=temporal_namespace,

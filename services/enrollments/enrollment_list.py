@@ -103,7 +103,7 @@ class EnrollmentList:
                 if after is None and not wanted.status and len(found.rows) <= limit:
                     by_status = _counted(found.rows)  # these are all
                 by_status = by_status or await list_counts.by_status(
-                    tx, sequence_id, wanted, cells, found.way
+                    tx, sequence_id, wanted, cells, found.share
                 )
                 matching = matching or list_counts.count_in(by_status, wanted)
                 matching = matching or await list_counts.count(tx, sequence_id, wanted, cells)

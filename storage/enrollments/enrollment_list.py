@@ -41,7 +41,6 @@ from storage.enrollments.enrollment_counts import Cell, counted
 from storage.enrollments.list_counts import (
     LOOKED_UP_FAR,
     Count,
-    Way,
     is_by_contact,
     most_counted,
     split,
@@ -83,8 +82,11 @@ MISSING_FIELDS = case(
 )
 """The names whose lack holds an enrollment; none if something else does."""
 
-_SHORT, _SHORT_LOOKED_UP = 20, 5
+_SHORT, _SHORT_LOOKED_UP = 20, 10
 """So many pages are walked at first; the second where each row is looked up in another table."""
+
+_SURELY = 1.5
+"""So many pages a long walk is expected to fill, by the short one, or it is left out."""
 
 _LOOKED_UP = 4_000
 """So many rows are walked then, as ``WALKED``, where each is looked up in another table."""
@@ -232,13 +234,13 @@ class FoundRows:
     Attributes:
         matching: How many there are, if that was told.
         by_status: Likewise, by status.
-        way: How they are counted soonest.
+        share: How much of the list matches at least, if that was told.
     """
 
     rows: list[ListedRow]
     matching: Count | None = None
     by_status: Mapping[EnrollmentStatus, Count] | None = None
-    way: Way = Way.UNKNOWN
+    share: float | None = None
 
 
 async def page(
@@ -311,17 +313,17 @@ class _Reading:
         # What a short walk shows to be rare is not looked for in a long one.
         short = _SHORT_LOOKED_UP * self.limit if looks_up else _SHORT * self.limit
         found, is_all = await self._walked(short)
+        share = len(found.rows) / short
         if is_all:
-            is_near = most_counted(wanted) * short <= self.limit * LOOKED_UP_FAR
-            return replace(found, way=Way.WALK if looks_up and is_near else Way.UNKNOWN)
+            return replace(found, share=share)
         window = max(_LOOKED_UP if looks_up else WALKED, short)
         if looks_up:
-            matching = self.total * len(found.rows) // short
-            window = max(window, min(_LOOK_UPS_OF_A_MATCH * matching, LOOKED_UP_FAR))
-        if len(found.rows) * window >= self.limit * short and window > short:
+            so_many = round(_LOOK_UPS_OF_A_MATCH * share * self.total)
+            window = max(window, min(so_many, LOOKED_UP_FAR))
+        if share * window >= _SURELY * self.limit and window > short:
             found, is_all = await self._walked(window)
             if is_all:
-                return found
+                return replace(found, share=share)
         return await self._all(by_contact=await is_by_contact(self.tx, wanted, self.total))
 
     async def _walked(self, window: int) -> tuple[FoundRows, bool]:
@@ -340,15 +342,14 @@ class _Reading:
             count_most=most if self.count else None,
         )
         found = await self._read(every, is_counted=self.count)
-        way = Way.BY_CONTACT if by_contact else Way.UNKNOWN
         if not (self.count and found.rows):
-            return replace(found, way=way)
+            return found
         first = found.rows[0]
         matching = up_to(most, first.matching)
         sizes = None
         if not self.wanted.status:
             sizes = split(self.wanted, first.sizes, is_exact=matching.is_exact)
-        return FoundRows(found.rows, matching, sizes, way)
+        return FoundRows(found.rows, matching, sizes)
 
     async def _read(
         self, picked: Select[*tuple[Any, ...]], *, is_counted: bool = False

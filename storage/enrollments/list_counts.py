@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from storage.enrollments import enrollment_counts
 from storage.enrollments.enrollment_counts import Cell, counted
 from storage.enrollments.list_filter import ListFilter, chosen, known, matching, narrowed
 from storage.enrollments.list_order import (
+    FOUND,
     WALKED,
     Half,
     Order,
@@ -53,14 +53,6 @@ class Count:
     is_exact: bool
 
 
-class Way(Enum):
-    """How what a filter matches is soonest found, as far as reading a page has told."""
-
-    UNKNOWN = auto()
-    WALK = auto()
-    BY_CONTACT = auto()
-
-
 def known_count(cells: Many[Cell], wanted: ListFilter) -> Count | None:
     """Count what statuses, steps and holds alone narrow down; None for any other filter."""
     fits = known(cells, wanted)
@@ -87,19 +79,18 @@ async def by_status(
     sequence_id: UUID,
     wanted: ListFilter,
     cells: Many[Cell],
-    way: Way = Way.UNKNOWN,
+    share: float | None = None,
 ) -> dict[EnrollmentStatus, Count]:
     """Count what matches a filter by status, all eight, whichever of them it names.
 
-    As ``count`` counts: of more than that in all, each number is of ``SAMPLED`` of them. ``way`` is
-    what reading a page of the same filter has told.
+    As ``count`` counts: of more than that in all, each number is of ``SAMPLED`` of them. ``share``
+    is how much of the list matches at least, if that is known.
     """
     others = replace(wanted, status=())
     if known(cells, others) is not None:
         some = enrollment_counts.by_status(narrowed(cells, others))
         return {status: Count(size, is_exact=True) for status, size in some.items()}
-    way = Way.UNKNOWN if wanted.status else way
-    found = await _Counting(tx, sequence_id, others, counted(cells), way, split=True).tally()
+    found = await _Counting(tx, sequence_id, others, counted(cells), share, split=True).tally()
     return split(wanted, found.sizes, is_exact=found.total <= most_counted(wanted))
 
 
@@ -160,7 +151,7 @@ class _Counting:
     sequence_id: UUID
     wanted: ListFilter
     total: int
-    way: Way = Way.UNKNOWN
+    share: float | None = None
     split: bool = False
 
     async def tally(self) -> _Tally:
@@ -189,14 +180,12 @@ class _Counting:
 
         Those are a group's members, or the contacts with the values of fields.
         """
-        way = self.way
-        if way is Way.UNKNOWN and self.total > _PROBED:
+        share = self.share
+        if share is None and self.total > _PROBED:
             probed = select(func.count()).select_from(self._walked(_PROBED).subquery())
-            found = (await self.tx.execute(probed)).scalar_one()
-            is_far = self._most * _PROBED > found * LOOKED_UP_FAR
-            if is_far and await is_by_contact(self.tx, self.wanted, self.total):
-                way = Way.BY_CONTACT
-        if way is Way.BY_CONTACT:
+            share = (await self.tx.execute(probed)).scalar_one() / _PROBED
+        is_far = share is not None and self._most > share * LOOKED_UP_FAR
+        if is_far and await is_by_contact(self.tx, self.wanted, self.total):
             return await self._bounded(found_by_contact(self._order, self.wanted, ordered=False))
         return await self._bounded(self._walked(self.total))
 
@@ -213,8 +202,6 @@ class _Counting:
 
     async def _bounded(self, query: Select[*tuple[Any, ...]]) -> _Tally:
         """Count rows with an ``id`` up to one more than the most."""
-        some = query.limit(self._most + 1).cte("some").prefix_with("MATERIALIZED")
-        total, sizes = counts(some, self._most)
-        if not self.split:
-            return _Tally((await self.tx.execute(select(total))).scalar_one())
-        return _Tally(*(await self.tx.execute(select(total, sizes))).one())
+        found = query.limit(self._most + 1).cte(FOUND).prefix_with("MATERIALIZED")
+        told = counts(self._most)[: 2 if self.split else 1]
+        return _Tally(*(await self.tx.execute(select(*told).add_cte(found))).one())

@@ -22,17 +22,17 @@ from sqlalchemy import (
     String,
     Text,
     and_,
-    case,
     column,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import col
 
 from domain.platform.paging import Position
@@ -46,6 +46,9 @@ WALKED = 10_001
 
 SAMPLED = 500
 """Of more than are counted exactly, so many tell how many there are of each status at least."""
+
+FOUND = "found"
+"""The name of the CTE that ``counts`` counts."""
 
 _OF_SEARCH: Mapping[str, SQLColumnExpression[Any]] = {
     "name": col(EnrollmentSearch.search_name),
@@ -239,29 +242,36 @@ def select_all(
             query = query.join(EnrollmentSearch, own)
         found = matching(query, order.sequence_id, wanted)
     # A query of its own, or LIMIT would lead the planner to walk after all.
-    every = found.cte().prefix_with("MATERIALIZED")
+    every = found.cte(FOUND).prefix_with("MATERIALIZED")
     page = select(every)
     if count_most is not None:
-        page = page.add_columns(*counts(every, count_most))
+        page = page.add_columns(*counts(count_most))
     return order.sorted(page.where(order.beyond(every)), every).limit(limit)
 
 
-def counts(found: FromClause, most: int) -> tuple[ColumnElement[int], ColumnElement[Any]]:
-    """Count found enrollments, which have an ``id``, up to one more than ``most``, and by status.
+def counts(most: int) -> tuple[ColumnElement[int], ColumnElement[Any]]:
+    """Count the enrollments of the CTE ``FOUND``, which have an ``id``, and those of each status.
 
-    The two are named ``matching`` and ``sizes``. The second is of ``SAMPLED`` of them if they are
-    more than ``most``. A status is looked up for each: a join might read all enrollments.
+    The two are named ``matching``, up to one more than ``most``, and ``sizes``. The second is of
+    ``SAMPLED`` of them if they are more than ``most``. A status is looked up for each: a join might
+    read all enrollments. It is text, as building it takes longer than PostgreSQL does.
     """
-    some = select(found.c.id).limit(most + 1).subquery()
-    number = select(func.count().label("size")).select_from(some).cte("matching")
-    matching = select(number.c.size).scalar_subquery()
-    shown = case((matching > most, SAMPLED), else_=most)
-    one = select(found.c.id).limit(shown).subquery()
-    own = select(col(Enrollment.status)).where(col(Enrollment.id) == one.c.id).scalar_subquery()
-    each = select(own.label("status")).select_from(one).subquery()
-    sizes = select(each.c.status, func.count().label("size")).group_by(each.c.status).subquery()
-    by_status = select(func.jsonb_object_agg(sizes.c.status, sizes.c.size)).scalar_subquery()
-    return matching.label("matching"), by_status.label("sizes")
+    matching = f"(SELECT count(*) FROM (SELECT FROM {FOUND} LIMIT {most + 1}) some_found)"  # noqa: S608 - of constants
+    sizes = f"""(
+        SELECT jsonb_object_agg(status, size) FROM (
+            SELECT status, count(*) AS size FROM (
+                SELECT (SELECT e.status FROM enrollments e WHERE e.id = one.id) AS status
+                FROM (
+                    SELECT id FROM {FOUND}
+                    LIMIT CASE WHEN {matching} > {most} THEN {SAMPLED} ELSE {most} END
+                ) one
+            ) looked_up GROUP BY status
+        ) sized
+    )"""  # noqa: S608
+    return (
+        literal_column(matching, Integer).label("matching"),
+        literal_column(sizes, JSONB).label("sizes"),
+    )
 
 
 def found_by_search(order: Order, wanted: ListFilter) -> Select[*tuple[Any, ...]]:

@@ -30,8 +30,8 @@ SMALL = {
     "list_order.SAMPLED": 50,
     "enrollment_list.WALKED": 201,
     "enrollment_list._LOOKED_UP": 200,
-    "enrollment_list.LOOKED_UP_FAR": 400,
-    "list_counts.LOOKED_UP_FAR": 400,
+    "enrollment_list.LOOKED_UP_FAR": 2000,
+    "list_counts.LOOKED_UP_FAR": 2000,
 }
 """The limits, a fiftieth of the real ones, as 20,000 people are a fiftieth of a million."""
 
