@@ -85,7 +85,7 @@ def serve(socket_file: Path) -> "ForkServer":
         listener.listen()
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.kits.fork_server"],
-            stdin=listener,
+            stdin=listener.fileno(),
             env=child_environment({"PYTHONUNBUFFERED": "1"}),
             cwd=ROOT,
             start_new_session=True,
@@ -288,8 +288,10 @@ class _Forks:
             return self._codes.get(request["code"])
         pid = os.fork()
         if not pid:
-            for one in (self._ready, self._listener, *self._clients):
-                one.close()
+            self._ready.close()
+            self._listener.close()
+            for other in self._clients:
+                other.close()
             _run_program(**request)
             raise SystemExit
         client.children.append(pid)
