@@ -32,7 +32,7 @@ SIDEBAR = (
     Entry("Contacts", "/contacts", icon="users", key="c"),
     Entry("Groups", "/groups", icon="users-group", key="g"),
     Entry("Conversations", "/conversations", icon="messages", count="count_conversations", key="i"),
-    Entry("Opt-out reviews", "/reviews", icon="message-question", count="count_reviews", key="r"),
+    Entry("Review", "/reviews", icon="message-question", count="count_reviews", key="r"),
     Entry("Reports", "/reports", icon="chart-bar", key="p"),
     Entry("Settings", "/settings", icon="settings", key=","),
 )

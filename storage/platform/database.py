@@ -101,13 +101,12 @@ class Transaction(AsyncSession):
         for name, value in values.items():
             if type(value) not in _PASSED_AS_THEY_ARE:
                 values[name] = _passed(value)
-        sql = _known(query) if isinstance(query, str) else None
-        statement = sql.statement if sql else query
+        statement = _known(query).statement if isinstance(query, str) else query
         result = cast(
             "CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None)
         )
-        if sql:
-            sql.learn(result)
+        if isinstance(query, str):
+            _known(query).learn(result)
         return result
 
     async def limit_statements(self, longest: timedelta) -> None:
