@@ -37,7 +37,6 @@ from standalone import temporal
 from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal import TemporalServer
-from tests.kits.packages import locked_packages, other_modules
 from tests.workflows.plays import eventually
 from workflows.limits import ENROLLMENT_QUEUE, SEND_QUEUE
 
