@@ -12,6 +12,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     and_,
     exists,
+    false,
     func,
     or_,
     select,
@@ -148,7 +149,10 @@ def matches(
     """
     name = col(Contact.search_name) if name is None else name
     sought = escaped(folded_name(search))
-    found: ColumnElement[bool] = name.like(f"%{sought}%", escape="\\")
+    # Signs that no name keeps are in none, rather than in all.
+    found: ColumnElement[bool] = (
+        name.like(f"%{sought}%", escape="\\") if sought.strip() else false()
+    )
     number = number_in(search)
     if not number:
         return found

@@ -273,7 +273,7 @@ _PAGE = f"""
     WHERE (
         :search = ''
         OR (:digits <> '' AND s.phone LIKE '%' || :digits || '%')
-        OR c.search_name LIKE '%' || :escaped || '%'
+        OR (btrim(:escaped) <> '' AND c.search_name LIKE '%' || :escaped || '%')
     )
     AND (cardinality(CAST(:sources AS text[])) = 0 OR s.source = ANY(:sources))
     AND (CAST(:standing AS boolean) IS NULL OR (s.lifted_at IS NULL) = :standing)
