@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache, partial
 from types import NoneType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -42,6 +42,7 @@ _logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _Query = str | Executable
+_Rows: TypeAlias = "CursorResult[*tuple[Any, ...]]"
 
 
 class _Sql:
@@ -101,12 +102,11 @@ class Transaction(AsyncSession):
         for name, value in values.items():
             if type(value) not in _PASSED_AS_THEY_ARE:
                 values[name] = _passed(value)
-        statement = _known(query).statement if isinstance(query, str) else query
-        result = cast(
-            "CursorResult[*tuple[Any, ...]]", await self.execute(statement, values or None)
-        )
-        if isinstance(query, str):
-            _known(query).learn(result)
+        if not isinstance(query, str):
+            return cast("_Rows", await self.execute(query, values or None))
+        sql = _known(query)
+        result = cast("_Rows", await self.execute(sql.statement, values or None))
+        sql.learn(result)
         return result
 
     async def limit_statements(self, longest: timedelta) -> None:
