@@ -5,7 +5,6 @@ server and one Temporal server, each in its own namespaces.
 """
 
 import asyncio
-import fcntl
 import gc
 import logging
 import os
@@ -14,7 +13,6 @@ import sys
 import tempfile
 from collections import UserDict
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -121,30 +119,11 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         wait_until(first.exists, seconds=300, failure="the first worker collected no tests")
     gc.disable()
     try:
-        with _first_alone():
-            return (yield)
+        return (yield)
     finally:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         gc.enable()
-
-
-@contextmanager
-def _first_alone() -> Iterator[None]:
-    """Let one worker collect alone where nothing is compiled yet, as in a fresh clone.
-
-    At the same time, each would compile everything, which takes longer than all the rest.
-    """
-    here = Path(__file__).parent
-    if sys.dont_write_bytecode or any((here / "__pycache__").glob("test_*.pyc")):
-        yield
-        return
-    with Path(__file__).open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(lock, fcntl.LOCK_SH)  # until the first is done; then all others at once
-        yield
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
