@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from api.paging import PageQuery, Search
 from api.schemas.base import ListedUser, Moment, Omissible, PhoneText, Schema, limits
@@ -27,6 +27,14 @@ Rate = Annotated[
         decimal_places=3,
         allow_inf_nan=False,
         description="How many message segments Twilio lets this sender send per second.",
+    ),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": float(RATE_LEAST), "maximum": float(RATE_MOST)},
+                {"type": "string", "pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"},
+            ]
+        }
     ),
 ]
 

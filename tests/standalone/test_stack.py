@@ -59,6 +59,7 @@ async def main():
 asyncio.run(main())
 """,
     "api/__init__.py": "",
+    "api/event_loop.py": "from asyncio import new_event_loop\n",
     "api/app.py": """
 from settings import ApiSettings
 

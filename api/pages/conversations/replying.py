@@ -52,7 +52,7 @@ class ReplyFields(FormFields):
 
     message_id: UUID = Field(default_factory=uuid4)
     body: str = ""
-    sender_id: str = ""
+    sender_id: str | None = None
     media: str = ""
     send_at: str = ""
     send_next: str = ""
@@ -87,7 +87,9 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
             contact_id,
             form.body,
             page.user.id,
-            sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
+            sender_id=None
+            if form.sender_id is None
+            else chosen_id(form.sender_id, field="sender_id"),
             media_urls=form.media_urls,
             send_at=at,
         )

@@ -268,7 +268,8 @@ async def test_reply_without_a_known_sender_asks_for_one(
     page = await member.get(f"/conversations/{ada}")
     assert f'<option value="{second}"' in page.text
     path = f"/conversations/{ada}/reply"
-    without = await member.post(path, data={"body": "Hello"}, headers=HTMX)
+    unchosen = {"body": "Hello", "sender_id": ""}
+    without = await member.post(path, data=unchosen, headers=HTMX)
     assert without.status_code == 422
     assert 'id="error-sender_id"' in without.text
     sent = await member.post(path, data={"body": "Hello", "sender_id": str(second)}, headers=HTMX)
