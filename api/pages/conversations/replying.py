@@ -62,6 +62,16 @@ class ReplyFields(FormFields):
         """The addresses without blank lines."""
         return tuple(line.strip() for line in self.media.splitlines() if line.strip())
 
+    def chosen_sender(self) -> UUID | None:
+        """Return the sender that was chosen; None where there was nothing to choose.
+
+        Raises:
+            InvalidFieldError: None was chosen.
+        """
+        if self.sender_id is None:
+            return None
+        return chosen_id(self.sender_id, field="sender_id")
+
     def moment(self, zone: str) -> datetime | None:
         """Read when to send it, on the clock of a zone; None for now.
 
@@ -87,9 +97,7 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
             contact_id,
             form.body,
             page.user.id,
-            sender_id=None
-            if form.sender_id is None
-            else chosen_id(form.sender_id, field="sender_id"),
+            sender_id=form.chosen_sender(),
             media_urls=form.media_urls,
             send_at=at,
         )
