@@ -108,7 +108,7 @@ class NewMessage(Schema):
     an opt-out or a landline refuses it, and a STOP cancels it at once."""
     sender_id: UUID | None = None
     """Where it goes out from; left out: from the sender of the last text, else of the last
-    enrollment, else the one that was added first."""
+    enrollment, else the only one there is."""
 
 
 class Message(Schema):

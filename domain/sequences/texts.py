@@ -38,6 +38,7 @@ NO_PICTURES = OwnPictures()
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")  # no backslash: browsers take it for a slash, others not
 _FIELD = re.compile(r"(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})")
 _GAP = "\0"  # check_body lets none through
+_MARKS_OF_PILLS = frozenset("\u2063\u2064")  # around what pages show of a merge field
 _GAPS = re.compile(rf"([ \t]*(?:{_GAP}[ \t]*)+)([,;][ \t]*)?")
 _LONGEST_CLUSTER = 32
 _JOINER = "\N{ZERO WIDTH JOINER}"
@@ -55,6 +56,10 @@ def check_body(body: str, *, field: str, has_media: bool = False) -> None:
     """
     if _GAP in body:
         raise InvalidFieldError(field, "contains a NUL character; remove it", code="bad_character")
+    if not _MARKS_OF_PILLS.isdisjoint(body):
+        raise InvalidFieldError(
+            field, "has a broken field; remove it and insert it again", code="bad_character"
+        )
     if any("\ud800" <= character <= "\udfff" for character in body):
         raise InvalidFieldError(
             field, "contains half a character; send whole ones in UTF-8", code="bad_character"

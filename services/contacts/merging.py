@@ -339,9 +339,9 @@ def _judged(
 def _name_after(
     contact: StoredContact, row: Mapping[str, Any], other_name: OtherName
 ) -> Mapping[str, str]:
-    """Give a contact's name once a row with another one is merged: all of either."""
-    given = row if other_name is OtherName.TAKE else vars(contact)
-    return {name: given.get(name, "") for name in NAMES}
+    """Give a contact's name once a row with another one is merged: what the row lacks stays."""
+    taken = row if other_name is OtherName.TAKE else {}
+    return {name: taken.get(name, getattr(contact, name)) for name in NAMES}
 
 
 def _has_another_id(contact: StoredContact, row: Mapping[str, Any]) -> bool:

@@ -347,14 +347,10 @@ async def _recipient(
     seen here, or finds the text.
     """
     phone = required(await contacts.get(tx, contact_id), "contact", contact_id).phone
-    known = (
-        sender_id
-        or await conversations.usual_sender(tx, contact_id)
-        or await conversations.first_sender(tx)
-    )
+    known = sender_id or await conversations.usual_sender(tx, contact_id)
     if known is None:
         raise InvalidFieldError(
-            "sender_id", "is missing, and there is no sender yet; add one first", code="missing"
+            "sender_id", "is missing; choose which sender to use", code="missing"
         )
     while True:
         with suppress(MovedError):

@@ -157,12 +157,6 @@ async def usual_sender(tx: Transaction, contact_id: UUID) -> UUID | None:
     return senders[0] if len(senders) == 1 else None
 
 
-async def first_sender(tx: Transaction) -> UUID | None:
-    """Find the sender that was added first: who is texted for the first time hears from it."""
-    query = select(col(Sender.id)).order_by(col(Sender.created_at), col(Sender.id)).limit(1)
-    return await tx.value(UUID, query)
-
-
 @dataclass(frozen=True)
 class HoursRow:
     """What tells in which hours a contact is texted."""

@@ -13,6 +13,7 @@ function rows() {
 
 /** Do what a key does to the conversation that is shown: press a button, or go into a field. */
 function handle(key, event) {
+  if (event.repeat) return; // a key that is held would go on with what comes next
   const target = document.querySelector(`#thread [aria-keyshortcuts="${CSS.escape(key.toUpperCase())}"]`);
   if (!target) return;
   event.preventDefault();

@@ -48,36 +48,30 @@ class ReplyFields(FormFields):
         media: Addresses of pictures, one a line.
         send_at: A date and time on the contact's clock; empty for now.
         send_next: The moment of the button that sends later, if one was pressed.
+        schedule: Not empty if the button beside ``send_at`` was pressed.
     """
 
     message_id: UUID = Field(default_factory=uuid4)
     body: str = ""
-    sender_id: str | None = None
+    sender_id: str = ""
     media: str = ""
     send_at: str = ""
     send_next: str = ""
+    schedule: str = ""
 
     @property
     def media_urls(self) -> tuple[str, ...]:
         """The addresses without blank lines."""
         return tuple(line.strip() for line in self.media.splitlines() if line.strip())
 
-    def chosen_sender(self) -> UUID | None:
-        """Return the sender that was chosen; None where there was nothing to choose.
-
-        Raises:
-            InvalidFieldError: None was chosen.
-        """
-        if self.sender_id is None:
-            return None
-        return chosen_id(self.sender_id, field="sender_id")
-
     def moment(self, zone: str) -> datetime | None:
         """Read when to send it, on the clock of a zone; None for now.
 
         Raises:
-            InvalidFieldError: It is no date and time, or two are given.
+            InvalidFieldError: It is no date and time, two are given, or one is missing.
         """
+        if self.schedule and not self.send_at.strip():
+            raise InvalidFieldError("send_at", "is missing; choose a date and time")
         if self.send_next and self.send_at.strip():
             reason = "has another time; clear it, or press Send to send at that time"
             raise InvalidFieldError("send_at", reason)
@@ -97,7 +91,7 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
             contact_id,
             form.body,
             page.user.id,
-            sender_id=form.chosen_sender(),
+            sender_id=chosen_id(form.sender_id, field="sender_id") if form.sender_id else None,
             media_urls=form.media_urls,
             send_at=at,
         )

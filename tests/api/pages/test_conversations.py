@@ -268,8 +268,7 @@ async def test_reply_without_a_known_sender_asks_for_one(
     page = await member.get(f"/conversations/{ada}")
     assert f'<option value="{second}"' in page.text
     path = f"/conversations/{ada}/reply"
-    unchosen = {"body": "Hello", "sender_id": ""}
-    without = await member.post(path, data=unchosen, headers=HTMX)
+    without = await member.post(path, data={"body": "Hello"}, headers=HTMX)
     assert without.status_code == 422
     assert 'id="error-sender_id"' in without.text
     sent = await member.post(path, data={"body": "Hello", "sender_id": str(second)}, headers=HTMX)
@@ -564,6 +563,10 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
     refused = await member.post(f"{page}/reply", data=both, headers=HTMX)
     assert refused.status_code == 422
     assert "clear it, or press Send" in refused.text
+    at_no_time = {"body": "Now or never", "schedule": "yes", "send_at": ""}
+    refused = await member.post(f"{page}/reply", data=at_no_time, headers=HTMX)
+    assert refused.status_code == 422
+    assert "is missing; choose a date and time" in refused.text
     sent = await member.post(
         f"{page}/reply",
         data={"body": "Good morning", "send_next": later[1], "message_id": str(uuid4())},

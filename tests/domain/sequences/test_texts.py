@@ -70,6 +70,7 @@ def test_valid_body_passes(body: str) -> None:
         ("Hi {{first_name|{{last_name}}}}", "bad_merge_field"),
         ("Hi {{first_name {{last_name}}", "bad_merge_field"),
         ("Hi\0there", "bad_character"),
+        ("Hi \u2063First name\u2064", "bad_character"),
     ],
 )
 def test_invalid_body_is_refused(body: str, code: str) -> None:
