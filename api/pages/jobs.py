@@ -49,6 +49,7 @@ async def show_job(page: PageDep, job_id: UUID, query: InQuery[ResultsQuery]) ->
         job_id, codes=query.code, after=query.after, limit=_ROWS
     )
     path = page.request.url.path
+    after = query.after if query.after >= 0 else None
     return page.render(
         "jobs/job.html",
         part="jobs/_results.html",
@@ -60,7 +61,8 @@ async def show_job(page: PageDep, job_id: UUID, query: InQuery[ResultsQuery]) ->
         of_enrollments=job.kind in _OF_ENROLLMENTS,
         codes=query.code,
         following=address(path, code=query.code, after=rows[-1].position) if more else None,
-        first=address(path, code=query.code) if query.after >= 0 else None,
+        first=None if after is None else address(path, code=query.code),
+        asked=address(path, code=query.code, after=after),
     )
 
 

@@ -113,7 +113,7 @@ async def test_message_goes_once_to_ticked_contacts(visit: Visit, desk: Desk) ->
     await dialog.get_by_role("button", name="Insert field").press("Enter")
     await dialog.get_by_role("button", name="Insert", exact=True).press("Enter")
     await expect(dialog.locator("[name=body]")).to_have_value("Are you free, {{first_name|there}}")
-    await expect(dialog.locator(".pill")).to_have_text("First name · there")
+    await expect(dialog.locator(".pill")).to_contain_text("First name")
     await expect(text).to_be_focused()
     await dialog.get_by_label("Preview", exact=True).select_option(people[2].name)
     await expect(preview).to_contain_text(f"Are you free, {people[2].name.partition(' ')[0]}")

@@ -40,6 +40,9 @@ async def test_job_progress_polls_until_the_end(browse: Browse, job: UUID) -> No
     assert f"/jobs/{job}/cancel" in running.text
     assert "Canceling" in canceled.text or "Canceled" in canceled.text
     assert f"/jobs/{job}/cancel" not in canceled.text
+    # Once it has ended, the results are asked for again where one is in them.
+    later = await member.get(f"/jobs/{job}?after=1")
+    assert f'hx-get="/jobs/{job}?after=1" hx-trigger="job-ended from:body"' in later.text
 
 
 async def test_viewer_sees_no_cancel_button_and_is_refused(browse: Browse, job: UUID) -> None:
