@@ -80,8 +80,10 @@ def struck(site: Site, point: Point, act: Act) -> Strike:
     """Wait until an armed fault has happened; return it."""
 
     def newest() -> Strike | None:
+        if site.stack.faults.waiting():  # asked first, or an earlier worker's would be the newest
+            return None
         alike = [one for one in site.stack.faults.struck() if (one.point, one.act) == (point, act)]
-        return alike[-1] if alike and not site.stack.faults.waiting() else None
+        return alike[-1] if alike else None
 
     return eventually(newest)
 
