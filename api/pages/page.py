@@ -21,9 +21,10 @@ from api.pages.forms import FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock, TimeTags
-from api.pages.waiting import COUNTS, MenuCount
+from api.pages.waiting import MenuCount, counted, menu_counts
 from domain.access.preferences import Preference
 from domain.platform.errors import SegueError
+from storage.messaging.waiting import Waiting
 
 HTMX = "hx-request"
 _OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # have a meaning in addresses, or are escaped already
@@ -208,11 +209,11 @@ async def _single_keys(request: Request, services: ServicesDep, caller: CurrentC
 
 async def _waiting(
     request: Request, services: ServicesDep, caller: CurrentCaller
-) -> Mapping[str, MenuCount]:
+) -> Waiting | None:
     """Count what waits for the user, for the menu of a whole page; parts of pages have none."""
     if request.method != "GET" or is_part(request):
-        return {}
-    return {name: await count(services, caller.user.id) for name, count in COUNTS.items()}
+        return None
+    return await counted(services, caller.user.id)
 
 
 class Page(PublicPage):
@@ -226,14 +227,22 @@ class Page(PublicPage):
         caller: CurrentCaller,
         clock: Annotated[Clock, Depends(clock_of)],
         single_keys: Annotated[bool, Depends(_single_keys)] = True,  # noqa: FBT002
-        waiting: Annotated[Mapping[str, MenuCount] | None, Depends(_waiting)] = None,
+        waiting: Annotated[Waiting | None, Depends(_waiting)] = None,
     ) -> None:
         super().__init__(request, services, settings)
         self.caller = caller
         self.user = caller.user
         self.clock = clock
         self.single_keys = single_keys
-        self.waiting = waiting or {}
+        self.waiting = waiting
+
+    async def count_waiting(self) -> Waiting:
+        """Count what waits for the user; a whole page has counted it for its menu."""
+        return self.waiting or await counted(self.services, self.user.id)
+
+    async def menu_count(self, name: str) -> MenuCount:
+        """Count what the menu shows beside one of its entries."""
+        return menu_counts(await self.count_waiting())[name]
 
     def sees(self, entry: Entry) -> bool:
         """Whether the user sees an entry of a menu."""
@@ -268,20 +277,13 @@ class Page(PublicPage):
             "coming": tags.coming,
             "can": self.may,
             "single_keys": self.single_keys,
-            "waiting": self.waiting,
+            "waiting": menu_counts(self.waiting) if self.waiting else {},
             "away": self.services.availability.away(),
         }
 
 
 PageDep = Annotated[Page, Depends()]
 PublicPageDep = Annotated[PublicPage, Depends()]
-
-
-def show_count(page: Page, waiting: MenuCount) -> Response:
-    """Answer htmx with the number beside an entry of the menu."""
-    return page.part(
-        waiting.template, count=waiting.count, most=waiting.most, latest=waiting.latest
-    )
 
 
 def own_path(address: str | None, *, otherwise: str = "/") -> str:

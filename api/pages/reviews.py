@@ -7,10 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages import waiting
 from api.pages.addresses import PlaceQuery, listed
 from api.pages.flash import Flash
-from api.pages.page import InForm, Page, PageDep, PageEvent, show_count
+from api.pages.page import InForm, Page, PageDep, PageEvent
 from api.paging import InQuery
 from api.reviews import CURSORS
 from domain.contacts.names import called
@@ -34,7 +33,8 @@ async def show_reviews(page: PageDep, query: InQuery[ReviewsQuery]) -> Response:
 @router.get("/reviews/count")
 async def count_reviews(page: PageDep) -> Response:
     """Count open reviews for the menu."""
-    return show_count(page, await waiting.reviews(page.services, page.user.id))
+    shown = await page.menu_count("count_reviews")
+    return page.part(shown.template, shown=shown)
 
 
 @router.post("/reviews/{message_id}/decide")

@@ -1,9 +1,8 @@
 """What waits for a person: the numbers beside the menu's entries."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from domain.statuses.messaging import ConversationState
 from services.factory import Services
 from services.messaging.inbox import WAIT_MOST
 from storage.messaging.inbox import ConversationFilter
+from storage.messaging.waiting import Waiting
 
 MOST = 99
 """The highest number that is shown."""
@@ -33,34 +33,36 @@ class MenuCount:
 
     Attributes:
         template: The part of a page that says it.
-        latest: Who wrote last, where that is told.
     """
 
     template: str
     count: int
-    latest: Latest | None = None
-    most: int = MOST
+
+    @property
+    def text(self) -> str:
+        """The number as it is shown."""
+        return shown(self.count)
 
 
-async def replies(services: Services, user_id: UUID) -> MenuCount:
-    """Count what needs a reply in a user's inbox, and name the latest who wrote."""
-    count = await services.inbox.count_needing_reply(user_id, most=MOST + 1)
-    latest = await _latest(services, user_id) if count else None
-    return MenuCount("conversations/_count.html", count, latest)
+def shown(count: int) -> str:
+    """Write a number that was counted up to one more than is shown."""
+    return str(count) if count <= MOST else f"{MOST}+"
 
 
-async def reviews(services: Services, user_id: UUID) -> MenuCount:  # noqa: ARG001 - everybody's
-    """Count the open reviews."""
-    return MenuCount("reviews/_count.html", await services.reviews.count_open(most=MOST + 1))
+async def counted(services: Services, user_id: UUID) -> Waiting:
+    """Count what waits for a user, up to one more than is shown."""
+    return await services.inbox.count_waiting(user_id, most=MOST + 1)
 
 
-COUNTS: Mapping[str, Callable[[Services, UUID], Awaitable[MenuCount]]] = MappingProxyType(
-    {"count_conversations": replies, "count_reviews": reviews}
-)
-"""What counts, by the page that answers with it alone."""
+def menu_counts(waiting: Waiting) -> Mapping[str, MenuCount]:
+    """Give the menu's numbers, by the page that answers with one alone."""
+    replies = MenuCount("conversations/_count.html", waiting.replies)
+    reviews = MenuCount("reviews/_count.html", waiting.reviews)
+    return {"count_conversations": replies, "count_reviews": reviews}
 
 
-async def _latest(services: Services, user_id: UUID) -> Latest | None:
+async def latest(services: Services, user_id: UUID) -> Latest | None:
+    """Name the latest who wrote and needs a reply of the user's."""
     waits = [ConversationState.NEEDS_REPLY]
     wanted = ConversationFilter(states=waits, owners=[user_id], nobodys=True, age=WAIT_MOST)
     talks = (await services.inbox.page_by_reply(wanted, limit=1)).items

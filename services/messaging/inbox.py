@@ -25,8 +25,9 @@ from services.contacts.values import possible_owners, require_owner
 from services.platform import audit
 from storage.contacts import contacts, owners
 from storage.event_webhooks import events
-from storage.messaging import inbox, unknown_numbers
+from storage.messaging import inbox, waiting
 from storage.messaging.inbox import ConversationFilter, Handling, LastText, LastTextOfContact
+from storage.messaging.waiting import Waiting
 from storage.platform.database import Database, Transaction
 
 SNIPPET_LENGTH = 120
@@ -248,16 +249,14 @@ class Inbox:
         async with self._database.transaction() as tx:
             return await inbox.owners(tx)
 
-    async def count_needing_reply(self, user_id: UUID, *, most: int) -> int:
-        """Count what needs a reply of the contacts of a user and of nobody, at most so many.
+    async def count_waiting(self, user_id: UUID, *, most: int) -> Waiting:
+        """Count what waits for a user, each at most so many: replies and open reviews.
 
-        Numbers that are no contact's are nobody's. Only texts of the last 30 days are counted.
+        Conversations are those of the user's contacts and of nobody's. Only texts of the last 30
+        days are counted.
         """
-        wanted = ConversationFilter(owners=[user_id], nobodys=True, age=WAIT_MOST)
         async with self._database.transaction() as tx:
-            known = await inbox.count_needing_reply(tx, wanted, most=most)
-            numbers = await unknown_numbers.count_needing_reply(tx, WAIT_MOST, most=most)
-        return min(known + numbers, most)
+            return await waiting.count(tx, user_id, WAIT_MOST, most=most)
 
 
 async def _set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> None:

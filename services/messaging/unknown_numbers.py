@@ -11,7 +11,7 @@ from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.messaging import ConversationState
 from services.messaging.conversations import ConversationText
-from services.messaging.inbox import WAIT_MOST, LastSaid, last_said
+from services.messaging.inbox import LastSaid, last_said
 from services.platform import audit
 from services.suppression.erasure import recall
 from storage.messaging import conversations, recipients, unknown_numbers
@@ -100,11 +100,6 @@ class UnknownNumbers:
                 tx, search=sought, states=states, after=after, limit=limit + 1
             )
         return cut(found, limit, by_creation).showing(UnknownNumber.of)
-
-    async def count_needing_reply(self, *, most: int) -> int:
-        """Count the numbers that need a reply by a text of the last 30 days, at most so many."""
-        async with self._database.transaction() as tx:
-            return await unknown_numbers.count_needing_reply(tx, WAIT_MOST, most=most)
 
     async def dismiss(self, message_id: UUID, *, last_id: UUID | None = None) -> UnknownNumber:
         """Mark a number, named by any text from it, done, until a text comes that asks again.

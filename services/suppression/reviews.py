@@ -29,11 +29,6 @@ class Reviews:
             rows = await reviews.find(tx, is_decided=is_decided, after=after, limit=limit + 1)
         return cut(rows, limit, lambda row: Position(row.created_at, row.message_id))
 
-    async def count_open(self, *, most: int) -> int:
-        """Count the undecided reviews, up to ``most``."""
-        async with self._database.transaction() as tx:
-            return await reviews.count_open(tx, most=most)
-
     async def get(self, message_id: UUID) -> ReviewRow:
         """Read one review.
 

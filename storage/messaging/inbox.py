@@ -213,16 +213,21 @@ def _in_state(state: ConversationState, unanswered: ColumnElement[bool]) -> Colu
             return _DONE
 
 
+def is_nobodys() -> ColumnElement[bool]:
+    """Build the condition that a contact has no owner, or one whose account is disabled."""
+    disabled = exists().where(
+        col(User.id) == col(Contact.owner_id), col(User.disabled_at).is_not(None)
+    )
+    return or_(col(Contact.owner_id).is_(None), disabled)
+
+
 def _belong(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
     """List the conditions on whose conversations they are, and with whom."""
     some: list[ColumnElement[bool]] = []
     if wanted.owners:
         some.append(col(Contact.owner_id).in_(wanted.owners))
     if wanted.nobodys:
-        disabled = exists().where(
-            col(User.id) == col(Contact.owner_id), col(User.disabled_at).is_not(None)
-        )
-        some.append(or_(col(Contact.owner_id).is_(None), disabled))
+        some.append(is_nobodys())
     found = [or_(*some)] if some else []
     if wanted.sequences:
         found.append(
@@ -440,25 +445,16 @@ def _since(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
     return [] if wanted.age is None else [col(Message.created_at) > func.now() - wanted.age]
 
 
-async def count_needing_reply(tx: Transaction, wanted: ConversationFilter, *, most: int) -> int:
-    """Count the conversations of some owners that need a reply, up to most.
+def needing_reply(owner: ColumnElement[bool], age: ColumnElement[timedelta]) -> Select[Any]:
+    """Build the query of conversations whose contacts' owners are such, and that need a reply.
 
     Only texts of contacts that ask for something are read, which an index has.
     """
-    some = (
+    return (
         select(col(Message.id))
         .join(Contact, col(Contact.id) == col(Message.contact_id))
-        .where(
-            _LAST_ASKED,
-            _WAITS,
-            ~_RESTS,
-            *_since(wanted),
-            *_belong(wanted),
-        )
-        .limit(most)
-        .subquery()
+        .where(_LAST_ASKED, _WAITS, ~_RESTS, owner, col(Message.created_at) > func.now() - age)
     )
-    return int((await tx.execute(select(func.count()).select_from(some))).scalar_one())
 
 
 async def put_away(

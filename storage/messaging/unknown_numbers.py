@@ -133,21 +133,15 @@ async def page(
     return await tx.rows(UnknownText, query)
 
 
-async def count_needing_reply(tx: Transaction, age: timedelta, *, most: int) -> int:
-    """Count the numbers that need a reply by a text not older than this, up to most."""
-    some = (
-        select(col(Message.id))
-        .where(
-            _NOBODYS,
-            said_something(Message),
-            col(Message.dismissed_at).is_(None),
-            still_waits(_of_number),
-            col(Message.created_at) > func.now() - age,
-        )
-        .limit(most)
-        .subquery()
+def needing_reply(age: ColumnElement[timedelta]) -> Select[Any]:
+    """Build the query of numbers that need a reply by a text not older than this."""
+    return select(col(Message.id)).where(
+        _NOBODYS,
+        said_something(Message),
+        col(Message.dismissed_at).is_(None),
+        still_waits(_of_number),
+        col(Message.created_at) > func.now() - age,
     )
-    return await tx.value(int, select(func.count()).select_from(some)) or 0
 
 
 async def dismiss(tx: Transaction, phone: str, last_id: UUID | None) -> bool:

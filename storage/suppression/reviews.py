@@ -118,12 +118,6 @@ async def find(
     )
 
 
-async def count_open(tx: Transaction, *, most: int) -> int:
-    """Count the undecided reviews, up to a number."""
-    sql = "SELECT count(*) FROM (SELECT FROM reviews WHERE decision IS NULL LIMIT :most) AS waiting"
-    return await tx.value(int, sql, most=most) or 0
-
-
 async def decide(
     tx: Transaction, message_id: UUID, decision: ReviewDecision, *, user_id: UUID
 ) -> bool:

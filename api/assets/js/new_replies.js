@@ -1,5 +1,5 @@
 // Replies that wait: their number in the title, and a notification of the latest to whoever asked for it.
-// The menu's count, which polls, says how many there are and who wrote last.
+// The menu's count says how many there are and, once it polls, who wrote last.
 
 const WANTED = "notify-of-replies";
 const SEEN = "latest-reply-seen";
@@ -34,14 +34,18 @@ function show() {
       : "Notify me of replies";
 }
 
+/** Note that all replies up to then are seen; false if that is known. */
+function see(moment) {
+  const at = Date.parse(moment);
+  if (at <= Number(localStorage.getItem(SEEN))) return false;
+  localStorage.setItem(SEEN, String(at));
+  return true;
+}
+
 /** Tell of the latest reply once, in one of this browser's tabs, unless somebody is looking. */
 function tell() {
   const latest = badge.querySelector("[data-latest]")?.dataset;
-  const at = latest ? Date.parse(latest.latest) : 0;
-  const seen = localStorage.getItem(SEEN);
-  if (seen !== null && at <= Number(seen)) return;
-  localStorage.setItem(SEEN, String(at));
-  if (seen === null || !isOn() || (!document.hidden && document.hasFocus())) return;
+  if (!latest || !see(latest.latest) || !isOn() || (!document.hidden && document.hasFocus())) return;
   const notification = new Notification(`New reply from ${latest.from}`, { tag: latest.latest });
   notification.addEventListener("click", () => {
     window.focus();
@@ -55,7 +59,7 @@ if (badge) {
     tell();
   });
   entitle();
-  tell();
+  see(badge.dataset.countedAt);
   new MutationObserver(entitle).observe(title, { childList: true });
   show();
 }

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from api.pages import waiting
 from api.pages.addresses import Addresses, PlaceQuery, as_view, listed
 from api.pages.labels import LABELS
-from api.pages.page import Page, PageDep, own_path, show_count
+from api.pages.page import Page, PageDep, own_path
 from api.paging import Cursors, Find, InQuery, Search
 from domain.messaging.snoozing import snooze_offers
 from domain.statuses.messaging import ConversationState
@@ -121,7 +121,9 @@ async def show_conversations(page: PageDep, query: InQuery[TalksQuery]) -> Respo
 @router.get("/conversations/count")
 async def count_conversations(page: PageDep) -> Response:
     """Count what needs a reply in the user's inbox, for the menu; name the latest who wrote."""
-    return show_count(page, await waiting.replies(page.services, page.user.id))
+    shown = await page.menu_count("count_conversations")
+    last = await waiting.latest(page.services, page.user.id) if shown.count else None
+    return page.part(shown.template, shown=shown, latest=last)
 
 
 async def beside(page: Page, query: TalksQuery, part: str, thread: Mapping[str, Any]) -> Response:
@@ -143,12 +145,12 @@ async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
     talks, addresses = await listed(path, place, _CURSORS, find)
     numbers = 0
     if query.tells_of_numbers:
-        numbers = await services.unknown_numbers.count_needing_reply(most=waiting.MOST + 1)
+        numbers = (await page.count_waiting()).numbers
     return {
         "query": query,
         "talks": talks,
         "numbers": numbers,
-        "most": waiting.MOST,
+        "numbers_shown": waiting.shown(numbers),
         "address_beside": lambda **beside: address_beside(page, query.model_copy(update=beside)),
         "everywhere": address_beside(
             page, TalksQuery(search=query.search, only=Only.ALL, owner=Inbox.EVERYBODY)

@@ -43,7 +43,7 @@ async def state_of(kit: SendingKit, contact_id: UUID) -> ConversationState:
     assert not await listed_names(kit, *(set(ConversationState) - {found}))
     [by_reply] = (await inbox.page_by_reply()).items
     assert by_reply.state is found
-    assert await inbox.count_needing_reply(kit.world.user_id, most=9) == (found is NEEDS_REPLY)
+    assert (await inbox.count_waiting(kit.world.user_id, most=9)).replies == (found is NEEDS_REPLY)
     return found
 
 
@@ -60,7 +60,7 @@ async def test_conversation_is_done_until_the_contact_writes_again(kit: SendingK
         assert (found.state, found.contact.id) == (listed.state, ada)
         assert await listed_names(kit, found.state) == ["Ada"]
         assert not await listed_names(kit, *(set(ConversationState) - {found.state}))
-        needing = await inbox.count_needing_reply(kit.world.user_id, most=10)
+        needing = (await inbox.count_waiting(kit.world.user_id, most=10)).replies
         assert needing == (found.state is NEEDS_REPLY)
         return found.state
 
@@ -138,7 +138,7 @@ async def test_snoozed_conversation_comes_back_by_itself_and_when_the_contact_wr
         assert (found.state, found.snoozed_until) == (listed.state, listed.snoozed_until)
         assert await listed_names(kit, found.state) == ["Ada"]
         assert not await listed_names(kit, *(set(ConversationState) - {found.state}))
-        needing = await inbox.count_needing_reply(kit.world.user_id, most=10)
+        needing = (await inbox.count_waiting(kit.world.user_id, most=10)).replies
         assert needing == (found.state is NEEDS_REPLY)
         assert (found.snoozed_until is not None) == (found.state is SNOOZED)
         return found.state
@@ -219,7 +219,7 @@ async def test_step_is_no_answer_to_who_wrote_before_it(kit: SendingKit) -> None
     inbox = kit.services.inbox
     waiting = ConversationFilter(states=[NEEDS_REPLY])
     assert (await inbox.get(ada)).state is NEEDS_REPLY
-    assert await inbox.count_needing_reply(kit.world.user_id, most=9) == 1
+    assert (await inbox.count_waiting(kit.world.user_id, most=9)).replies == 1
     lists: list[Callable[..., Any]] = [inbox.page_by_reply, inbox.page]
     for listed in lists:  # both go by what waits for a reply
         [one] = (await listed(waiting)).items
@@ -228,7 +228,7 @@ async def test_step_is_no_answer_to_who_wrote_before_it(kit: SendingKit) -> None
 
     await kit.services.conversations.reply(uuid4(), ada, "We come today", kit.world.user_id)
     assert (await inbox.get(ada)).state is OPEN
-    assert await inbox.count_needing_reply(kit.world.user_id, most=9) == 0
+    assert (await inbox.count_waiting(kit.world.user_id, most=9)).replies == 0
     assert [(await listed(waiting)).items for listed in lists] == [[], []]
 
 
@@ -336,11 +336,11 @@ async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKi
     listed: Callable[..., Any] = kit.services.inbox.page
     owners = {one.contact.name: one.owner and one.owner.name for one in (await listed()).items}
     assert owners == {"Ada": "Kim", "Bob": "Kim", "Cid": "Lee", "Dee": None}
-    count = kit.services.inbox.count_needing_reply
+    count = kit.services.inbox.count_waiting
     assert await listed_names(kit, owners=[kim]) == ["Bob", "Ada"]
     assert await listed_names(kit, owners=[kim], nobodys=True) == ["Dee", "Bob", "Ada"]
-    assert [await count(one, most=10) for one in (kim, lee)] == [3, 2]
-    assert await count(kim, most=2) == 2
+    assert [(await count(one, most=10)).replies for one in (kim, lee)] == [3, 2]
+    assert (await count(kim, most=2)).replies == 2
 
     change = kit.services.inbox.change
     changed = await change(people["Ada"], {"owner_id": lee})

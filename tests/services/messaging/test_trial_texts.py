@@ -57,7 +57,7 @@ async def test_contact_who_waits_for_a_reply_still_waits_after_a_test(kit: Sendi
     await kit.services.trial_texts.send(uuid4(), sequence.id, user, PHONE, "Hi")
     details = await kit.services.inbox.get(zoe)
     assert details.state is ConversationState.NEEDS_REPLY
-    assert await kit.services.inbox.count_needing_reply(user.id, most=9) == 1
+    assert (await kit.services.inbox.count_waiting(user.id, most=9)).replies == 1
 
 
 async def test_mark_counts_toward_the_length(kit: SendingKit) -> None:

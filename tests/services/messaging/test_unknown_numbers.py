@@ -56,9 +56,8 @@ async def test_number_is_done_until_it_asks_again_and_its_contact_has_it_so(
         others = list(set(ConversationState) - {line.state})
         assert (await numbers.page(states=others)).items == []
         assert (await numbers.get(line.id)).state is line.state
-        assert await numbers.count_needing_reply(most=9) == (line.state is needs)
-        in_all = await inbox.count_needing_reply(kit.world.user_id, most=9)
-        assert in_all == (line.state is needs)
+        waiting = await inbox.count_waiting(kit.world.user_id, most=9)
+        assert waiting == (0, line.state is needs, 0)
         assert line.unanswered == (line.state is needs)
         return line.state
 
