@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from domain.statuses.access import TokenScope
+from tests.kits.polling import pauses
 
 Json = dict[str, Any]
 
@@ -64,7 +65,6 @@ _STOPPED = ("Dmitri", "Lund")
 
 _SOON = timedelta(minutes=2)
 _PATIENCE_SECONDS = 60.0
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -241,15 +241,18 @@ def _say(simulator_url: str, person: Json, body: str) -> None:
 
 def _wait_for_rest(admin: Workspace, sequence_id: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while moving := _moving(admin, sequence_id):
+    window = admin.get(f"/sequences/{sequence_id}")["reply_window_seconds"]
+    for pause in pauses(0.2, 1):
+        moving = _moving(admin, sequence_id, window)
+        if not moving:
+            return
         assert time.monotonic() < deadline, moving
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
 
 
-def _moving(admin: Workspace, sequence_id: str) -> list[Json]:
+def _moving(admin: Workspace, sequence_id: str, window: int) -> list[Json]:
     """List the enrollments that send a text or end within minutes."""
     soon = datetime.now(UTC) + _SOON
-    window = admin.get(f"/sequences/{sequence_id}")["reply_window_seconds"]
     people = admin.get(f"/sequences/{sequence_id}/contacts", limit=200, status="active")["items"]
     return [
         one
