@@ -10,6 +10,7 @@ from domain.contacts.names import called
 from domain.platform.phones import readable
 from domain.statuses.messaging import ConversationState
 from services.factory import Services
+from services.maintenance.frames import Frame
 from services.messaging.inbox import WAIT_MOST
 from storage.messaging.inbox import ConversationFilter
 from storage.messaging.waiting import Waiting
@@ -52,6 +53,11 @@ def shown(count: int) -> str:
 async def counted(services: Services, user_id: UUID) -> Waiting:
     """Count what waits for a user, up to one more than is shown."""
     return await services.inbox.count_waiting(user_id, most=MOST + 1)
+
+
+async def framed(services: Services, user_id: UUID) -> Frame:
+    """Read what is around a user's page, with what waits counted as ``counted`` does."""
+    return await services.frames.of(user_id, most=MOST + 1)
 
 
 def menu_counts(waiting: Waiting) -> Mapping[str, MenuCount]:

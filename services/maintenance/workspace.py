@@ -106,12 +106,16 @@ class WorkspaceSettings:
             await workspace.end_move(tx, row)
         return seen
 
-    def _details(self, row: WorkspaceRow) -> WorkspaceDetails:
+    def details(self, time_zone: str | None, hour_cycle: int) -> WorkspaceDetails:
+        """Say what applies, of what is set."""
         return WorkspaceDetails(
-            time_zone=row.time_zone,
-            effective_time_zone=row.time_zone or self._default,
-            hour_cycle=cast("HourCycle", row.hour_cycle),
+            time_zone=time_zone,
+            effective_time_zone=time_zone or self._default,
+            hour_cycle=cast("HourCycle", hour_cycle),
         )
+
+    def _details(self, row: WorkspaceRow) -> WorkspaceDetails:
+        return self.details(row.time_zone, row.hour_cycle)
 
 
 async def _move_page(

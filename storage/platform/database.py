@@ -36,12 +36,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage.platform.fixed import Fixed
 from storage.platform.rows import all_made, made
 
 _logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_Query = str | Executable
+_Query = str | Executable | Fixed
 _Rows: TypeAlias = "CursorResult[*tuple[Any, ...]]"
 
 
@@ -95,6 +96,7 @@ class Transaction(AsyncSession):
     A query is a statement of SQLAlchemy's, or SQL with the values of its ``:names`` as keyword
     arguments: a mapping is passed as ``jsonb``, any other collection as an array. The SQL casts an
     array where PostgreSQL cannot tell from the place what an empty one holds, as in ``unnest``.
+    A statement that is asked often is ``Fixed``.
     """
 
     async def run(self, query: _Query, /, **values: object) -> CursorResult[*tuple[Any, ...]]:
@@ -102,6 +104,9 @@ class Transaction(AsyncSession):
         for name, value in values.items():
             if type(value) not in _PASSED_AS_THEY_ARE:
                 values[name] = _passed(value)
+        if isinstance(query, Fixed):
+            connection = await self.connection()
+            return await connection.exec_driver_sql(query.sql, query.constants | values)
         if not isinstance(query, str):
             return cast("_Rows", await self.execute(query, values or None))
         sql = _known(query)
