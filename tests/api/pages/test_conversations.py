@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -559,17 +560,9 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
     assert timedelta(hours=6) < opens - now <= timedelta(hours=10)
     submits = re.findall(r'<button type="submit"[^>]*>', night[night.index('<form id="reply"') :])
     assert ["send_next" in one for one in submits[:2]] == [False, True], "Enter presses the first"
-    both = {"body": "When?", "send_next": later[1], "send_at": "2030-01-01T09:00"}
-    refused = await member.post(f"{page}/reply", data=both, headers=HTMX)
-    assert refused.status_code == 422
-    assert "clear it, or press Send" in refused.text
-    at_no_time = {"body": "Now or never", "schedule": "yes", "send_at": ""}
-    refused = await member.post(f"{page}/reply", data=at_no_time, headers=HTMX)
-    assert refused.status_code == 422
-    assert "is missing; choose a date and time" in refused.text
     sent = await member.post(
         f"{page}/reply",
-        data={"body": "Good morning", "send_next": later[1], "message_id": str(uuid4())},
+        data={"body": "Good morning", "send_next": later[1], "send_at": "2030-01-01T09:00"},
         headers=HTMX,
     )
     assert sent.status_code == 200
@@ -580,11 +573,39 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
     assert (text.send_at, text.status) == (opens, "pending")
     assert f'hx-post="/conversations/texts/{text.id}/cancel"' in sent.text
     assert "Reply scheduled for" in handled((await member.get(page)).text)
-    wall = {"body": "By their clock", "send_at": f"{opens + timedelta(days=2):%Y-%m-%d}T09:00"}
-    await member.post(f"{page}/reply", data=wall, headers=HTMX)
-    [text] = await world.rows("SELECT send_at FROM messages WHERE body = 'By their clock'")
-    assert (text.send_at - opens) % timedelta(days=1) == timedelta(0), "as the menu says"
     late = re.compile(r"for Zoë\.|btn-sm\" name=\"send_next\"")
     assert late.search(night)
     assert not late.search(await at_hour(13))
     assert not late.search((await member.get(f"{page}/hours", headers=HTMX)).text)
+
+
+async def test_only_schedule_sends_at_the_time_that_is_typed(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    path = f"/conversations/{await person(world, 'Zoë Quill')}"
+    move = "UPDATE contacts SET time_zone = :zone"
+    await world.run(move, zone="Asia/Tokyo")
+    assert 'name="zone" value="Asia/Tokyo"' in (await member.get(path)).text
+    typed = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T09:00"
+    wall = {"body": "By their clock", "send_at": typed, "zone": "Asia/Tokyo", "schedule": "yes"}
+
+    async def written(**changed: str) -> tuple[httpx.Response, list[datetime | None]]:
+        answer = await member.post(f"{path}/reply", data={**wall, **changed}, headers=HTMX)
+        body = changed.get("body", wall["body"])
+        rows = await world.rows("SELECT send_at FROM messages WHERE body = :body", body=body)
+        return answer, [row.send_at for row in rows]
+
+    _, at_once = await written(body="At once", schedule="")
+    assert at_once == [None]
+    at_no_time, none = await written(body="Now or never", send_at="")
+    assert (at_no_time.status_code, none) == (422, [])
+    assert "is missing; choose a date and time" in at_no_time.text
+    await world.run(move, zone="Europe/Lisbon")
+    moved, none = await written()
+    assert (moved.status_code, none) == (422, [])
+    assert "time zone is Europe/Lisbon now; check the time" in moved.text
+    assert f'value="{typed}"' in moved.text
+    assert 'name="zone" value="Europe/Lisbon"' in moved.text
+    _, at_typed = await written(zone="Europe/Lisbon")
+    there = datetime.fromisoformat(typed).replace(tzinfo=ZoneInfo("Europe/Lisbon"))
+    assert at_typed == [there], "as the menu says"
