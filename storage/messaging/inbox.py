@@ -457,6 +457,17 @@ def needing_reply(owner: ColumnElement[bool], age: ColumnElement[timedelta]) -> 
     )
 
 
+def needs_reply() -> ColumnElement[bool]:
+    """Build the condition that the conversation with ``Contact`` needs a reply, however old."""
+    asks = exists().where(col(Message.contact_id) == col(Contact.id), _LAST_ASKED, _WAITS)
+    return and_(asks, ~_RESTS)
+
+
+def snoozed_until() -> ColumnElement[datetime | None]:
+    """Build the moment until which the conversation with ``Contact`` is snoozed, if it is."""
+    return _SNOOZED_UNTIL
+
+
 async def put_away(
     tx: Transaction, seen: Mapping[UUID, UUID | None], until: datetime | None = None
 ) -> list[UUID]:

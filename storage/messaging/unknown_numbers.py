@@ -17,7 +17,9 @@ from storage.contacts.contacts import has_digits, number_in, opted_out
 from storage.messaging.inbox import (
     LastText,
     last_that,
+    needs_reply,
     said_something,
+    snoozed_until,
     still_waits,
     unanswered,
 )
@@ -182,17 +184,28 @@ async def of_text(tx: Transaction, message_id: UUID) -> TextedFrom | None:
 async def claim(tx: Transaction, phones: Collection[str]) -> None:
     """Give the texts that came from these numbers while nobody had them to those who do now.
 
-    What was dismissed of them is done in the conversations.
+    What was dismissed of them is done in the conversations, and nothing else: a question of the
+    contact's own that waits for a reply goes on waiting.
     """
-    sql = """
-        UPDATE contacts c SET conversation_done_at = seen.at FROM (
-            SELECT phone, max(created_at) AS at FROM messages
-            WHERE phone = ANY(:phones) AND contact_id IS NULL AND dismissed_at IS NOT NULL
-            GROUP BY phone
-        ) seen
-        WHERE c.phone = seen.phone AND c.conversation_done_at IS NULL
-    """
-    await tx.run(sql, phones=list(phones))
+    seen = (
+        select(col(Message.phone), func.max(col(Message.created_at)).label("at"))
+        .where(
+            col(Message.phone) == func.any(list(phones)),
+            col(Message.contact_id).is_(None),
+            col(Message.dismissed_at).is_not(None),
+        )
+        .group_by(col(Message.phone))
+        .subquery()
+    )
+    await tx.run(
+        update(Contact)
+        .where(col(Contact.phone) == seen.c.phone, ~needs_reply())
+        .values(
+            conversation_done_at=func.greatest(col(Contact.conversation_done_at), seen.c.at),
+            conversation_snoozed_until=snoozed_until(),
+        )
+        .execution_options(synchronize_session=False)
+    )
     await tx.run(_CLAIM.where(col(Message.phone) == func.any(list(phones))))
 
 
