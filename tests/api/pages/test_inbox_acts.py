@@ -1,6 +1,7 @@
 """Working through the inbox: what is put away, what comes next, and what is taken back."""
 
 import re
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import httpx
@@ -182,11 +183,15 @@ async def test_conversations_that_are_ticked_are_put_away_and_taken_back(
 
     ticked = {"contact": [str(ada), str(cid)], "seen": seen}
     done = await member.post("/conversations/act/done", data=ticked, headers=HTMX)
-    assert "2 conversations marked done." in done.text
+    assert "1 conversation marked done. 1 conversation stayed, as they wrote again" in done.text
     assert "texts-changed" in done.headers["HX-Trigger"]
     assert listed((await member.get("/conversations")).text) == [str(cid), str(bob)]
     back = await member.post(undo_in(done.text), headers=HTMX)
-    assert "2 conversations back in the list." in back.text
+    assert "1 conversation back in the list." in back.text
+    assert len(listed((await member.get("/conversations")).text)) == 3
+    other = {"contact": [str(ada)], "seen": [f"{ada}:{seen[0].partition(':')[2]}"]}
+    refused = await member.post("/conversations/act/done", data=other, headers=HTMX)
+    assert refused.status_code == 422
     assert len(listed((await member.get("/conversations")).text)) == 3
 
     for data in ({**ticked, "snoozed_until": ""}, {"snoozed_until": "2030-01-01T09:00"}):
@@ -197,7 +202,19 @@ async def test_conversations_that_are_ticked_are_put_away_and_taken_back(
     snooze = {"contact": [str(bob)], "snoozed_until": offered[1]}
     snoozed = await member.post("/conversations/act/snooze", data=snooze, headers=HTMX)
     assert "1 conversation snoozed until" in snoozed.text
-    assert (await services.inbox.get(bob)).state is ConversationState.SNOOZED
+    until = (await services.inbox.get(bob)).snoozed_until
+    assert until == datetime.fromisoformat(offered[1])
+    away = {"contact": [str(ada), str(bob)]}
+    done = await member.post("/conversations/act/done", data=away, headers=HTMX)
+    back = await member.post(undo_in(done.text), headers=HTMX)
+    assert "2 conversations as before." in back.text
+    assert (await services.inbox.get(bob)).snoozed_until == until
+    path = f"/conversations/{bob}"
+    done = await member.post(f"{path}/handling", data={"state": "done"}, headers=at(path))
+    assert (await services.inbox.get(bob)).state is ConversationState.DONE
+    back = await member.post(undo_in(done.text), headers=at(path))
+    assert re.search(r"Bob is snoozed until [^.]+ again\.", back.text)
+    assert (await services.inbox.get(bob)).snoozed_until == until
     refused = await viewer.post("/conversations/act/done", data=ticked, headers=HTMX)
     assert refused.status_code == 403
     assign = await member.get(f"/contacts/act/assign?contact={ada}&contact={cid}", headers=HTMX)

@@ -72,6 +72,12 @@ async def test_number_is_done_until_it_asks_again_and_its_contact_has_it_so(
     await receive_text(kit, ADA, "Hello?")
     assert await state() is needs
     assert (await numbers.dismiss(text_id, last_id=text_id)).state is needs, "not seen by the user"
+    await receive_text(kit, BOB, "Who is this?")
+    with pytest.raises(InvalidFieldError) as unknown_text:
+        await numbers.dismiss(text_id, last_id=await first_text(kit, BOB))
+    assert unknown_text.value.field_code == "unknown_message"
+    await kit.world.run("DELETE FROM messages WHERE phone = :phone", phone=BOB)
+    assert await state() is needs
     assert (await numbers.dismiss(text_id)).state is done
     assert (await numbers.reopen(text_id)).state is await state() is needs
     suppress = kit.services.suppressions.suppress
