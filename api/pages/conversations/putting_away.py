@@ -4,6 +4,7 @@ Afterwards the next one that needs a reply is shown, by the list that is beside 
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -195,8 +196,9 @@ async def act_on_conversations(
     if away.wrote_again:
         told.append(f"{_many(away.wrote_again)} stayed, as they wrote again meanwhile.")
     undo = _undo(page.path_to("reopen_conversations"), away) if away.changed else ""
-    kind = "warning" if away.wrote_again else "success"
-    flash = Flash(" ".join(told), kind, undo=undo) if told else _nothing()
+    flash = Flash(" ".join(told), undo=undo) if told else _nothing()
+    if away.wrote_again:
+        flash = replace(flash, kind="warning")
     return page.done(flash, event=PageEvent.TEXTS_CHANGED)
 
 
