@@ -332,7 +332,7 @@ async def _put_away(
     changed: dict[UUID, datetime] = {}
     rested: dict[UUID, datetime | None] = {}
     wrote_again = []
-    for one in await handling.standing(tx, seen):
+    for one in await handling.as_seen(tx, seen):
         if one.seen_at is None:
             raise unknown_message()
         if one.wrote_since:

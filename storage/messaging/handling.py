@@ -19,7 +19,7 @@ from storage.tables.messaging import Message
 
 
 @dataclass(frozen=True)
-class Standing:
+class SeenConversation:
     """How the conversation with a contact stands, to somebody who saw it up to some text.
 
     Attributes:
@@ -35,7 +35,7 @@ class Standing:
     snoozed_until: datetime | None
 
 
-async def standing(tx: Transaction, seen: Mapping[UUID, UUID | None]) -> list[Standing]:
+async def as_seen(tx: Transaction, seen: Mapping[UUID, UUID | None]) -> list[SeenConversation]:
     """Read how conversations stand.
 
     ``seen`` has the last text of each that somebody saw, None for all of them. A text that comes at
@@ -77,7 +77,7 @@ async def standing(tx: Transaction, seen: Mapping[UUID, UUID | None]) -> list[St
             ),
         )
     )
-    return await tx.rows(Standing, query)
+    return await tx.rows(SeenConversation, query)
 
 
 async def put_away(

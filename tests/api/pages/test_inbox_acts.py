@@ -1,8 +1,9 @@
 """Working through the inbox: what is put away, what comes next, and what is taken back."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -291,3 +292,35 @@ async def test_saved_replies_are_shown_with_pills(member: httpx.AsyncClient) -> 
     assert "data-pills" in form
     assert '<option value="start_date" data-fallback="" data-dated>Start date</option>' in form
     assert "Variables, given when you enroll" not in form
+
+
+async def test_only_schedule_sends_at_the_time_that_is_typed(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    path = f"/conversations/{await person(world, 'Zoë Quill')}"
+    move = "UPDATE contacts SET time_zone = :zone"
+    await world.run(move, zone="Asia/Tokyo")
+    assert 'name="zone" value="Asia/Tokyo"' in (await member.get(path)).text
+    typed = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T09:00"
+    wall = {"body": "By their clock", "send_at": typed, "zone": "Asia/Tokyo", "schedule": "yes"}
+
+    async def written(**changed: str) -> tuple[httpx.Response, list[datetime | None]]:
+        answer = await member.post(f"{path}/reply", data={**wall, **changed}, headers=HTMX)
+        body = changed.get("body", wall["body"])
+        rows = await world.rows("SELECT send_at FROM messages WHERE body = :body", body=body)
+        return answer, [row.send_at for row in rows]
+
+    _, at_once = await written(body="At once", schedule="")
+    assert at_once == [None]
+    at_no_time, none = await written(body="Now or never", send_at="")
+    assert (at_no_time.status_code, none) == (422, [])
+    assert "is missing; choose a date and time" in at_no_time.text
+    await world.run(move, zone="Europe/Lisbon")
+    moved, none = await written()
+    assert (moved.status_code, none) == (422, [])
+    assert "time zone is Europe/Lisbon now; check the time" in moved.text
+    assert f'value="{typed}"' in moved.text
+    assert 'name="zone" value="Europe/Lisbon"' in moved.text
+    _, at_typed = await written(zone="Europe/Lisbon")
+    there = datetime.fromisoformat(typed).replace(tzinfo=ZoneInfo("Europe/Lisbon"))
+    assert at_typed == [there], "as the menu says"
