@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from api import (
     audit,
+    consents,
     contacts,
     conversations,
     document,
@@ -171,6 +172,7 @@ def create_app(
         messages,
         reports,
         notes,
+        consents,
         saved_replies,
         users,
         suppressions,

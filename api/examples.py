@@ -104,6 +104,16 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "contacts.erase_contact": Example(path={"contact_id": OTHER_CONTACT}),
     "contacts.create_note": Example(body={"body": "Prefers mornings."}),
+    "contacts.add_consent": Example(
+        body={
+            "source": "Application form, jobs.example.com",
+            "wording": "I agree to receive texts about my application. Reply STOP to opt out.",
+            "written": True,
+            "given_at": "2026-11-02T15:04:00Z",
+            "address": "198.51.100.7",
+        }
+    ),
+    "contacts.list_consents": Example(query={"limit": 20}),
     "contacts.list_notes": Example(query={"limit": 20}),
     # Fields
     "fields.create_field": Example(

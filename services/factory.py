@@ -21,6 +21,7 @@ from services.access.sessions import Sessions
 from services.access.set_up_links import SetUpLinks
 from services.access.tokens import Tokens
 from services.access.users import Users
+from services.contacts.consents import Consents
 from services.contacts.contacts import Contacts
 from services.contacts.fields import Fields
 from services.contacts.groups import Groups
@@ -240,6 +241,7 @@ class Services:
         self.contacts = Contacts(
             database, CONTACT_HOOKS, default_region=region, workspace_zone=zone
         )
+        self.consents = Consents(database, CONTACT_HOOKS)
         self.fields = Fields(database)
         self.groups = Groups(database, default_region=region)
         self.notes = Notes(database)
@@ -295,7 +297,9 @@ class Services:
             database, self.holds, public_base_url=config.public_base_url
         )
         self.exporting = Exporting(database, default_region=region)
-        self.importing = Importing(database, self.contacts.merging, default_region=region)
+        self.importing = Importing(
+            database, self.contacts.merging, self.consents, default_region=region
+        )
         self.enroll_previews = EnrollPreviews(
             database,
             self.enrolling,

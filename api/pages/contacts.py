@@ -31,6 +31,7 @@ from storage.contacts.contacts import ContactDetails
 router = APIRouter()
 
 _LINES = [("", "Unknown"), *((one.value, words) for one, words in LABELS.line_types.items())]
+_CONSENTS_MOST = 50
 _FIELD = "field."
 _ZONES = [("", "Detect from number"), *TIME_ZONES]
 
@@ -189,6 +190,7 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         if contact.owner_id
         else None,
         enrollments=await services.enrollment_list.of_contact(contact_id),
+        consents=(await services.consents.find(contact_id, limit=_CONSENTS_MOST)).items,
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},
         explain=explain,

@@ -7,6 +7,7 @@ from api.by_path import ByPath
 from api.dependencies import authorize
 from api.pages import (
     composing,
+    consents,
     contact_acts,
     contacts,
     enrollments,
@@ -83,6 +84,7 @@ PRIVATE = (
     threads.router,
     imports.router,  # before those with an id in the same place
     contact_acts.router,
+    consents.router,
     contacts.router,
     groups.router,
     reports.router,

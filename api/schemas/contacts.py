@@ -9,8 +9,9 @@ from uuid import UUID
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.json_schema import WithJsonSchema
 
-from api.schemas.base import _AN_ID, ListedUser, Omissible, PhoneText, Schema, limits
+from api.schemas.base import _AN_ID, ListedUser, Moment, Omissible, PhoneText, Schema, limits
 from api.schemas.problems import RowError
+from domain.contacts.consents import ADDRESS_LENGTH, SOURCE_LENGTH, WORDING_LENGTH
 from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS
 from domain.statuses.contacts import FieldType, LineType
 from services.contacts import groups
@@ -204,6 +205,43 @@ class Note(Schema):
     author: ListedUser
     body: str
     created_at: datetime
+
+
+class NewConsent(Schema):
+    """A consent to note."""
+
+    source: Annotated[
+        str,
+        limits(minLength=1, maxLength=SOURCE_LENGTH),
+        Field(max_length=SOURCE_LENGTH * 2, examples=["Application form, jobs.example.com"]),
+    ]
+    """Where they agreed: a form, a page, a call."""
+    wording: Annotated[
+        str | None, Field(max_length=WORDING_LENGTH * 2), limits(maxLength=WORDING_LENGTH)
+    ] = None
+    """The words that they agreed to; a written consent takes them."""
+    written: bool = Field(default=False, description="Whether they agreed in writing.")
+    given_at: Moment | None = Field(default=None, description="When; now if left out.")
+    address: Annotated[
+        str | None, Field(max_length=ADDRESS_LENGTH * 2), limits(maxLength=ADDRESS_LENGTH)
+    ] = None
+    """The network address that they agreed from."""
+
+
+class Consent(Schema):
+    """That a number may be texted, by whose word."""
+
+    id: UUID
+    phone: str
+    source: str
+    wording: str | None
+    written: bool
+    given_at: datetime
+    recorded_at: datetime
+    address: str | None
+    user_id: UUID | None = Field(description="Who noted it; null if the person gave it to us.")
+    message_id: UUID | None = Field(description="The text that said it.")
+    revoked_at: datetime | None = Field(description="When the number opted out after it.")
 
 
 class NewGroup(Schema):

@@ -1,4 +1,4 @@
-"""The tables of contacts, their fields, and groups."""
+"""The tables of contacts, their fields, groups and consents."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -133,3 +133,30 @@ class ContactNote(SQLModel, table=True):
     author_id: UUID = reference("users.id")
     body: str
     created_at: datetime = moment(default_now=True)
+
+
+class Consent(SQLModel, table=True):
+    """That a number may be texted, by whose word; never changed, erased with the number alone.
+
+    ``given_at`` is when the person said so, ``written`` that they did in writing, to ``wording``.
+    ``address`` is the network address that it came from, ``user_id`` who noted it, ``message_id``
+    the text that said it (no foreign key: texts are erased with their contact). An opt-out after
+    it revokes it for good.
+    """
+
+    __tablename__: ClassVar[Any] = "consents"
+    __table_args__ = (
+        CheckConstraint(E164, name="phone_e164"),
+        CheckConstraint("wording IS NOT NULL OR NOT written", name="written_has_wording"),
+        Index("ix_consents_phone", "phone", "given_at"),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    phone: str
+    source: str
+    wording: str | None = None
+    written: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    given_at: datetime = moment()
+    recorded_at: datetime = moment(default_now=True)
+    address: str | None = None
+    user_id: UUID | None = reference("users.id", nullable=True)
+    message_id: UUID | None = None
