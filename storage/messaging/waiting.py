@@ -1,7 +1,7 @@
 """The counts of what waits for a person."""
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Integer, Interval, Select, Uuid, bindparam, func, or_, select
@@ -26,7 +26,7 @@ class Waiting(NamedTuple):
         return self.conversations + self.numbers
 
 
-def _counted(some: Select[tuple[UUID]]) -> "Select[tuple[int]]":
+def _counted(some: Select[Any]) -> Select[int]:
     return select(func.count()).select_from(some.limit(bindparam("most", type_=Integer)).subquery())
 
 
