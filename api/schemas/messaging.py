@@ -138,6 +138,10 @@ class Message(Schema):
     about_message_id: UUID | None = Field(description="The text of ours that a reaction is about.")
     is_reply: bool = Field(description="Whether an inbound text counts as a reply.")
     keyword: TextMeaning | None = Field(description="What an inbound text asks for, if anything.")
+    consent_id: UUID | None = Field(
+        description="The consent that a text of ours went under, of those of its number; null if"
+        " there was none."
+    )
     at: datetime = Field(description="When it came, or was accepted by the provider.")
     send_at: datetime | None = Field(description="When a text that was scheduled may go, or might.")
     created_at: datetime

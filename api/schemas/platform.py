@@ -8,6 +8,8 @@ from pydantic import Field
 
 from api.schemas.base import Named, Schema
 from api.schemas.contacts import ZoneName
+from domain.statuses.contacts import ConsentNeeded
+from domain.statuses.sequences import Purpose
 
 
 class AuditUser(Named):
@@ -35,6 +37,9 @@ class WorkspaceSettings(Schema):
     """IANA name; null where `WORKSPACE_TIME_ZONE` decides."""
     effective_time_zone: str = Field(description="The one that applies.")
     hour_cycle: Literal[12, 24] = Field(description="Whether pages show 12 or 24 hours.")
+    require_consent: dict[Purpose, ConsentNeeded] = Field(
+        description="Which consent texts take, by the purpose of their sequence."
+    )
 
 
 class WorkspaceChanges(Schema):
@@ -42,3 +47,9 @@ class WorkspaceChanges(Schema):
 
     time_zone: ZoneName | None = None
     hour_cycle: Literal[12, 24] = 12
+    require_consent: dict[Purpose, ConsentNeeded] = Field(
+        default_factory=dict,
+        description="Which consent texts take, by the purpose of their sequence; those left out"
+        " stay.",
+        examples=[{"marketing": "written"}],
+    )

@@ -26,6 +26,7 @@ class StepFacts:
         last_outcome: What is known about the latest attempt at this text.
         suppressed: The number opted out (everywhere, or from this sender).
         window: When texts may go; None for any time.
+        consent_missing: The number has not the consent that the sequence's purpose takes.
         missing: What the step's text would say but nobody has filled in; see ``texts.missing``.
     """
 
@@ -49,6 +50,7 @@ class StepFacts:
     sender_on_hold: bool
     clock: ContactClock
     window: SendWindow | None
+    consent_missing: bool
     missing: tuple[str, ...]
 
 
@@ -94,7 +96,7 @@ class Paused:
 
 @dataclass(frozen=True)
 class Held:
-    """A person must decide, the sender must come off hold, or ``missing`` must be filled in."""
+    """A person must decide, the sender come off hold, consent be given or ``missing`` filled in."""
 
     reason: HeldReason
     missing: tuple[str, ...] = ()
@@ -206,7 +208,9 @@ def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision 
     """What keeps a due text from going this minute."""
     if facts.inbound_pending:
         return Later(now + INBOUND_WAIT, "inbound")
-    if facts.missing:  # before the window, so that it can be filled in before that opens
+    if facts.consent_missing:  # before the window, as what is missing: both can be had before it
+        return Held(HeldReason.CONSENT_MISSING)
+    if facts.missing:
         return Held(HeldReason.MISSING_DATA, facts.missing)
     slot = next_slot(now, facts.window, facts.clock)
     if slot.at > now:

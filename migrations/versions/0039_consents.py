@@ -1,17 +1,32 @@
-"""consents of numbers
+"""consents of numbers, which of them texts take and go under, and who is held without
 
-Revision: 0039, after 0035.
+Revision: 0039, after 0037.
 
 Each statement commits by itself and is harmless when repeated. The table is new; the index of
-opt-outs is made while rows are written. The release before goes on meanwhile, and knows no consents.
+opt-outs is made while rows are written, and the check is validated afterwards. The release before
+goes on meanwhile and knows no consents; it must be gone before a consent is asked for, as it cannot
+read an enrollment that is held for one.
 """
 
 from alembic import op
 
 revision = '0039'
-down_revision = '0035'
+down_revision = '0037'
 branch_labels = None
 depends_on = None
+
+
+REASONS = ('outcome_unknown', 'sender_on_hold', 'destination_not_allowed', 'missing_data')
+
+
+def reasons(*codes: str) -> None:
+    """Check that enrollments are held for one of these reasons."""
+    name, listed = 'ck_enrollments_held_reason_known', ', '.join(f"'{one}'" for one in codes)
+    op.execute(
+        f'ALTER TABLE enrollments DROP CONSTRAINT IF EXISTS {name},'
+        f' ADD CONSTRAINT {name} CHECK (held_reason IN ({listed})) NOT VALID'
+    )
+    op.execute(f'ALTER TABLE enrollments VALIDATE CONSTRAINT {name}')
 
 
 def upgrade() -> None:
@@ -53,9 +68,22 @@ def upgrade() -> None:
         op.execute(
             'CREATE INDEX CONCURRENTLY ix_suppressions_phone ON suppressions (phone, occurred_at)'
         )
+        op.execute('ALTER TABLE messages ADD COLUMN IF NOT EXISTS consent_id uuid')
+        op.execute(
+            'ALTER TABLE workspace ADD COLUMN IF NOT EXISTS'
+            " require_consent jsonb NOT NULL DEFAULT '{}'"
+        )
+        reasons(*REASONS, 'consent_missing')
 
 
 def downgrade() -> None:
+    op.execute(
+        "UPDATE enrollments SET activity = 'waiting', held_reason = NULL, next_send_at = now()"
+        " WHERE held_reason = 'consent_missing'"
+    )
+    reasons(*REASONS)
+    op.execute('ALTER TABLE workspace DROP COLUMN require_consent')
+    op.execute('ALTER TABLE messages DROP COLUMN consent_id')
     op.execute('DROP INDEX ix_suppressions_phone')
     op.execute('DROP TABLE consents')
     op.execute('DROP FUNCTION consents_stay()')

@@ -21,6 +21,7 @@ _HELD_WORDS = {
     HeldReason.SENDER_ON_HOLD: "waits until the sender is off hold",
     HeldReason.DESTINATION_NOT_ALLOWED: "waits until someone releases it",
     HeldReason.MISSING_DATA: "waits until the missing details are filled in",
+    HeldReason.CONSENT_MISSING: "waits until their consent is on record",
 }
 
 

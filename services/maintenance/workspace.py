@@ -1,12 +1,16 @@
 """The workspace's settings: its time zone and its way to show times."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, cast
 from uuid import UUID
 
 from domain.sequences.timing import ContactClock, check_time_zone
+from domain.statuses.contacts import ConsentNeeded
+from domain.statuses.sequences import Purpose
 from services.enrollments.rescheduling import workspace_moved
 from services.platform import audit
+from storage.enrollments.waking import consent_changed
 from storage.platform import workspace
 from storage.platform.database import Database, Transaction
 from storage.platform.workspace import WaitingContact, WorkspaceRow
@@ -23,11 +27,15 @@ class WorkspaceDetails:
     Attributes:
         time_zone: IANA name as set; None if the process's settings decide.
         effective_time_zone: The one that applies.
+        require_consent: Which consent texts take, by the purpose of their sequence; of each.
     """
 
     time_zone: str | None
     effective_time_zone: str
     hour_cycle: HourCycle
+    require_consent: Mapping[Purpose, ConsentNeeded] = field(
+        default_factory=lambda: dict.fromkeys(Purpose, ConsentNeeded.NONE)
+    )
 
 
 class WorkspaceFields(TypedDict, total=False):
@@ -35,6 +43,7 @@ class WorkspaceFields(TypedDict, total=False):
 
     time_zone: str | None
     hour_cycle: HourCycle
+    require_consent: Mapping[Purpose, ConsentNeeded]
 
 
 class WorkspaceSettings:
@@ -54,6 +63,8 @@ class WorkspaceSettings:
 
     async def change(self, fields: WorkspaceFields, user_id: UUID) -> WorkspaceDetails:
         """Change settings; they apply at once, also to waiting steps.
+
+        Of ``require_consent``, purposes that are left out stay.
 
         Raises:
             InvalidFieldError: There is no such time zone.
@@ -77,7 +88,11 @@ class WorkspaceSettings:
             zone_before = self._details(before).effective_time_zone
             if "time_zone" in fields and (fields["time_zone"] or self._default) != zone_before:
                 values["moving_from"] = zone_before
+            if "require_consent" in fields:
+                values["require_consent"] = {**before.require_consent, **fields["require_consent"]}
             await workspace.change(tx, values)
+            if "require_consent" in fields:
+                await consent_changed(tx)
             names = ",".join(sorted(fields))
             await audit.record(tx, "workspace.change", user_id=user_id, fields=names)
         return True
@@ -111,6 +126,10 @@ class WorkspaceSettings:
             time_zone=row.time_zone,
             effective_time_zone=row.time_zone or self._default,
             hour_cycle=cast("HourCycle", row.hour_cycle),
+            require_consent={
+                one: ConsentNeeded(row.require_consent.get(one, ConsentNeeded.NONE))
+                for one in Purpose
+            },
         )
 
 

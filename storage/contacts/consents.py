@@ -16,6 +16,25 @@ STANDING = """NOT EXISTS (
 """SQL: no opt-out has revoked a consent ``k``."""
 
 
+BEST = f"""(
+    SELECT k.id FROM consents k WHERE k.phone = {{phone}} AND {STANDING}
+    ORDER BY k.written DESC, k.given_at DESC, k.id LIMIT 1
+)"""  # noqa: S608 - built from constants
+"""SQL: the consent that a text to a number goes under, if any: one in writing, else the latest."""
+
+_NEEDED = """coalesce(
+    (SELECT w.require_consent ->> {purpose} FROM workspace w WHERE w.id = 1), 'none'
+)"""
+
+IS_MISSING = f"""(
+    {_NEEDED} <> 'none' AND NOT EXISTS (
+        SELECT FROM consents k WHERE k.phone = {{phone}} AND {STANDING}
+        AND (k.written OR {_NEEDED} = 'any')
+    )
+)"""
+"""SQL: a number has not the consent that the workspace asks for texts of a purpose."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewConsent(Agreed):
     """A consent to add.

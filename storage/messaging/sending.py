@@ -13,6 +13,7 @@ from domain.sequences.texts import Value, merge_values, missing
 from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
+from storage.contacts import consents
 from storage.contacts.fields import VALUES as FIELD_VALUES
 from storage.enrollments.enrollments import START
 from storage.event_webhooks import events
@@ -70,6 +71,8 @@ _LOAD_STEP = f"""
         CASE WHEN e.step > 0 THEN false WHEN a.id IS NULL THEN true ELSE NOT {ANYTHING_SENT} END
             AS nothing_sent,
         {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
+        {consents.IS_MISSING.format(phone="c.phone", purpose="q.purpose")} AS consent_missing,
+        {consents.BEST.format(phone="c.phone")} AS consent_id,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
         ) AS inbound_pending,
@@ -98,6 +101,7 @@ _LOAD_MESSAGE = f"""
         a.id AS attempt_id, a.outcome AS last_outcome, a.number, a.started_at, a.call_before,
         a.absent_once_at,
         {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
+        {consents.BEST.format(phone="m.phone")} AS consent_id,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = m.phone AND i.applied_at IS NULL
         ) AS inbound_pending,
@@ -118,7 +122,8 @@ _LOAD_MESSAGE = f"""
 class StepRow(StepFacts):
     """An enrollment with all that bears on its next step, and all that its text is made of.
 
-    ``values`` are those of the text's merge fields. ``read_at`` is now, by the clock that dates
+    ``values`` are those of the text's merge fields, ``consent_id`` the consent that it goes under,
+    if there is one. ``read_at`` is now, by the clock that dates
     attempts and texts: a worker's own may be wrong.
     """
 
@@ -138,12 +143,13 @@ class StepRow(StepFacts):
     body: str | None
     media_urls: Sequence[str]
     message_id: UUID | None
+    consent_id: UUID | None
     last_attempt: LastAttempt | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageRow(OneOffFacts):
-    """A one-off text locked for sending; ``read_at`` is as a step's."""
+    """A one-off text locked for sending; ``read_at`` and ``consent_id`` are as a step's."""
 
     id: UUID
     read_at: datetime
@@ -154,6 +160,7 @@ class MessageRow(OneOffFacts):
     sender_id: UUID
     sender_phone: str | None
     messaging_service_sid: str | None
+    consent_id: UUID | None
     last_attempt: LastAttempt | None
 
 
@@ -242,14 +249,14 @@ def _last_attempt(row: Mapping[Any, Any]) -> LastAttempt | None:
 
 _NEW_STEP_MESSAGE = """
     INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
-        body, media_urls, status, failed_tries)
+        body, media_urls, status, failed_tries, consent_id)
     VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
-        :body, :media_urls, 'sending', 0)
+        :body, :media_urls, 'sending', 0, :consent_id)
 """
 
 _REUSE_MESSAGE = """
     UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
-        error_code = NULL, next_try_at = NULL,
+        consent_id = :consent_id, error_code = NULL, next_try_at = NULL,
         created_at = CASE WHEN send_at = next_try_at THEN now() ELSE created_at END,
         written_at = CASE WHEN send_at = next_try_at THEN created_at ELSE written_at END
     WHERE id = :message_id
@@ -281,6 +288,7 @@ async def open_attempt_at_step(
         "phone": row.phone,
         "sender_id": row.sender_id,
         "body": body,
+        "consent_id": row.consent_id,
         "enrollment_id": row.id,
     }
     if row.message_id is None:
@@ -301,7 +309,12 @@ async def open_attempt_at_message(
 ) -> UUID:
     """Write a new attempt at a one-off text; return the attempt's id."""
     attempt = _new_attempt(row.id, row.last_attempt, call_before)
-    text_values = {"phone": row.phone, "sender_id": row.sender_id, "body": row.body}
+    text_values = {
+        "phone": row.phone,
+        "sender_id": row.sender_id,
+        "body": row.body,
+        "consent_id": row.consent_id,
+    }
     await tx.run(_TRY_AT_MESSAGE, **attempt, **text_values)
     return attempt["attempt_id"]
 

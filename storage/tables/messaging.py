@@ -104,7 +104,8 @@ class Message(SQLModel, table=True):
     tells a reply as it was written, before its merge fields were filled in, from any other.
     ``kind`` is what an inbound text is, null for one that came before that was told; ``about_id``
     the text of ours that a reaction is about. ``dismissed_at`` is when a person marked one that
-    came from nobody's number done.
+    came from nobody's number done. ``consent_id`` is the consent that the latest attempt at a text
+    of ours went under.
     """
 
     __tablename__: ClassVar[Any] = "messages"
@@ -160,6 +161,7 @@ class Message(SQLModel, table=True):
     contact_id: UUID | None = reference("contacts.id", nullable=True)
     phone: str
     sender_id: UUID | None = None  # no foreign key: see storage/platform/locks.py
+    consent_id: UUID | None = None  # no foreign key, as for the sender
     enrollment_id: UUID | None = reference("enrollments.id", nullable=True)
     step: int | None = None
     pass_number: int | None = Field(default=None, sa_column=Column("pass", Integer, nullable=True))

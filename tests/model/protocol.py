@@ -222,6 +222,7 @@ def facts(rows: Rows, index: int, *, is_inbound_kept: bool, is_probing: bool) ->
         sender_on_hold=rows.sender.held is not None,
         clock=_CLOCK,
         window=None,
+        consent_missing=False,
         missing=(),
     )
 

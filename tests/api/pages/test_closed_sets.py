@@ -46,6 +46,7 @@ CHOICES = [
     (f"/contacts/{examples.CONTACT}/edit", "line_type"),
     ("/sequences", "kind"),
     ("/settings/workspace", "hour_cycle"),
+    ("/settings/workspace", "marketing"),
 ]
 
 

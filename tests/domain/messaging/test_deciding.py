@@ -67,6 +67,7 @@ FREE = StepFacts(
     sender_on_hold=False,
     clock=NEW_YORK,
     window=None,
+    consent_missing=False,
     missing=(),
 )
 
@@ -96,6 +97,7 @@ LADDER: list[Rung] = [
     ("suppressed", {"suppressed": True}, EndAs(EnrollmentStatus.OPTED_OUT)),
     ("landline", {"line_type": LineType.LANDLINE}, EndAs(EnrollmentStatus.OMITTED_LANDLINE)),
     ("inbound", {"inbound_pending": True}, Later(NOW + INBOUND_WAIT, "inbound")),
+    ("consent", {"consent_missing": True}, Held(HeldReason.CONSENT_MISSING)),
     ("missing", {"missing": ("job",)}, Held(HeldReason.MISSING_DATA, ("job",))),
     (
         "window",
@@ -314,6 +316,12 @@ def test_one_held_for_its_sender_goes_when_the_sender_does() -> None:
 def test_probing_decides_nothing_a_person_must() -> None:
     for reason in (HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED):
         assert decision(held_reason=reason, probing=True) == Held(reason)
+
+
+def test_one_held_for_consent_goes_once_it_is_given() -> None:
+    assert decision(held_reason=HeldReason.CONSENT_MISSING) == Go(36_000)
+    still = decision(held_reason=HeldReason.CONSENT_MISSING, consent_missing=True)
+    assert still == Held(HeldReason.CONSENT_MISSING)
 
 
 def test_one_held_for_missing_data_goes_once_it_is_filled_in() -> None:
