@@ -31,6 +31,7 @@ IDS = {
     "note_id": NOTE,
     "saved_reply_id": SAVED_REPLY,
     "sender_id": SENDER,
+    "slug": "everyone",
     "sequence_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006",
     "session_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000e",
     "suppression_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b",
@@ -125,6 +126,17 @@ EXAMPLES: Mapping[str, Example] = {
     "groups.create_group": Example(body={"name": "Nurses, night shift"}),
     "groups.change_group": Example(body={"name": "Nurses, all shifts"}),
     "groups.list_groups": Example(query={"limit": 20}),
+    "groups.put_opt_in_page": Example(
+        body={
+            "title": "Text updates from Acme Nursing",
+            "wording": "I agree to receive automated texts about shifts from Acme Nursing at this"
+            " number. Up to 8 a month. Message and data rates may apply. Reply STOP to opt out,"
+            " HELP for help.",
+            "terms_url": "https://acme.example.com/terms",
+            "slug": "acme-nursing",
+            "sender_id": SENDER,
+        }
+    ),
     "groups.add_members": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "groups.remove_members": Example(body={"contact_ids": [CONTACT]}),
     # Senders

@@ -82,6 +82,7 @@ from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
 from services.sequences.templates import Templates
 from services.suppression.erasure import Erasure
+from services.suppression.opt_in_pages import OptInPages
 from services.suppression.reviews import Reviews
 from services.suppression.second_reader import SecondReader
 from services.suppression.suppressions import Suppressions
@@ -267,6 +268,9 @@ class Services:
         self.previews = Previews(database, public_base_url=config.public_base_url)
 
         self.erasure = Erasure(database, rules)
+        self.opt_in_pages = OptInPages(
+            database, self.contacts, self.consents, default_region=region
+        )
         self.reviews = Reviews(database)
         self.kind_corrections = KindCorrections(database)
         self.suppressions = Suppressions(database, default_region=region)

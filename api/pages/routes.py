@@ -15,6 +15,7 @@ from api.pages import (
     groups,
     imports,
     jobs,
+    joining,
     onboarding,
     reports,
     reviews,
@@ -87,6 +88,7 @@ PRIVATE = (
     consents.router,
     contacts.router,
     groups.router,
+    joining.router,
     reports.router,
     reviews.router,
     opt_outs.router,
@@ -102,7 +104,7 @@ PRIVATE = (
 )
 """Pages for signed-in users; roles are marked on the routes, as in the API."""
 
-PUBLIC = (sign_in.router, set_up.router)
+PUBLIC = (sign_in.router, set_up.router, joining.public)
 
 
 @home.get("/")

@@ -12,13 +12,15 @@ from pydantic.json_schema import WithJsonSchema
 from api.schemas.base import _AN_ID, ListedUser, Moment, Omissible, PhoneText, Schema, limits
 from api.schemas.problems import RowError
 from domain.contacts.consents import ADDRESS_LENGTH, SOURCE_LENGTH, WORDING_LENGTH
-from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS
+from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS, URL_LENGTH
 from domain.statuses.contacts import FieldType, LineType
 from services.contacts import groups
 from services.contacts.contacts import UPSERTED_AT_ONCE
 from services.contacts.fields import LABEL_LENGTH
 from services.contacts.notes import NOTE_LENGTH
 from services.contacts.values import EXTERNAL_ID_LENGTH, NAME_LENGTH
+from services.suppression.opt_in_pages import OPT_IN_PATH, SLUG_PATTERN, TITLE_LENGTH
+from storage.suppression.opt_in_pages import OptInPageRow
 
 PersonName = Annotated[str, Field(max_length=NAME_LENGTH)]
 
@@ -263,6 +265,48 @@ class Group(Schema):
     name: str
     member_count: int
     created_at: datetime
+
+
+class OptInPageBody(Schema):
+    """What a group's opt-in page says."""
+
+    title: Annotated[str, Field(max_length=TITLE_LENGTH * 2), limits(maxLength=TITLE_LENGTH)] = (
+        Field(examples=["Text updates from Acme Nursing"])
+    )
+    wording: Annotated[
+        str, Field(max_length=WORDING_LENGTH * 2), limits(maxLength=WORDING_LENGTH)
+    ] = Field(description="What people agree to by ticking the box.")
+    terms_url: Annotated[str, Field(max_length=URL_LENGTH)]
+    """The address of your terms and privacy policy."""
+    slug: Annotated[str, limits(pattern=f"^{SLUG_PATTERN}$")] | None = Field(
+        default=None,
+        max_length=200,
+        description="The end of its address; null keeps it, or makes one that nobody guesses.",
+        examples=["acme-nursing"],
+    )
+    sender_id: UUID | None = Field(
+        default=None, description="A sender whose number people can text START to instead."
+    )
+
+
+class OptInPage(Schema):
+    """The public page on which people agree to texts and join a group."""
+
+    group_id: UUID
+    address: str
+    slug: str
+    title: str
+    wording: str
+    terms_url: str
+    sender_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: OptInPageRow, base_url: str) -> "OptInPage":
+        """Convert what the use case gives."""
+        told = {**vars(row), "address": f"{base_url}{OPT_IN_PATH}/{row.slug}"}
+        return cls.model_validate(told, extra="ignore")
 
 
 class ContactIds(Schema):

@@ -1,4 +1,4 @@
-"""The tables of contacts, their fields, groups and consents."""
+"""The tables of contacts, their fields, groups with their opt-in pages, and consents."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -160,3 +160,21 @@ class Consent(SQLModel, table=True):
     address: str | None = None
     user_id: UUID | None = reference("users.id", nullable=True)
     message_id: UUID | None = None
+
+
+class OptInPage(SQLModel, table=True):
+    """The public page on which people agree to texts and join a group.
+
+    ``slug`` ends its address. ``sender_id`` is whom they can text START instead.
+    """
+
+    __tablename__: ClassVar[Any] = "opt_in_pages"
+    __table_args__ = (UniqueConstraint("slug"),)
+    group_id: UUID = Field(foreign_key="groups.id", primary_key=True, ondelete="CASCADE")
+    slug: str
+    title: str
+    wording: str
+    terms_url: str
+    sender_id: UUID | None = reference("senders.id", nullable=True)
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)
