@@ -105,6 +105,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "contacts.erase_contact": Example(path={"contact_id": OTHER_CONTACT}),
     "contacts.create_note": Example(body={"body": "Prefers mornings."}),
+    "messages.get_proof": Example(path={"message_id": SCHEDULED_MESSAGE}),
     "contacts.add_consent": Example(
         body={
             "source": "Application form, jobs.example.com",

@@ -66,6 +66,8 @@ from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
 from services.messaging.inbox import Inbox
 from services.messaging.kind_corrections import KindCorrections
+from services.messaging.proof_keys import ProofKeys
+from services.messaging.proofs import Proofs
 from services.messaging.replying_hours import ReplyingHours
 from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import Senders
@@ -291,6 +293,8 @@ class Services:
         self.inbound = Inbound(pools.webhooks, has_second_reader=second_reader is not None)
         self.inbox = Inbox(database)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
+        self.proof_keys = ProofKeys(database)
+        self.proofs = Proofs(database, site=config.public_base_url, workspace_zone=zone)
         self.replying_hours = ReplyingHours(database, workspace_zone=zone)
         self.saved_replies = SavedReplies(database)
         self.sending = Sending(pools, rules)

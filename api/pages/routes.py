@@ -17,6 +17,7 @@ from api.pages import (
     jobs,
     joining,
     onboarding,
+    proofs,
     reports,
     reviews,
     set_up,
@@ -83,6 +84,7 @@ PRIVATE = (
     putting_away.router,
     replying.router,
     threads.router,
+    proofs.router,
     imports.router,  # before those with an id in the same place
     contact_acts.router,
     consents.router,

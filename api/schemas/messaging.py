@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
@@ -163,6 +163,23 @@ class Message(Schema):
             },
             extra="ignore",
         )
+
+
+class ProofSignature(Schema):
+    """Who vouches for a proof: the Base64 of an Ed25519 key, and of what it signed."""
+
+    algorithm: Literal["Ed25519"]
+    public_key: str
+    value: str = Field(
+        description="Of `proof` as JSON in UTF-8, keys sorted, without spaces (RFC 8785)."
+    )
+
+
+class SignedProof(Schema):
+    """All that is known of one text of yours, signed."""
+
+    proof: dict[str, Any]
+    signature: ProofSignature
 
 
 class LastMessage(Schema):

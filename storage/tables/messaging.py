@@ -298,3 +298,24 @@ class SavedReply(SQLModel, table=True):
     body: str
     created_at: datetime = moment(default_now=True)
     updated_at: datetime = moment(default_now=True)
+
+
+class ProofKey(SQLModel, table=True):
+    """A key that proofs of texts are signed with, in Base64; only the present one can sign."""
+
+    __tablename__: ClassVar[Any] = "proof_keys"
+    __table_args__ = (
+        CheckConstraint(
+            "(private_key IS NULL) = (retired_at IS NOT NULL)", name="present_is_private"
+        ),
+        Index(
+            "uq_proof_keys_present",
+            text("(true)"),
+            unique=True,
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+    )
+    public_key: str = Field(primary_key=True)
+    private_key: str | None = None
+    created_at: datetime = moment(default_now=True)
+    retired_at: datetime | None = moment(nullable=True)

@@ -63,7 +63,7 @@ async def show_workspace(page: PageDep) -> Response:
     form = WorkspaceFields(
         time_zone=now.time_zone or "", hour_cycle=str(now.hour_cycle), **now.require_consent
     )
-    return _render(page, form)
+    return await _render(page, form)
 
 
 @router.post("/settings/workspace", dependencies=[AdminOnly])
@@ -79,14 +79,15 @@ async def change_workspace(page: PageDep, form: InForm[WorkspaceFields]) -> Resp
             page.user.id,
         )
         return page.redirect_to("show_workspace", "Workspace saved.")
-    return _render(page, form)
+    return await _render(page, form)
 
 
-def _render(page: Page, form: WorkspaceFields) -> Response:
+async def _render(page: Page, form: WorkspaceFields) -> Response:
     return page.render(
         "settings/workspace.html",
         form=form,
         zones=_ZONES,
         purposes=[(one.value, LABELS.consent_for[one], getattr(form, one)) for one in Purpose],
+        proof_keys=await page.services.proof_keys.known(),
         needs=[(one.value, words) for one, words in LABELS.consent_needed.items()],
     )

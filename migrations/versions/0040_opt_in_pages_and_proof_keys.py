@@ -1,8 +1,9 @@
-"""public opt-in pages of groups
+"""public opt-in pages of groups, and keys that proofs are signed with
 
 Revision: 0040, after 0039.
 
-The table is new, and each statement harmless when repeated. The release before shows no such page.
+The tables are new, and each statement harmless when repeated. The release before shows no such
+page and signs nothing.
 """
 
 from alembic import op
@@ -33,5 +34,24 @@ def upgrade() -> None:
     )
 
 
+    op.execute(
+        """
+        CREATE TABLE IF NOT EXISTS proof_keys (
+            public_key varchar NOT NULL CONSTRAINT pk_proof_keys PRIMARY KEY,
+            private_key varchar,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            retired_at timestamptz,
+            CONSTRAINT ck_proof_keys_present_is_private
+                CHECK ((private_key IS NULL) = (retired_at IS NOT NULL))
+        )
+        """
+    )
+    op.execute(
+        'CREATE UNIQUE INDEX IF NOT EXISTS uq_proof_keys_present ON proof_keys ((true))'
+        ' WHERE retired_at IS NULL'
+    )
+
+
 def downgrade() -> None:
+    op.execute('DROP TABLE proof_keys')
     op.execute('DROP TABLE opt_in_pages')
