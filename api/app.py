@@ -31,6 +31,7 @@ from api import (
     problems,
     reports,
     reviews,
+    rule_packs,
     saved_replies,
     senders,
     sequence_templates,
@@ -176,6 +177,7 @@ def create_app(
         suppressions,
         reviews,
         audit,
+        rule_packs,
         workspace,
     ):
         app.include_router(

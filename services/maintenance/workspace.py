@@ -1,15 +1,22 @@
-"""The workspace's settings: its time zone and its way to show times."""
+"""The workspace's settings: its time zone, its way to show times, the law that binds it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict, cast
 from uuid import UUID
 
+from domain.platform.errors import InvalidFieldError
+from domain.sequences.rule_packs import check_packs
+from domain.sequences.sending_hours import check_window
 from domain.sequences.timing import ContactClock, check_time_zone
 from services.enrollments.rescheduling import workspace_moved
 from services.platform import audit
-from storage.platform import workspace
+from storage.platform import wakes, workspace
 from storage.platform.database import Database, Transaction
+from storage.platform.wakes import WakeKind
 from storage.platform.workspace import WaitingContact, WorkspaceRow
+from storage.sequences import sequences
 
 HourCycle = Literal[12, 24]
 
@@ -23,11 +30,13 @@ class WorkspaceDetails:
     Attributes:
         time_zone: IANA name as set; None if the process's settings decide.
         effective_time_zone: The one that applies.
+        rule_packs: The rule packs that bind, by id; None for all.
     """
 
     time_zone: str | None
     effective_time_zone: str
     hour_cycle: HourCycle
+    rule_packs: tuple[str, ...] | None
 
 
 class WorkspaceFields(TypedDict, total=False):
@@ -35,6 +44,7 @@ class WorkspaceFields(TypedDict, total=False):
 
     time_zone: str | None
     hour_cycle: HourCycle
+    rule_packs: Sequence[str] | None
 
 
 class WorkspaceSettings:
@@ -56,11 +66,14 @@ class WorkspaceSettings:
         """Change settings; they apply at once, also to waiting steps.
 
         Raises:
-            InvalidFieldError: There is no such time zone.
+            InvalidFieldError: There is no such time zone, or rule pack; ``window_outside_law`` of a
+                sequence whose send window the packs would leave empty.
         """
         zone = fields.get("time_zone")
         if zone is not None:
             check_time_zone(zone)
+        if "rule_packs" in fields:
+            fields = {**fields, "rule_packs": check_packs(fields["rule_packs"])}
         while fields and not await self._changed(fields, user_id):
             await self.move_steps()
         await self.move_steps()
@@ -77,6 +90,8 @@ class WorkspaceSettings:
             zone_before = self._details(before).effective_time_zone
             if "time_zone" in fields and (fields["time_zone"] or self._default) != zone_before:
                 values["moving_from"] = zone_before
+            if "rule_packs" in values:
+                await _bind(tx, values["rule_packs"])
             await workspace.change(tx, values)
             names = ",".join(sorted(fields))
             await audit.record(tx, "workspace.change", user_id=user_id, fields=names)
@@ -111,7 +126,28 @@ class WorkspaceSettings:
             time_zone=row.time_zone,
             effective_time_zone=row.time_zone or self._default,
             hour_cycle=cast("HourCycle", row.hour_cycle),
+            rule_packs=row.rule_packs,
         )
+
+
+async def _bind(tx: Transaction, packs: list[str] | None) -> None:
+    """Check that rule packs leave every send window something, and have all who wait look again.
+
+    Raises:
+        InvalidFieldError: ``window_outside_law``, naming the sequence.
+    """
+    bound = await sequences.bound_by_law(tx)
+    for one in bound:
+        hours = replace(one.hours, packs=None if packs is None else tuple(packs))
+        try:
+            check_window(hours, datetime.now(UTC).date(), field="rule_packs")
+        except InvalidFieldError as error:
+            raise InvalidFieldError(
+                error.field,
+                f"cannot bind the sequence {one.name!r}: its send window {error.reason}",
+                code=error.field_code,
+            ) from None
+    await wakes.add(tx, WakeKind.SEND_WINDOW, [one.id for one in bound])
 
 
 async def _move_page(
@@ -122,17 +158,15 @@ async def _move_page(
     await workspace_moved(
         tx,
         [one.contact_id for one in page if _depends(one.phone, before, after)],
-        lambda time_zone, phone: _clock(time_zone, phone, before),
-        lambda time_zone, phone: _clock(time_zone, phone, after),
+        lambda contact: contact.clock(before),
+        lambda contact: contact.clock(after),
     )
     return page
 
 
 def _depends(phone: str, before: str, after: str) -> bool:
     """Tell whether a number's clock depends on the workspace's zone."""
-    clock = _clock(None, phone, after)
-    return len(clock.zones) > 1 or clock.zones != _clock(None, phone, before).zones
-
-
-def _clock(time_zone: str | None, phone: str, zone: str) -> ContactClock:
-    return ContactClock.of(time_zone=time_zone, phone=phone, workspace=zone)
+    old, new = (
+        ContactClock.of(time_zone=None, phone=phone, workspace=zone) for zone in (before, after)
+    )
+    return len(new.zones) > 1 or new.zones != old.zones

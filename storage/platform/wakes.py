@@ -58,6 +58,7 @@ _TOLD_OF = {
     "sender_id": WakeKind.UNBLOCKED,
     "reply_window_seconds": WakeKind.REPLY_WINDOW,
     "send_window": WakeKind.SEND_WINDOW,
+    "purpose": WakeKind.SEND_WINDOW,
 }
 
 

@@ -103,7 +103,8 @@ class Workspace(SQLModel, table=True):
     """What holds for everyone; one row.
 
     ``moving_from`` is the zone that steps which wait may still go by, until all have moved.
-    ``erasure_key`` keys the hashes of erased numbers.
+    ``erasure_key`` keys the hashes of erased numbers. ``rule_packs`` are those that bind; null for
+    all.
     """
 
     __tablename__: ClassVar[Any] = "workspace"
@@ -115,6 +116,7 @@ class Workspace(SQLModel, table=True):
     time_zone: str | None = None
     moving_from: str | None = None
     hour_cycle: int = Field(default=12, sa_column_kwargs={"server_default": "12"})
+    rule_packs: list[str] | None = json(nullable=True)
     erasure_key: str = Field(
         sa_column_kwargs={"server_default": text("gen_random_uuid()::text || gen_random_uuid()")}
     )
