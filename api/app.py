@@ -32,6 +32,7 @@ from api import (
     problems,
     reports,
     reviews,
+    rule_packs,
     saved_replies,
     senders,
     sequence_templates,
@@ -178,6 +179,7 @@ def create_app(
         suppressions,
         reviews,
         audit,
+        rule_packs,
         workspace,
     ):
         app.include_router(

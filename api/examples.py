@@ -79,6 +79,9 @@ EXAMPLES: Mapping[str, Example] = {
             "last_name": "Byron",
             "phone": "+1 415 555 0123",
             "time_zone": "America/Los_Angeles",
+            "country": "US",
+            "state": "CA",
+            "postal_code": "94103",
             "external_id": "crm-4712",
             "fields": {"job_title": "Welder"},
         }
@@ -153,6 +156,7 @@ EXAMPLES: Mapping[str, Example] = {
             "kind": "ongoing",
             "on_reply": "finish",
             "counts_as_reply": "human",
+            "purpose": "informational",
             "reply_window_seconds": 604800,
             "send_window": {"mon": ["09:00", "20:00"], "tue": ["09:00", "20:00"]},
             "steps": [
@@ -250,7 +254,13 @@ EXAMPLES: Mapping[str, Example] = {
     "reports.get_report": Example(query={"first_day": "2026-01-01"}),
     "reports.export_report": Example(query={"last_day": "2026-12-31"}),
     # Settings
-    "settings.change_settings": Example(body={"time_zone": "America/Chicago", "hour_cycle": 24}),
+    "settings.change_settings": Example(
+        body={
+            "time_zone": "America/Chicago",
+            "hour_cycle": 24,
+            "rule_packs": ["us", "us-fl", "us-tx"],
+        }
+    ),
     # Events
     "events.list_events": Example(
         query={"after": IDS["event_id"], "type": ["enrollment.finished"], "limit": 20}

@@ -29,6 +29,23 @@ ZoneName = Annotated[
 ]
 
 
+CountryCode = Annotated[
+    str, Field(max_length=10, description="ISO 3166-1 alpha-2.", examples=["US"])
+]
+StateCode = Annotated[
+    str,
+    Field(
+        max_length=64,
+        description=(
+            "State or province: the code of ISO 3166-2 without the country, or, in the US and"
+            " Canada, its English name."
+        ),
+        examples=["TX"],
+    ),
+]
+PostalCode = Annotated[str, Field(max_length=32, examples=["78701"])]
+
+
 ExternalId = Annotated[
     str,
     limits(minLength=1, maxLength=EXTERNAL_ID_LENGTH),
@@ -70,6 +87,9 @@ class NewContact(Schema):
     last_name: PersonName = ""
     phone: PhoneText
     time_zone: ZoneName | None = None
+    country: CountryCode | None = None
+    state: StateCode | None = None
+    postal_code: PostalCode | None = None
     line_type: LineType | None = None
     external_id: ExternalId | None = None
     fields: FieldValues = Field(default_factory=dict)
@@ -83,6 +103,9 @@ class KnownContact(Schema):
     last_name: PersonName = Omissible
     phone: PhoneText = Omissible
     time_zone: ZoneName | None = None
+    country: CountryCode | None = None
+    state: StateCode | None = None
+    postal_code: PostalCode | None = None
     line_type: LineType | None = None
     fields: FieldValues = Omissible
     owner_id: OwnerId = None
@@ -149,6 +172,15 @@ class Contact(Schema):
     phone: str
     time_zone: str | None = Field(description="As given; null if not given.")
     time_zones: list[str] = Field(description="What applies: as given, or all the number allows.")
+    country: str | None = Field(description="As given, as are state and postal code.")
+    state: str | None
+    postal_code: str | None
+    jurisdictions: list[str] = Field(
+        description=(
+            "Whose law the contact may be under, ISO 3166: as given, or all that number and"
+            " time zone allow."
+        )
+    )
     line_type: LineType | None
     fields: dict[str, FieldValue] = Field(description="Values by key; those without are left out.")
     owner_id: UUID | None

@@ -1,6 +1,6 @@
 """consents of numbers, which of them texts take and go under, and who is held without
 
-Revision: 0039, after 0037.
+Revision: 0039, after 0038.
 
 Each statement commits by itself and is harmless when repeated. The table is new; the index of
 opt-outs is made while rows are written, and the check is validated afterwards. The release before
@@ -11,7 +11,7 @@ read an enrollment that is held for one.
 from alembic import op
 
 revision = '0039'
-down_revision = '0037'
+down_revision = '0038'
 branch_labels = None
 depends_on = None
 

@@ -68,6 +68,9 @@ _FIELDS = {
     "last_name": ("lastname", "last", "surname", "familyname"),
     "phone": PHONE_HEADINGS,
     "time_zone": ("timezone", "tz"),
+    "country": ("country", "countrycode"),
+    "state": ("state", "province", "stateprovince", "statecode"),
+    "postal_code": ("postalcode", "zip", "zipcode", "postcode"),
     "line_type": ("linetype",),
     "external_id": ("externalid",),
     "owner": ("owner", "owneremail"),
@@ -89,7 +92,7 @@ _GUESSES = {
 """What names of columns suggest to a person, who sees it before it counts."""
 _OFFERED = (
     *("phone", "full_name", "first_name", "last_name", "groups", "owner", "time_zone"),
-    *("line_type", "external_id"),
+    *("country", "state", "postal_code", "line_type", "external_id"),
     *("consent_source", "consent_at", "consent_wording", "consent_written"),
 )
 _LINE_TYPES = {one.value.lower(): one for one in LineType}
@@ -553,7 +556,8 @@ def _missing(name: str) -> InvalidFieldError:
     return InvalidFieldError(
         "body",
         f"has no column {name}; name the columns in the first row: phone, first_name, last_name or"
-        " full_name, and optionally time_zone, line_type, external_id, owner, consent_source,"
-        " consent_at, consent_wording, consent_written and fields by key or label",
+        " full_name, and optionally time_zone, country, state, postal_code, line_type, external_id,"
+        " owner, consent_source, consent_at, consent_wording, consent_written and fields by key or"
+        " label",
         code="missing_column",
     )

@@ -10,6 +10,7 @@ from domain.messaging.proofs import FORMAT
 from domain.platform import phones
 from domain.platform.errors import ConflictError, required
 from domain.platform.moments import written
+from domain.sequences.timing import ContactClock
 from domain.statuses.messaging import Direction
 from services.messaging.proof_keys import private_key, signed
 from storage.contacts import consents
@@ -17,6 +18,9 @@ from storage.contacts.consents import ConsentRow
 from storage.messaging import proofs as rows
 from storage.messaging.proofs import ProvenText
 from storage.platform.database import Database
+
+
+_WHEREABOUTS = ("time_zone", "country", "state", "postal_code")
 
 
 class Proofs:
@@ -57,13 +61,18 @@ class Proofs:
             return signed(_plain(proof), await private_key(tx))
 
     def _clock(self, text: ProvenText) -> Mapping[str, Any]:
-        """Say on which clocks a text was timed, and how these are known."""
-        workspace = text.workspace_zone or self._zone
-        zones = phones.time_zones(text.phone)
-        if text.time_zone:
-            return {"zones": [text.time_zone], "known_by": "contact", "workspace": workspace}
-        known_by = "number" if zones else "workspace"
-        return {"zones": zones or [workspace], "known_by": known_by, "workspace": workspace}
+        """Say on which clocks a text was timed and whose law bound it, and how that is known."""
+        given = {name: getattr(text, name) for name in _WHEREABOUTS}
+        clock = ContactClock.of(
+            **given, phone=text.phone, workspace=text.workspace_zone or self._zone
+        )
+        return {
+            "zones": clock.zones,
+            "workspace": clock.workspace,
+            "jurisdictions": clock.jurisdictions,
+            "given": given,
+            "of_number": phones.time_zones(text.phone),
+        }
 
 
 def _message(text: ProvenText) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ class ProvenText:
 
     Attributes:
         accepted_at: When the provider accepted it.
-        time_zone: The contact's, if given.
+        time_zone: The contact's, if given; so are country, state and postal code.
     """
 
     id: UUID
@@ -44,6 +44,9 @@ class ProvenText:
     first_name: str | None
     last_name: str | None
     time_zone: str | None
+    country: str | None
+    state: str | None
+    postal_code: str | None
     workspace_zone: str | None
     enrollment_id: UUID | None
     sequence_id: UUID | None
@@ -61,7 +64,7 @@ _TEXT = f"""
         m.user_id, u.name AS user_name,
         m.sender_id, n.name AS sender_name, n.phone AS sender_phone, n.messaging_service_sid,
         c.id AS contact_id, c.external_id, c.first_name, c.last_name, c.time_zone,
-        {ZONE_SQL} AS workspace_zone,
+        c.country, c.state, c.postal_code, {ZONE_SQL} AS workspace_zone,
         e.id AS enrollment_id, q.id AS sequence_id, q.name AS sequence_name, q.purpose,
         v.number AS version, e.enrolled_at, e.enrolled_by, w.name AS enrolled_by_name
     FROM messages m
@@ -84,13 +87,15 @@ async def text(tx: Transaction, message_id: UUID) -> ProvenText | None:
 class ProvenAttempt(NamedTuple):
     """A call to the provider for a text.
 
-    ``opted_out``: whether its number was, for this sender, when the attempt was opened.
+    ``opted_out``: whether its number was, for this sender, when the attempt was opened;
+    ``rule_packs``: the rules that it went under, each with its version.
     """
 
     id: UUID
     number: int
     started_at: datetime
     opted_out: bool
+    rule_packs: tuple[str, ...]
     outcome: AttemptOutcome
     answered_at: datetime | None
     http_status: int | None
@@ -109,7 +114,7 @@ async def attempts(tx: Transaction, message_id: UUID) -> list[ProvenAttempt]:
                 AND s.created_at <= a.started_at
                 AND (s.lifted_at IS NULL OR s.lifted_at > a.started_at)
             ) AS opted_out,
-            a.outcome, a.answered_at, a.http_status, a.error_code, a.provider_sid,
+            a.rule_packs, a.outcome, a.answered_at, a.http_status, a.error_code, a.provider_sid,
             a.provider_status, a.from_phone
         FROM attempts a JOIN messages m ON m.id = a.message_id
         WHERE a.message_id = :id ORDER BY a.number

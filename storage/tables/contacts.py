@@ -42,7 +42,8 @@ class Contact(SQLModel, table=True):
     """A person with one phone number.
 
     ``external_id`` is the person's id in a program that syncs contacts. ``fields`` holds values by
-    the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``owner_id`` is whose
+    the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``country``, ``state``
+    and ``postal_code`` are as given, by ``domain.platform.jurisdictions``. ``owner_id`` is whose
     inbox their replies belong to; null: everybody's. ``conversation_done_at`` is the last text
     there was when a person marked the conversation done; it is until the contact writes again, or,
     if it was snoozed, until ``conversation_snoozed_until``.
@@ -88,6 +89,9 @@ class Contact(SQLModel, table=True):
     last_name: str
     phone: str
     time_zone: str | None = None
+    country: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
     line_type: LineType | None = Field(default=None, sa_type=code(LineType))
     external_id: str | None = None
     fields: dict[str, Any] = json("{}")

@@ -195,6 +195,7 @@ class Attempt(SQLModel, table=True):
     reported failed. ``look_ups`` counts how often the provider was asked how the text ended;
     ``unfinished``: it has the text, has not said how it ended, and is to be asked.
     ``doubled_at`` is when one that was declared absent turned out to be a second text.
+    ``rule_packs`` are those it went under, each with its version.
     """
 
     __tablename__: ClassVar[Any] = "attempts"
@@ -227,6 +228,7 @@ class Attempt(SQLModel, table=True):
     outcome: AttemptOutcome = Field(default=AttemptOutcome.OPEN, sa_type=code(AttemptOutcome))
     started_at: datetime = moment()
     call_before: datetime = moment()
+    rule_packs: list[str] = json("[]")
     answered_at: datetime | None = moment(nullable=True)
     provider_sid: str | None = None
     provider_status: MessageStatus | None = Field(default=None, sa_type=code(MessageStatus))

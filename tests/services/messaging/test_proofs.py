@@ -54,7 +54,9 @@ async def test_proof_holds_all_that_is_known_of_a_text(kit: SendingKit) -> None:
     assert (call["id"], call["outcome"], call["opted_out"]) == (str(attempt.id), "accepted", False)
     assert [one["status"] for one in proof["reports"]] == ["delivered"]
     assert proof["clock"]["zones"] == ["America/New_York"]
-    assert proof["clock"]["known_by"] == "contact"
+    assert proof["clock"]["given"]["time_zone"] == "America/New_York"
+    assert proof["clock"]["jurisdictions"]
+    assert call["rule_packs"] == [], "they bind marketing"
 
     [key] = await kit.services.proof_keys.known()
     assert bundle["signature"]["public_key"] == key.public_key
