@@ -19,7 +19,6 @@ from storage.messaging import proofs as rows
 from storage.messaging.proofs import ProvenText
 from storage.platform.database import Database
 
-
 _WHEREABOUTS = ("time_zone", "country", "state", "postal_code")
 
 

@@ -44,7 +44,7 @@ class WorkspaceForm(FormFields):
         return cls(
             time_zone=now.time_zone or "",
             hour_cycle=str(now.hour_cycle),
-            **now.require_consent,
+            **{purpose.value: one for purpose, one in now.require_consent.items()},
             rule_packs=list(PACKS if now.rule_packs is None else now.rule_packs),
         )
 
