@@ -35,11 +35,11 @@ ZONE = "America/New_York"
 _ADD_ACTIVE = """
     WITH sequence AS (
         INSERT INTO sequences (
-            id, name, sender_id, kind, on_reply, counts_as_reply, reply_window_seconds,
+            id, name, sender_id, kind, on_reply, counts_as_reply, purpose, reply_window_seconds,
             send_window, state, created_by
         ) VALUES (
-            :id, :name, :sender_id, :kind, :on_reply, :counts_as_reply, :reply_window_seconds,
-            CAST(:send_window AS jsonb), 'active', :user_id
+            :id, :name, :sender_id, :kind, :on_reply, :counts_as_reply, :purpose,
+            :reply_window_seconds, CAST(:send_window AS jsonb), 'active', :user_id
         ) RETURNING created_at, updated_at
     ), version AS (
         INSERT INTO sequence_versions (id, sequence_id, number, step_count, created_by)
@@ -192,6 +192,7 @@ class World:
             "kind": draft.kind,
             "on_reply": draft.on_reply,
             "counts_as_reply": draft.counts_as_reply,
+            "purpose": draft.purpose,
             "reply_window_seconds": draft.reply_window_seconds,
             "send_window": draft.send_window and SendWindow.parse(draft.send_window).dump(),
         }

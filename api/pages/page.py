@@ -24,7 +24,7 @@ from api.pages.times import Clock, TimeTags
 from api.pages.waiting import MenuCount, counted, framed, menu_counts
 from domain.platform.errors import SegueError
 from services.access.users import Caller
-from services.maintenance.workspace import WorkspaceDetails
+from services.maintenance.workspace import WorkspaceClock
 from storage.messaging.waiting import Waiting
 
 HTMX = "hx-request"
@@ -205,7 +205,7 @@ class Page(PublicPage):
         self,
         request: Request,
         caller: Caller,
-        workspace: WorkspaceDetails,
+        workspace: WorkspaceClock,
         waiting: Waiting | None = None,
         *,
         single_keys: bool = True,

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
-from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, validity_seconds
+from domain.sequences.sending_hours import SendingHours
+from domain.sequences.timing import ContactClock, next_slot, spaced, validity_seconds
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
@@ -25,7 +26,8 @@ class StepFacts:
         gap: The step's own delay, or its distance in time from the date before.
         last_outcome: What is known about the latest attempt at this text.
         suppressed: The number opted out (everywhere, or from this sender).
-        window: When texts may go; None for any time.
+        hours: When texts may go.
+        consent_missing: The number has not the consent that the sequence's purpose takes.
         missing: What the step's text would say but nobody has filled in; see ``texts.missing``.
     """
 
@@ -48,7 +50,8 @@ class StepFacts:
     line_type: LineType | None
     sender_on_hold: bool
     clock: ContactClock
-    window: SendWindow | None
+    hours: SendingHours
+    consent_missing: bool
     missing: tuple[str, ...]
 
 
@@ -94,7 +97,7 @@ class Paused:
 
 @dataclass(frozen=True)
 class Held:
-    """A person must decide, the sender must come off hold, or ``missing`` must be filled in."""
+    """A person must decide, the sender come off hold, consent be given or ``missing`` filled in."""
 
     reason: HeldReason
     missing: tuple[str, ...] = ()
@@ -112,9 +115,15 @@ class LookUp:
 
 @dataclass(frozen=True)
 class Go:
-    """The text may start; the provider may go on trying for this long."""
+    """The text may start.
+
+    Attributes:
+        validity_seconds: How long the provider may go on trying.
+        packs: The rule packs that it goes under, each with its version.
+    """
 
     validity_seconds: int
+    packs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,8 +153,8 @@ def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision:
         decision = rule(facts, now, rules)
         if decision is not None:
             return decision
-    slot = next_slot(now, facts.window, facts.clock)
-    return Go(validity_seconds(now, slot.closes_at))
+    slot = next_slot(now, facts.hours, facts.clock)
+    return Go(validity_seconds(now, slot.closes_at), facts.hours.packs_at(now, facts.clock))
 
 
 def _over_or_open(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Decision | None:
@@ -187,7 +196,7 @@ def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision |
     moment, because = max(waits, key=itemgetter(0))  # of equal ones the first
     if moment <= now + EARLY_TOLERANCE:
         return None
-    slot = next_slot(moment, facts.window, facts.clock)
+    slot = next_slot(moment, facts.hours, facts.clock)
     return Later(slot.at, because if slot.at == moment else "window")
 
 
@@ -206,9 +215,11 @@ def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision 
     """What keeps a due text from going this minute."""
     if facts.inbound_pending:
         return Later(now + INBOUND_WAIT, "inbound")
-    if facts.missing:  # before the window, so that it can be filled in before that opens
+    if facts.consent_missing:  # before the window, as what is missing: both can be had before it
+        return Held(HeldReason.CONSENT_MISSING)
+    if facts.missing:
         return Held(HeldReason.MISSING_DATA, facts.missing)
-    slot = next_slot(now, facts.window, facts.clock)
+    slot = next_slot(now, facts.hours, facts.clock)
     if slot.at > now:
         return Later(slot.at, "window")
     if facts.sender_on_hold and not facts.probing:

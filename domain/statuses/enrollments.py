@@ -107,10 +107,12 @@ class PauseReason(StrEnum):
 class HeldReason(StrEnum):
     """Why an active enrollment is held.
 
-    A person must act, its sender must work again, or what its next text says must be filled in.
+    A person must act, its sender must work again, what its next text says must be filled in, or
+    the consent that it takes must be on record.
     """
 
     OUTCOME_UNKNOWN = "outcome_unknown"
     SENDER_ON_HOLD = "sender_on_hold"
     DESTINATION_NOT_ALLOWED = "destination_not_allowed"
     MISSING_DATA = "missing_data"
+    CONSENT_MISSING = "consent_missing"

@@ -26,6 +26,7 @@ RESERVED_KEYS = dict.fromkeys(
     (
         *MERGE_FIELDS,
         *("id", "contact_id", "external_id", "name", "time_zone", "time_zones", "line_type"),
+        *("country", "state", "postal_code", "jurisdictions"),
         *("owner", "owner_id", "opted_out", "jurisdiction", "created_at", "updated_at", "fields"),
     )
 )

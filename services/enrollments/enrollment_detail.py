@@ -13,7 +13,6 @@ from domain.platform.errors import required
 from domain.platform.moments import written
 from domain.platform.names import Named
 from domain.platform.rules import SendingRules
-from domain.sequences.timing import ContactClock
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.progress import DELIVERIES, FAILURES
 from services.enrollments.enrollment_list import shown_activity
@@ -118,7 +117,7 @@ class EnrollmentDetail:
         live: Mapping[UUID, LiveState] = {}
         if not facts.status.is_final:
             live = await self._temporal.progress([enrollment_id], deadline=self._live_deadline)
-        clock = ContactClock.of(time_zone=facts.time_zone, phone=facts.phone, workspace=zone)
+        clock = facts.clock(zone)
         ahead = plan(facts, steps, clock, events, min_spacing=self._rules.min_spacing)
         entries = [
             *_own_entries(facts),

@@ -21,6 +21,7 @@ _HELD_WORDS = {
     HeldReason.SENDER_ON_HOLD: "waits until the sender is off hold",
     HeldReason.DESTINATION_NOT_ALLOWED: "waits until someone releases it",
     HeldReason.MISSING_DATA: "waits until the missing details are filled in",
+    HeldReason.CONSENT_MISSING: "waits until their consent is on record",
 }
 
 
@@ -92,7 +93,7 @@ def plan(
                 reasons += (_repeat(facts.error, facts.due_at, at),)
             if at is not None and facts.due_at is not None and at > facts.due_at:
                 because = _noted(events, at)
-                reasons += _postponed(facts, at, facts.send_window, clock, because, min_spacing)
+                reasons += _postponed(facts, at, facts.hours, clock, because, min_spacing)
             yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
             at = None if at is None else max(at, datetime.now(UTC))
             continue
@@ -101,7 +102,7 @@ def plan(
             apart = spaced(at, _least_distance(step, steps), due, enough=min_spacing)
             if apart > due:
                 reasons += (_spacing(due, apart, min_spacing),)
-            at = next_slot(apart, facts.send_window, clock).at
+            at = next_slot(apart, facts.hours, clock).at
             if at > apart:
                 reasons += (_moved(apart, at, clock),)
         others = Reason(

@@ -19,7 +19,7 @@ from domain.statuses.enrollments import EnrollmentStatus
 from services.contacts.contacts import clean_filter
 from services.contacts.groups import require_group
 from services.contacts.merging import Merging, Outcome
-from services.contacts.values import NAME_LENGTH
+from services.contacts.values import NAME_LENGTH, PLACE
 from services.enrollments.enrolling import (
     Chosen,
     ContactAsked,
@@ -537,7 +537,12 @@ class EnrollPreviews:
         if not values:
             return {}
         stand_ins = [
-            Candidate(uuid4(), phone, one.get("time_zone"), one.get("line_type"))
+            Candidate(
+                contact_id=uuid4(),
+                phone=phone,
+                **{name: one.get(name) for name in ("time_zone", *PLACE, "line_type")},
+                is_owned=False,
+            )
             for phone, one in values.items()
         ]
         results = await self._enrolling.predict(tx, target.id, stand_ins)

@@ -224,7 +224,11 @@ class Sending:
     ) -> SendRequest:
         body = render(row.body or "", row.values)
         attempt_id = await sending.open_attempt_at_step(
-            tx, row, body=body, call_before=self._rules.call_before
+            tx,
+            row,
+            body=body,
+            call_before=self._rules.call_before,
+            rule_packs=decision.packs,
         )
         return _request(row, attempt_id, body, decision, deadline, row.next_send_at)
 

@@ -192,6 +192,7 @@ class Outlook:
         paused: Active ones that a person has paused.
         unknown: Held ones whose last text may have been sent; see ``outcome_unknown``.
         missing: Held ones whose next text says what nobody has filled in.
+        unconsented: Held ones who have not agreed to texts.
         texts: Texts of the active ones' steps that have not been sent yet.
     """
 
@@ -202,6 +203,7 @@ class Outlook:
     held: int
     unknown: int
     missing: int
+    unconsented: int
     texts: int
 
 
@@ -386,6 +388,7 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
         func.count().filter(held),
         func.count().filter(held, col(Enrollment.held_reason) == HeldReason.OUTCOME_UNKNOWN),
         func.count().filter(held, col(Enrollment.held_reason) == HeldReason.MISSING_DATA),
+        func.count().filter(held, col(Enrollment.held_reason) == HeldReason.CONSENT_MISSING),
         func.coalesce(func.sum(to_come).filter(active), 0),
     ).select_from(Enrollment)
     return Outlook(*(await tx.execute(matching(query, sequence_id, wanted))).one())

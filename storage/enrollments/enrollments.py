@@ -26,6 +26,7 @@ from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
+from storage.contacts import consents
 from storage.enrollments import timeline
 from storage.enrollments.enrolling import NewRow, SequenceSnapshot, Start
 from storage.enrollments.waiting_steps import RescheduledStep
@@ -394,11 +395,20 @@ async def hold_restored(
         await events.enrollment_held(tx, enrollment_id)
 
 
-UNBLOCKED = """(
+_CONSENT_IS_MISSING = consents.IS_MISSING.format(
+    phone="(SELECT phone FROM contacts WHERE id = e.contact_id)",
+    purpose="(SELECT purpose FROM sequences WHERE id = e.sequence_id)",
+)
+CONSENTED = f"(e.held_reason = 'consent_missing' AND NOT {_CONSENT_IS_MISSING})"
+"""SQL: the consent for whose lack an enrollment ``e`` is held is there, or not asked for."""
+
+UNBLOCKED = f"""(
     (e.activity = 'paused' AND e.paused_at IS NULL AND q.state = 'active')
     OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
+    OR {CONSENTED}
 )"""
-"""SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold."""
+"""SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold, the
+consent that it takes is there."""
 
 GO_ON = """
     UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,

@@ -220,7 +220,7 @@ class TestAnswers:
 
     async def test_flash_message_is_shown_once(self, browse: Browse) -> None:
         admin = await browse(Role.ADMIN)
-        form = {"time_zone": "Asia/Tokyo", "hour_cycle": "24"}
+        form = {"time_zone": "Asia/Tokyo", "hour_cycle": "24", "marketing": "written"}
 
         changed = await admin.post("/settings/workspace", data=form)
         first = await admin.get("/settings/workspace")
@@ -228,6 +228,7 @@ class TestAnswers:
 
         assert changed.status_code == 303
         assert "Workspace saved." in first.text
+        assert first.text.count('<option value="written" selected>') == 1
         assert "Workspace saved." not in second.text
 
     async def test_forged_flash_message_is_ignored(self, browse: Browse) -> None:
