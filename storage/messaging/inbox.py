@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
 from domain.platform.paging import Position
@@ -181,7 +181,7 @@ def _of_contact(other: type[Message]) -> ColumnElement[bool]:
 _UNANSWERED = unanswered(_of_contact)
 
 
-def wrote_since(at: ColumnElement[Any]) -> ColumnElement[bool]:
+def wrote_since(at: ColumnElement[Any] | Mapped[Any]) -> ColumnElement[bool]:
     """Build the condition that ``Contact`` asked for something since then.
 
     What they wrote that needs no reply, a keyword or a reaction, does not count.
