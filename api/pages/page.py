@@ -25,7 +25,7 @@ from api.pages.waiting import MenuCount, counted, framed, menu_counts
 from domain.platform.errors import SegueError
 from services.access.users import Caller
 from services.maintenance.workspace import WorkspaceClock
-from storage.messaging.waiting import Waiting
+from storage.messaging.waiting import WaitingCounts
 
 HTMX = "hx-request"
 _PAGE = "page"
@@ -206,7 +206,7 @@ class Page(PublicPage):
         request: Request,
         caller: Caller,
         workspace: WorkspaceClock,
-        waiting: Waiting | None = None,
+        waiting: WaitingCounts | None = None,
         *,
         single_keys: bool = True,
     ) -> None:
@@ -217,7 +217,7 @@ class Page(PublicPage):
         self.single_keys = single_keys
         self.waiting = waiting
 
-    async def count_waiting(self) -> Waiting:
+    async def count_waiting(self) -> WaitingCounts:
         """Count what waits for the user; a whole page has counted it for its menu."""
         return self.waiting or await counted(self.services, self.user.id)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from services.maintenance.workspace import WorkspaceClock, WorkspaceSettings
 from services.messaging.inbox import WAIT_MOST
 from storage.maintenance import frames
-from storage.messaging.waiting import Waiting
+from storage.messaging.waiting import WaitingCounts
 from storage.platform.database import Database
 
 
@@ -20,7 +20,7 @@ class Frame:
 
     workspace: WorkspaceClock
     single_keys: bool
-    waiting: Waiting
+    waiting: WaitingCounts
 
 
 class Frames:
@@ -37,5 +37,5 @@ class Frames:
         return Frame(
             self._workspace.clock(row.time_zone, row.hour_cycle or 12),
             bool((row.single_keys or {}).get("on", True)),
-            Waiting(row.conversations, row.numbers, row.reviews),
+            WaitingCounts(row.conversations, row.numbers, row.reviews),
         )

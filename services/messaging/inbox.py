@@ -28,7 +28,7 @@ from storage.event_webhooks import events
 from storage.messaging import handling, inbox, waiting
 from storage.messaging.handling import Handling
 from storage.messaging.inbox import ConversationFilter, LastText, LastTextOfContact
-from storage.messaging.waiting import Waiting
+from storage.messaging.waiting import WaitingCounts
 from storage.platform.database import Database, Transaction
 
 SNIPPET_LENGTH = 120
@@ -278,7 +278,7 @@ class Inbox:
         async with self._database.transaction() as tx:
             return await handling.owners(tx)
 
-    async def count_waiting(self, user_id: UUID, *, most: int) -> Waiting:
+    async def count_waiting(self, user_id: UUID, *, most: int) -> WaitingCounts:
         """Count what waits for a user, each at most so many: replies and open reviews.
 
         Conversations are those of the user's contacts and of nobody's. Only texts of the last 30
