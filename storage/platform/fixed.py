@@ -6,7 +6,8 @@ from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.compiler import SQLCompiler
 
-_DIALECT = PGDialect_psycopg()
+DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+"""How the driver takes SQL."""
 
 
 class Fixed:
@@ -22,7 +23,7 @@ class Fixed:
     """
 
     def __init__(self, query: Executable) -> None:
-        compiled = cast("SQLCompiler", cast("Any", query).compile(dialect=_DIALECT))
+        compiled = cast("SQLCompiler", cast("Any", query).compile(dialect=DIALECT))
         differ = {one.key: None for one in compiled.binds.values() if one.required}
         whole = compiled.construct_expanded_state(differ)
         self.sql = whole.statement
