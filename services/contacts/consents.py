@@ -75,7 +75,11 @@ class Consents:
         if added:
             known = await contacts.by_phone(tx, sorted(set(added.values())))
             await self._hooks.data_changed(tx, list(known.values()))
-            told = {known[phone]: {"consent_id": str(one)} for one, phone in added.items()}
+            told = {
+                known[phone]: {"consent_id": str(one)}
+                for one, phone in added.items()
+                if phone in known  # a file may say another number than the contact keeps
+            }
             await audit.record_each(tx, "contact.add_consent", "contact", told)
         return list(added)
 

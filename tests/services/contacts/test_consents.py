@@ -80,7 +80,8 @@ HEADING = "first_name,phone,external_id,Consent source,Consent at,Consent wordin
 
 
 async def test_consents_are_imported_once_and_errors_name_their_columns(kit: SendingKit) -> None:
-    [ann] = await kit.world.numbers([PHONE])
+    [ann, bea] = await kit.world.numbers([PHONE, "+12125550108"])
+    await kit.services.contacts.update(bea, {"external_id": "bea"})
     lines = (
         f"Anna,{PHONE},,Job fair,2026-01-05,Yes,true",
         f"Ann again,{PHONE},,Other,2026-01-05,,",
@@ -89,6 +90,7 @@ async def test_consents_are_imported_once_and_errors_name_their_columns(kit: Sen
         "Di,+12125550104,,,,Text me,",
         "Ed,+12125550105,,A form,soon,,perhaps",
         "Fay,+12125550106,,A form,2026-01-05,,yes",
+        "Gus,+12125550107,bea,A call,2026-03-01,,",
     )
     text = HEADING + "".join(f"{line}\n" for line in lines)
     [first, *_] = await import_contacts(kit, text, dry_run=True)
@@ -99,7 +101,8 @@ async def test_consents_are_imported_once_and_errors_name_their_columns(kit: Sen
         await kit.services.jobs.run_chunk(job.id)
     found, _ = await kit.services.jobs.results(job.id)
     assert [row.code for row in found] == [
-        *("exists", "duplicate_in_file", "unchanged", "unchanged", "invalid", "invalid", "invalid")
+        *("exists", "duplicate_in_file", "unchanged", "unchanged", "invalid", "invalid", "invalid"),
+        "exists",
     ]
     wrong = [
         [(one["field"], one["code"]) for one in row.detail["errors"]]
@@ -118,5 +121,9 @@ async def test_consents_are_imported_once_and_errors_name_their_columns(kit: Sen
         (
             *("+12125550102", "A call", None, False),
             *(datetime(2026, 2, 1, 15, tzinfo=UTC), kit.world.user_id),
+        ),
+        (
+            *("+12125550107", "A call", None, False),
+            *(datetime(2026, 3, 1, 12, tzinfo=UTC), kit.world.user_id),
         ),
     ]
