@@ -106,7 +106,7 @@ class Transaction(AsyncSession):
                 values[name] = _passed(value)
         if isinstance(query, Fixed):
             connection = await self.connection()
-            return await connection.exec_driver_sql(query.sql, query.constants | values)
+            return await connection.exec_driver_sql(query.sql, {**query.constants, **values})
         if not isinstance(query, str):
             return cast("_Rows", await self.execute(query, values or None))
         sql = _known(query)
