@@ -125,7 +125,7 @@ class Transaction(AsyncSession):
         if isinstance(query, str):
             return await self._send(_known(query), values)
         if isinstance(query, Fixed):
-            return await self._send(_known(query), query.constants | values)
+            return await self._send(_known(query), {**query.constants, **values})
         return cast("_Rows", await self.execute(query, values or None))
 
     async def _send(self, sql: _Sql, values: _Values) -> _Found:
