@@ -64,14 +64,16 @@ class _Sql:
         else:
             self.written = str(text(query).compile(dialect=DIALECT))
         self._columns: SimpleResultMetaData | None = None
+        self._finds_rows = False
 
     async def sent(self, driver: _Driver, values: _Values) -> _Found:
         """Send it with its values; return what it finds."""
         cursor = await driver.execute(self.written, values)
         if self._columns is None:
-            self._columns = SimpleResultMetaData([one.name for one in cursor.description or ()])
-        rows = () if cursor.description is None else await cursor.fetchall()
-        found = _Found(self._columns, iter(rows))
+            described = cursor.description
+            self._finds_rows = described is not None
+            self._columns = SimpleResultMetaData([one.name for one in described or ()])
+        found = _Found(self._columns, iter(await cursor.fetchall() if self._finds_rows else ()))
         found.rowcount = cursor.rowcount
         return found
 
