@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     and_,
+    bindparam,
     exists,
     false,
     func,
@@ -27,15 +29,20 @@ from domain.contacts.names import full_name
 from domain.platform import phones
 from domain.platform.folding import folded_name
 from domain.platform.paging import Position
+from domain.sequences.timing import Whereabouts
 from domain.statuses.contacts import LineType
 from storage.contacts import fields
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
 from storage.tables.contacts import Contact, FormerPhone, GroupMember
 from storage.tables.suppression import Suppression
 
 _SORTED_BY = {"name": "search_name", "created_at": "created_at", "updated_at": "updated_at"}
 """The column of each sort."""
+
+WHEREABOUTS = "c.phone, c.time_zone, c.country, c.state, c.postal_code"
+"""SQL: what ``Whereabouts`` needs of ``contacts c``."""
 
 UNIQUE = frozenset({"uq_contacts_phone", "uq_contacts_external_id"})
 """The constraints of what no two contacts have."""
@@ -45,14 +52,12 @@ _PHONE_PUNCTUATION = frozenset(" +-./()\u00a0\u2010\u2011\u2012\u2013\u2014")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredContact:
+class StoredContact(Whereabouts):
     """What people and programs write of a contact.
 
     Attributes:
         external_id: Theirs in a program that syncs contacts.
         first_name: May be empty if the last name is not, and the other way round.
-        phone: E.164.
-        time_zone: IANA name, if someone gave it.
         fields: Values by the keys of the workspace's fields.
         owner_id: The user whose contact it is.
     """
@@ -61,8 +66,6 @@ class StoredContact:
     external_id: str | None
     first_name: str
     last_name: str
-    phone: str
-    time_zone: str | None
     line_type: LineType | None
     fields: Mapping[str, Value]
     owner_id: UUID | None
@@ -91,6 +94,11 @@ class ContactDetails(StoredContact):
     def time_zones(self) -> tuple[str, ...]:
         """The given zone, else all that the number allows; may be empty."""
         return (self.time_zone,) if self.time_zone else phones.time_zones(self.phone)
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Whose law the contact may be under."""
+        return self.clock("UTC").jurisdictions
 
     def position(self, sort: str) -> Position:
         """Give the contact's position in a list with this ``sort``."""
@@ -205,8 +213,13 @@ async def id_of_external_id(tx: Transaction, external_id: str) -> UUID | None:
 
 async def get(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> ContactDetails | None:
     """Read a contact, if there is one; with ``lock``, lock its row."""
-    query = _contacts().where(col(Contact.id) == contact_id)
-    return await tx.one(ContactDetails, query.with_for_update(of=Contact) if lock else query)
+    return await tx.one(ContactDetails, _one(lock=lock), id=contact_id)
+
+
+@cache
+def _one(*, lock: bool) -> Fixed:
+    query = _contacts().where(col(Contact.id) == bindparam("id"))
+    return Fixed(query.with_for_update(of=Contact) if lock else query)
 
 
 async def change(tx: Transaction, contact_id: UUID, values: Mapping[str, Any]) -> bool:
@@ -283,6 +296,7 @@ def _conditions(wanted: ContactFilter) -> Iterator[ColumnElement[bool]]:
         yield has_values(wanted.fields)
 
 
+@cache
 def _contacts() -> Select[*tuple[Any, ...]]:
     return select(
         *columns_of(ContactDetails, Contact, fields=fields.values(), opted_out=opted_out())

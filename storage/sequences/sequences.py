@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,8 +13,15 @@ from sqlmodel import col
 
 from domain.platform.names import Named
 from domain.platform.paging import Position
+from domain.sequences.sending_hours import SendingHours
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import (
+    CountsAsReply,
+    Purpose,
+    ReplyPolicy,
+    SequenceKind,
+    SequenceState,
+)
 from storage.platform.database import Transaction
 from storage.platform.locks import lock_sequence
 from storage.platform.rows import columns_of, paged
@@ -23,6 +31,14 @@ from storage.tables.sequences import Sequence, SequenceVersion, Step
 
 WINDOW_JSON = Mapping[str, Many[str]]
 """A send window as ``SendWindow.dump`` writes it."""
+
+
+def hours_sql(sequences: str = "q") -> str:
+    """SQL: what ``SendingHours.parse`` reads, of a row of ``sequences`` by that name."""
+    return f"""jsonb_build_object(
+        'window', {sequences}.send_window, 'purpose', {sequences}.purpose,
+        'packs', (SELECT w.rule_packs FROM workspace w WHERE w.id = 1)
+    )"""  # noqa: S608 - a name written in this repository
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,7 @@ class SequenceRecord:
     kind: SequenceKind
     on_reply: ReplyPolicy
     counts_as_reply: CountsAsReply
+    purpose: Purpose
     reply_window_seconds: int
     send_window: WINDOW_JSON | None
     state: SequenceState
@@ -192,6 +209,24 @@ async def active_ids(
     return await tx.column(sql, sequence_id=sequence_id, after=after, limit=limit)
 
 
+@dataclass(frozen=True)
+class BoundSequence:
+    """A sequence that the law binds."""
+
+    id: UUID
+    name: str
+    hours: SendingHours
+
+
+async def bound_by_law(tx: Transaction) -> list[BoundSequence]:
+    """Read the sequences of marketing texts that are not archived, by name."""
+    sql = f"""
+        SELECT q.id, q.name, {hours_sql()} AS hours FROM sequences q
+        WHERE q.purpose = 'marketing' AND q.state <> 'archived' ORDER BY lower(q.name), q.id
+    """  # noqa: S608 - built from constants
+    return await tx.rows(BoundSequence, sql)
+
+
 async def names_starting(tx: Transaction, start: str) -> set[str]:
     """Read the names of sequences that start with a text."""
     sql = "SELECT name FROM sequences WHERE starts_with(name, :start)"
@@ -210,6 +245,7 @@ async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
     return await tx.value(UUID, sql, id=sender_id) is not None
 
 
+@cache
 def _sequences() -> Select[Any]:
     """Select sequences, each with its highest version."""
     newest = (
