@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install assets chromium up test check lint screenshots bench bench-large chaos contract model lock clean clean-data
+.PHONY: help install assets chromium up test check lint screenshots bench bench-large chaos contract model properties lock clean clean-data
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ contract: $(INSTALLED) ## Send every operation of the API many generated request
 
 model: $(INSTALLED) ## Search every interleaving for a broken promise; WORLD=NAME, WITHOUT=GUARD
 	$(BIN)/python -m tests.model $(if $(WORLD),--world "$(WORLD)") $(if $(WITHOUT),--without $(WITHOUT))
+
+properties: $(INSTALLED) ## Search thousands of random examples for each property of a rule
+	$(BIN)/pytest -n auto --hypothesis-profile=many tests/domain
 
 lock: $(INSTALLED) ## Bring all lock files up to date with their .in files
 	$(LOCK) requirements.in --output-file requirements.txt

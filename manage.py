@@ -5,9 +5,10 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from domain.access.limits import AccessRules
 from domain.messaging.ports import ProviderUnavailableError
@@ -25,6 +26,7 @@ from services.factory import ServiceConfig, Services, gateway_of
 from services.maintenance.demo import Demo
 from services.messaging.backfill import LISTS_AT_ONCE
 from services.messaging.contact_hooks import CONTACT_HOOKS
+from services.messaging.proof_keys import ProofKeys, verified
 from services.messaging.restore import Reconciling
 from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import Senders
@@ -130,6 +132,33 @@ async def show_held(settings: Settings, *, limit: int) -> None:
             print(f"{one.id}  {one.reason.value}  step {one.step} of {one.sequence!r}{code}")
 
 
+async def show_proof_keys(settings: Settings, *, rotate: bool) -> None:
+    """Print the public keys of proofs, one a line, the present one first; or make a new one."""
+    async with _database(settings) as database:
+        keys = ProofKeys(database)
+        await (keys.rotate() if rotate else keys.present())
+        for one in await keys.known():
+            until = f" until {one.retired_at:%Y-%m-%d}" if one.retired_at else ""
+            print(f"{one.public_key}  since {one.created_at:%Y-%m-%d}{until}")
+
+
+def verify_proof(file: Path, trusted: Collection[str]) -> None:
+    """Say that a file is a genuine proof of a text, signed with one of these keys.
+
+    Raises:
+        ProofError: It is not.
+        SystemExit: The file cannot be read.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{file} cannot be read: {type(error).__name__}") from None
+    found = verified(text, trusted)
+    message = found.proof["message"]
+    print(f"genuine: text {message['id']} to {message['to']}, as known {found.proof['made_at']}")
+    print(f"signed with {found.public_key}")
+
+
 async def show_parked(settings: Settings, *, limit: int, retry: bool) -> None:
     """Print a line for each parked outbox entry, or retry them all."""
     async with _database(settings) as database, database.transaction() as tx:
@@ -205,9 +234,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: Status 1 and one line on standard error if it fails, 2 for a wrong command line.
     """
     asked = _parser().parse_args(arguments)
-    settings = Settings.load()
-    logs.set_up(settings.log_level, settings.log_format)
     try:
+        if asked.command == "verify-proof" and asked.key:
+            verify_proof(asked.file, asked.key)  # wherever the file is: it takes no settings
+            return
+        settings = Settings.load()
+        logs.set_up(settings.log_level, settings.log_format)
         asyncio.run(_command(asked, settings))
     except SegueError as error:
         raise SystemExit(str(error)) from None
@@ -245,6 +277,12 @@ async def _command(asked: argparse.Namespace, settings: Settings) -> None:
             await show_held(settings, limit=asked.limit)
         case "reconcile-after-restore":
             await reconcile_after_restore(WorkerSettings.load(), since=asked.since)
+        case "proof-key":
+            await show_proof_keys(settings, rotate=asked.rotate)
+        case "verify-proof":
+            async with _database(settings) as database:
+                known = await ProofKeys(database).known()
+            verify_proof(asked.file, [one.public_key for one in known])
         case "parked":
             await show_parked(settings, limit=asked.limit, retry=asked.retry)
         case _:
@@ -352,6 +390,25 @@ def _parser() -> argparse.ArgumentParser:
         type=_moment,
         metavar="MOMENT",
         help="when the backup was made, such as 2026-11-29T04:00Z; default: as the rows tell",
+    )
+
+    key = commands.add_parser(
+        "proof-key", help="print the public keys of proofs of texts, the present one first"
+    )
+    key.add_argument(
+        "--rotate", action="store_true", help="make a new one; proofs signed before stay good"
+    )
+
+    verify = commands.add_parser(
+        "verify-proof", help="check a proof of a text (GET /api/messages/{id}/proof)"
+    )
+    verify.add_argument("file", type=Path, help="the file")
+    verify.add_argument(
+        "--key",
+        action="append",
+        metavar="KEY",
+        help="a public key to trust, as proof-key prints it; repeat it for several; without any,"
+        " those of this site's database",
     )
 
     parked = commands.add_parser(

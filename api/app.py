@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from api import (
     audit,
+    consents,
     contacts,
     conversations,
     document,
@@ -31,6 +32,7 @@ from api import (
     problems,
     reports,
     reviews,
+    rule_packs,
     saved_replies,
     senders,
     sequence_templates,
@@ -171,11 +173,13 @@ def create_app(
         messages,
         reports,
         notes,
+        consents,
         saved_replies,
         users,
         suppressions,
         reviews,
         audit,
+        rule_packs,
         workspace,
     ):
         app.include_router(

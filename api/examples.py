@@ -31,6 +31,7 @@ IDS = {
     "note_id": NOTE,
     "saved_reply_id": SAVED_REPLY,
     "sender_id": SENDER,
+    "slug": "everyone",
     "sequence_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006",
     "session_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000e",
     "suppression_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b",
@@ -78,6 +79,9 @@ EXAMPLES: Mapping[str, Example] = {
             "last_name": "Byron",
             "phone": "+1 415 555 0123",
             "time_zone": "America/Los_Angeles",
+            "country": "US",
+            "state": "CA",
+            "postal_code": "94103",
             "external_id": "crm-4712",
             "fields": {"job_title": "Welder"},
         }
@@ -104,6 +108,17 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "contacts.erase_contact": Example(path={"contact_id": OTHER_CONTACT}),
     "contacts.create_note": Example(body={"body": "Prefers mornings."}),
+    "messages.get_proof": Example(path={"message_id": SCHEDULED_MESSAGE}),
+    "contacts.add_consent": Example(
+        body={
+            "source": "Application form, jobs.example.com",
+            "wording": "I agree to receive texts about my application. Reply STOP to opt out.",
+            "written": True,
+            "given_at": "2026-11-02T15:04:00Z",
+            "address": "198.51.100.7",
+        }
+    ),
+    "contacts.list_consents": Example(query={"limit": 20}),
     "contacts.list_notes": Example(query={"limit": 20}),
     # Fields
     "fields.create_field": Example(
@@ -115,6 +130,17 @@ EXAMPLES: Mapping[str, Example] = {
     "groups.create_group": Example(body={"name": "Nurses, night shift"}),
     "groups.change_group": Example(body={"name": "Nurses, all shifts"}),
     "groups.list_groups": Example(query={"limit": 20}),
+    "groups.put_opt_in_page": Example(
+        body={
+            "title": "Text updates from Acme Nursing",
+            "wording": "I agree to receive automated texts about shifts from Acme Nursing at this"
+            " number. Up to 8 a month. Message and data rates may apply. Reply STOP to opt out,"
+            " HELP for help.",
+            "terms_url": "https://acme.example.com/terms",
+            "slug": "acme-nursing",
+            "sender_id": SENDER,
+        }
+    ),
     "groups.add_members": Example(body={"contact_ids": [OTHER_CONTACT]}),
     "groups.remove_members": Example(body={"contact_ids": [CONTACT]}),
     # Senders
@@ -130,6 +156,7 @@ EXAMPLES: Mapping[str, Example] = {
             "kind": "ongoing",
             "on_reply": "finish",
             "counts_as_reply": "human",
+            "purpose": "informational",
             "reply_window_seconds": 604800,
             "send_window": {"mon": ["09:00", "20:00"], "tue": ["09:00", "20:00"]},
             "steps": [
@@ -227,7 +254,13 @@ EXAMPLES: Mapping[str, Example] = {
     "reports.get_report": Example(query={"first_day": "2026-01-01"}),
     "reports.export_report": Example(query={"last_day": "2026-12-31"}),
     # Settings
-    "settings.change_settings": Example(body={"time_zone": "America/Chicago", "hour_cycle": 24}),
+    "settings.change_settings": Example(
+        body={
+            "time_zone": "America/Chicago",
+            "hour_cycle": 24,
+            "rule_packs": ["us", "us-fl", "us-tx"],
+        }
+    ),
     # Events
     "events.list_events": Example(
         query={"after": IDS["event_id"], "type": ["enrollment.finished"], "limit": 20}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import CurrentUser, ServicesDep
+from api.dependencies import AdminOnly, CurrentUser, ServicesDep, SettingsDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery, PageQuery
 from api.schemas.base import Listing
@@ -16,8 +16,11 @@ from api.schemas.contacts import (
     Group,
     GroupChanges,
     NewGroup,
+    OptInPage,
+    OptInPageBody,
     RemovedMembers,
 )
+from domain.platform.errors import required
 from storage.contacts.contacts import ContactFilter
 
 router = APIRouter(prefix="/groups", tags=["groups"])
@@ -85,3 +88,32 @@ async def remove_members(group_id: UUID, body: ContactIds, services: ServicesDep
     """Remove contacts from a group; repeating it changes nothing."""
     done = await services.groups.remove_members(group_id, body.contact_ids)
     return RemovedMembers.model_validate(done)
+
+
+@router.get("/{group_id}/opt-in-page")
+async def get_opt_in_page(
+    group_id: UUID, services: ServicesDep, settings: SettingsDep
+) -> OptInPage:
+    """Return the group's public opt-in page. 404 if it has none."""
+    page = required(await services.opt_in_pages.of_group(group_id), "opt-in page", group_id)
+    return OptInPage.of(page, settings.public_base_url)
+
+
+@router.put("/{group_id}/opt-in-page", dependencies=[AdminOnly])
+async def put_opt_in_page(
+    group_id: UUID, body: OptInPageBody, services: ServicesDep, settings: SettingsDep
+) -> OptInPage:
+    """Create the group's public opt-in page, or change what it says.
+
+    Whoever ticks its box becomes a contact, if they are none, and a member of the group, and their
+    consent is kept in the words that they were shown. An opted-out number is told to text START.
+    409 `slug_taken`; 422 `unknown_sender` unless the sender is a number.
+    """
+    page = await services.opt_in_pages.put(group_id, body.as_fields())
+    return OptInPage.of(page, settings.public_base_url)
+
+
+@router.delete("/{group_id}/opt-in-page", status_code=204, dependencies=[AdminOnly])
+async def delete_opt_in_page(group_id: UUID, services: ServicesDep) -> None:
+    """Take the group's opt-in page down. Members and consents stay."""
+    await services.opt_in_pages.remove(group_id)

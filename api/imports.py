@@ -100,11 +100,14 @@ async def import_contacts(
     """Import contacts from a CSV file, in the background.
 
     The first line names the columns: `phone`, `first_name` or `last_name` or both, or `full_name`,
-    and optionally `time_zone`, `line_type`, `external_id`, `owner` (a user's email address) and the
-    workspace's fields by key or label; others are ignored and named in `about.ignored_columns`. If
-    they are called otherwise, `column` says what to read from which: `column=phone=Cell`,
-    `column=fields.shift=Shift`, and `column=groups=Teams` for names of groups, separated by
-    semicolons, which are created if there are none. The answer is
+    and optionally `time_zone`, `country`, `state`, `postal_code`, `line_type`, `external_id`,
+    `owner` (a user's email address), `consent_source` with `consent_at` (and `consent_wording`,
+    `consent_written`: a consent of the row's number, as in
+    `POST /api/contacts/{contact_id}/consents`) and the workspace's fields by key or label; others
+    are ignored and named in `about.ignored_columns`. If they are called otherwise, `column` says
+    what to read from which: `column=phone=Cell`, `column=fields.shift=Shift`, and
+    `column=groups=Teams` for names of groups, separated by semicolons, which are created if there
+    are none. The answer is
     the job, `Location` its address; the `position` of a result is its line in the file. A row is
     matched by `external_id`, else by `phone`, as in `POST /api/contacts/upsert`; blank cells count
     as left out.

@@ -12,7 +12,7 @@ from api.dependencies import CurrentUser, Sends, ServicesDep
 from api.idempotency import OnceDep
 from api.paging import Cursors, InQuery
 from api.schemas.base import Listing
-from api.schemas.messaging import KindChange, Message, MessageQuery, NewMessage
+from api.schemas.messaging import KindChange, Message, MessageQuery, NewMessage, SignedProof
 from domain.platform.paging import Page, Position
 from storage.platform.database import Transaction
 
@@ -35,6 +35,18 @@ async def list_messages(
         return found.showing(Message.of)
 
     return await CURSORS.within(contact_id).listing(Message, query, find)
+
+
+@router.get("/messages/{message_id}/proof")
+async def get_proof(message_id: UUID, services: ServicesDep) -> SignedProof:
+    """Return all that is known of one text of yours, signed, to keep or to hand over.
+
+    What it said, to whom and when; the consent that it went under, the opt-outs of the number and
+    whether any stood at each attempt, on which clock it was timed, who enrolled them, each attempt
+    and what the provider reported. `manage verify-proof FILE` checks it without this site. 409
+    `not_outbound` of a text that came in.
+    """
+    return SignedProof.model_validate(await services.proofs.of(message_id))
 
 
 @router.post(

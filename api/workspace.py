@@ -22,7 +22,8 @@ async def change_settings(
 
     The time zone applies at once, to waiting steps too: it is the clock of contacts whose own zone
     is unknown, and decides between several that a number allows. Null goes back to the setting
-    `WORKSPACE_TIME_ZONE`.
+    `WORKSPACE_TIME_ZONE`. `require_consent` holds enrollments whose contact has not agreed
+    (`held_reason: consent_missing`) until they have, or until it is no longer asked for.
     """
     changed = await services.workspace.change(body.as_changes(), user.id)
     return WorkspaceSettings.model_validate(changed)

@@ -21,6 +21,7 @@ from services.access.sessions import Sessions
 from services.access.set_up_links import SetUpLinks
 from services.access.tokens import Tokens
 from services.access.users import Users
+from services.contacts.consents import Consents
 from services.contacts.contacts import Contacts
 from services.contacts.fields import Fields
 from services.contacts.groups import Groups
@@ -66,6 +67,8 @@ from services.messaging.holds import Holds
 from services.messaging.inbound import Inbound
 from services.messaging.inbox import Inbox
 from services.messaging.kind_corrections import KindCorrections
+from services.messaging.proof_keys import ProofKeys
+from services.messaging.proofs import Proofs
 from services.messaging.replying_hours import ReplyingHours
 from services.messaging.saved_replies import SavedReplies
 from services.messaging.senders import Senders
@@ -82,6 +85,7 @@ from services.sequences.pictures import Pictures
 from services.sequences.sequences import Sequences
 from services.sequences.templates import Templates
 from services.suppression.erasure import Erasure
+from services.suppression.opt_in_pages import OptInPages
 from services.suppression.reviews import Reviews
 from services.suppression.second_reader import SecondReader
 from services.suppression.suppressions import Suppressions
@@ -242,6 +246,7 @@ class Services:
         self.contacts = Contacts(
             database, CONTACT_HOOKS, default_region=region, workspace_zone=zone
         )
+        self.consents = Consents(database, CONTACT_HOOKS)
         self.fields = Fields(database)
         self.groups = Groups(database, default_region=region)
         self.notes = Notes(database)
@@ -267,6 +272,9 @@ class Services:
         self.previews = Previews(database, public_base_url=config.public_base_url)
 
         self.erasure = Erasure(database, rules)
+        self.opt_in_pages = OptInPages(
+            database, self.contacts, self.consents, default_region=region
+        )
         self.reviews = Reviews(database)
         self.kind_corrections = KindCorrections(database)
         self.suppressions = Suppressions(database, default_region=region)
@@ -287,6 +295,8 @@ class Services:
         self.inbound = Inbound(pools.webhooks, has_second_reader=second_reader is not None)
         self.inbox = Inbox(database)
         self.backfill = Backfill(database, gateway, self.inbound, self.status_callbacks, rules)
+        self.proof_keys = ProofKeys(database)
+        self.proofs = Proofs(database, site=config.public_base_url, workspace_zone=zone)
         self.replying_hours = ReplyingHours(database, workspace_zone=zone)
         self.saved_replies = SavedReplies(database)
         self.sending = Sending(pools, rules)
@@ -297,7 +307,9 @@ class Services:
             database, self.holds, public_base_url=config.public_base_url
         )
         self.exporting = Exporting(database, default_region=region)
-        self.importing = Importing(database, self.contacts.merging, default_region=region)
+        self.importing = Importing(
+            database, self.contacts.merging, self.consents, default_region=region
+        )
         self.enroll_previews = EnrollPreviews(
             database,
             self.enrolling,

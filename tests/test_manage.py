@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 from unittest.mock import AsyncMock
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -34,6 +35,7 @@ from storage.platform.database import Database
 from storage.sequences import sequences
 from storage.sequences.sequences import SequenceRecord
 from storage.tables.messaging import Sender
+from tests.api.conftest import make_services
 from tests.fakes import FakeGateway
 from tests.kits.programs import Start
 from workflows.client import EnrollmentClient
@@ -328,3 +330,42 @@ async def _demo(
 
 def test_manage_runs_as_a_module(start: Start) -> None:
     assert "create-admin" in start("manage", "--help").completes()
+
+
+async def _text(database: Database) -> UUID:
+    """Add a contact's text that a person wrote and nobody has sent."""
+    services = make_services(database)
+    sender = await services.senders.create({"name": "Desk", "phone": "+14155550100"})
+    ann = await services.contacts.create({"first_name": "Ann", "phone": "+12125550101"})
+    ben = await services.users.create(email="ben@x.example", role=Role.MEMBER)
+    return await services.conversations.reply(uuid4(), ann.id, "Hi", ben.id, sender_id=sender.id)
+
+
+def test_proof_is_verified_with_a_key_alone_or_by_the_database(
+    manage: Manage, database_url: str, tmp_path: Path
+) -> None:
+    text = in_database(database_url, _text)
+    bundle = in_database(database_url, lambda db: make_services(db).proofs.of(text))
+    file = tmp_path / "proof.json"
+    file.write_text(json.dumps(bundle))
+    shown = manage(database_url, "proof-key")
+    assert shown.code == 0, shown.err
+    key = shown.out.split()[0]
+    here = manage(database_url, "verify-proof", str(file))
+    assert here.out.startswith(f"genuine: text {text} to +12125550101"), here.err
+    rotated = manage(database_url, "proof-key", "--rotate")
+    assert [line.split()[0] == key for line in rotated.out.splitlines()] == [False, True]
+    assert manage(database_url, "verify-proof", str(file)).code == 0
+
+    nowhere = ""  # no settings at all are needed
+    alone = manage(nowhere, "verify-proof", str(file), "--key", key)
+    assert f"signed with {key}" in alone.out
+    file.write_text(json.dumps(bundle).replace('"Hi"', '"Hello"'))
+    for path, trusted, why in (
+        (file, key, "the proof was altered: its signature does not fit what it says"),
+        (file, "AAAA", "the proof is signed with another key"),
+        (tmp_path / "none.json", key, "cannot be read"),
+    ):
+        refused = manage(nowhere, "verify-proof", str(path), "--key", trusted)
+        assert (refused.code, refused.out) == (1, "")
+        assert why in refused.err

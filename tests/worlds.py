@@ -29,17 +29,18 @@ from storage.tables.access import User
 from storage.tables.contacts import Contact, Group, GroupMember
 from storage.tables.messaging import Sender
 from storage.tables.suppression import Suppression
+from tests.kits.connections import lent
 
 ZONE = "America/New_York"
 
 _ADD_ACTIVE = """
     WITH sequence AS (
         INSERT INTO sequences (
-            id, name, sender_id, kind, on_reply, counts_as_reply, reply_window_seconds,
+            id, name, sender_id, kind, on_reply, counts_as_reply, purpose, reply_window_seconds,
             send_window, state, created_by
         ) VALUES (
-            :id, :name, :sender_id, :kind, :on_reply, :counts_as_reply, :reply_window_seconds,
-            CAST(:send_window AS jsonb), 'active', :user_id
+            :id, :name, :sender_id, :kind, :on_reply, :counts_as_reply, :purpose,
+            :reply_window_seconds, CAST(:send_window AS jsonb), 'active', :user_id
         ) RETURNING created_at, updated_at
     ), version AS (
         INSERT INTO sequence_versions (id, sequence_id, number, step_count, created_by)
@@ -192,6 +193,7 @@ class World:
             "kind": draft.kind,
             "on_reply": draft.on_reply,
             "counts_as_reply": draft.counts_as_reply,
+            "purpose": draft.purpose,
             "reply_window_seconds": draft.reply_window_seconds,
             "send_window": draft.send_window and SendWindow.parse(draft.send_window).dump(),
         }
@@ -222,15 +224,13 @@ class World:
 
     async def rows(self, query: str, **values: Any) -> Sequence[Any]:
         """Read rows by SQL."""
-        sql = _known(query)
-        async with self._autocommitting.connect() as connection:
-            result = await connection.execute(sql.statement, values)
-            sql.learn(result)
-            return result.all()
+        async with lent(self.database.engine.url) as connection:
+            return (await _known(query).sent(connection, values)).all()
 
     async def run(self, statement: str, **values: Any) -> None:
         """Run a statement of SQL."""
-        await self.at_once(_known(statement).statement, values)
+        async with lent(self.database.engine.url) as connection:
+            await _known(statement).sent(connection, values)
 
     async def at_once(self, statement: Executable, values: Any = None) -> None:
         """Run a statement without a transaction, which would take two more round trips."""

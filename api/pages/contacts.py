@@ -14,6 +14,7 @@ from api.contacts import CURSORS, ContactFilter
 from api.dependencies import AdminOnly
 from api.pages.addresses import PlaceQuery, as_view, listed
 from api.pages.contact_acts import count_matching
+from api.pages.countries import COUNTRIES
 from api.pages.forms import FormErrors, FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
@@ -31,7 +32,9 @@ from storage.contacts.contacts import ContactDetails
 router = APIRouter()
 
 _LINES = [("", "Unknown"), *((one.value, words) for one, words in LABELS.line_types.items())]
+_CONSENTS_MOST = 50
 _FIELD = "field."
+_COUNTRIES = [("", "Detect from number"), *COUNTRIES]
 _ZONES = [("", "Detect from number"), *TIME_ZONES]
 
 
@@ -56,6 +59,9 @@ class ContactForm(FormFields):
     last_name: str = ""
     phone: str = ""
     time_zone: str = ""
+    country: str = ""
+    state: str = ""
+    postal_code: str = ""
     line_type: str = ""
     external_id: str = ""
     owner_id: str = ""
@@ -91,6 +97,9 @@ class ContactForm(FormFields):
             "last_name": self.last_name,
             "phone": self.phone,
             "time_zone": self.time_zone or None,
+            "country": self.country or None,
+            "state": self.state.strip() or None,
+            "postal_code": self.postal_code.strip() or None,
             "line_type": line_type,
             "external_id": self.external_id.strip() or None,
             "owner_id": chosen_id(self.owner_id, field="owner_id") if self.owner_id else None,
@@ -189,6 +198,7 @@ async def show_contact(page: PageDep, contact_id: UUID) -> Response:
         if contact.owner_id
         else None,
         enrollments=await services.enrollment_list.of_contact(contact_id),
+        consents=(await services.consents.find(contact_id, limit=_CONSENTS_MOST)).items,
         trail=trail,
         liftable={one.id for one in trail if may_lift(one, page.user.role)},
         explain=explain,
@@ -245,6 +255,7 @@ async def _render_form(
         edition=edition_of(contact) if contact is not None else "",
         holder=holder,
         zones=_ZONES,
+        countries=_COUNTRIES,
         lines=_LINES,
         own=await page.services.fields.all(),
         owners=[

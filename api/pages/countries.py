@@ -1,11 +1,12 @@
-"""Countries to choose from, read from countries.toml."""
+"""Countries to choose from, and what people call a jurisdiction."""
 
-import tomllib
-from pathlib import Path
+from domain.platform import jurisdictions
+from domain.platform.jurisdictions import STATES
 
-_NAMES: dict[str, str] = tomllib.loads(
-    Path(__file__).with_name("countries.toml").read_text(encoding="utf-8")
-)
-
-COUNTRIES = sorted(_NAMES.items(), key=lambda one: one[1])
+COUNTRIES = sorted(jurisdictions.COUNTRIES.items(), key=lambda one: one[1])
 """The countries of phone numbers by name: ISO 3166-1 alpha-2 code and name."""
+
+
+def jurisdiction_name(code: str) -> str:
+    """Name a jurisdiction: a state or province, or a country."""
+    return STATES[code].name if code in STATES else jurisdictions.COUNTRIES.get(code, code)

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from domain.event_webhooks.events import DeliveryState, EventType
 from domain.messaging.snoozing import SendLater, SnoozeUntil
-from domain.statuses.contacts import FieldType, LineType
-from domain.statuses.enrollments import HeldReason, StepOutcome
+from domain.statuses.contacts import ConsentNeeded, FieldType, LineType
+from domain.statuses.enrollments import HeldReason, StepOutcome, WaitReason
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.messaging import TextKind
+from domain.statuses.sequences import Purpose
 from domain.statuses.suppression import OptOutSource, ReviewDecision, TextMeaning
 from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
@@ -46,12 +47,15 @@ class Labels(BaseModel):
     job_states: Mapping[JobState, str]
     field_types: Mapping[FieldType, str]
     line_types: Mapping[LineType, str]
+    consent_for: Mapping[Purpose, str]
+    consent_needed: Mapping[ConsentNeeded, str]
     opt_out_sources: Mapping[OptOutSource, str]
     review_decisions: Mapping[ReviewDecision, str]
     step_outcomes: Mapping[StepOutcome, str]
     held: Mapping[HeldReason, HeldLabels]
     attempts: Mapping[str, str]
     waits: Mapping[str, str]
+    wait_reasons: Mapping[WaitReason, str]
     releases: Mapping[Decision, str]
     received: Mapping[TextMeaning, str]
     meanings: Mapping[TextMeaning, str]

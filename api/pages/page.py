@@ -24,8 +24,8 @@ from api.pages.times import Clock, TimeTags
 from api.pages.waiting import MenuCount, counted, framed, menu_counts
 from domain.platform.errors import SegueError
 from services.access.users import Caller
-from services.maintenance.workspace import WorkspaceDetails
-from storage.messaging.waiting import Waiting
+from services.maintenance.workspace import WorkspaceClock
+from storage.messaging.waiting import WaitingCounts
 
 HTMX = "hx-request"
 _PAGE = "page"
@@ -205,8 +205,8 @@ class Page(PublicPage):
         self,
         request: Request,
         caller: Caller,
-        workspace: WorkspaceDetails,
-        waiting: Waiting | None = None,
+        workspace: WorkspaceClock,
+        waiting: WaitingCounts | None = None,
         *,
         single_keys: bool = True,
     ) -> None:
@@ -217,7 +217,7 @@ class Page(PublicPage):
         self.single_keys = single_keys
         self.waiting = waiting
 
-    async def count_waiting(self) -> Waiting:
+    async def count_waiting(self) -> WaitingCounts:
         """Count what waits for the user; a whole page has counted it for its menu."""
         return self.waiting or await counted(self.services, self.user.id)
 

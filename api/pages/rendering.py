@@ -17,6 +17,7 @@ from api.dependencies import needed_role, reaches
 from api.pages import times
 from api.pages.addresses import NO_FILTERS
 from api.pages.assets import Assets
+from api.pages.countries import jurisdiction_name
 from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS, SIDEBAR
 from api.pages.values import label_of
@@ -166,6 +167,7 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
         iso=times.iso,
         count="{:,}".format,
         phone=readable,
+        jurisdiction=jurisdiction_name,
         called=called,
         label=label_of,
         thumbnail=thumbnail,

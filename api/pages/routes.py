@@ -7,6 +7,7 @@ from api.by_path import ByPath
 from api.dependencies import authorize
 from api.pages import (
     composing,
+    consents,
     contact_acts,
     contacts,
     enrollments,
@@ -14,7 +15,9 @@ from api.pages import (
     groups,
     imports,
     jobs,
+    joining,
     onboarding,
+    proofs,
     reports,
     reviews,
     set_up,
@@ -81,10 +84,13 @@ PRIVATE = (
     putting_away.router,
     replying.router,
     threads.router,
+    proofs.router,
     imports.router,  # before those with an id in the same place
     contact_acts.router,
+    consents.router,
     contacts.router,
     groups.router,
+    joining.router,
     reports.router,
     reviews.router,
     opt_outs.router,
@@ -100,7 +106,7 @@ PRIVATE = (
 )
 """Pages for signed-in users; roles are marked on the routes, as in the API."""
 
-PUBLIC = (sign_in.router, set_up.router)
+PUBLIC = (sign_in.router, set_up.router, joining.public)
 
 
 @home.get("/")

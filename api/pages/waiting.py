@@ -13,7 +13,7 @@ from services.factory import Services
 from services.maintenance.frames import Frame
 from services.messaging.inbox import WAIT_MOST
 from storage.messaging.inbox import ConversationFilter
-from storage.messaging.waiting import Waiting
+from storage.messaging.waiting import WaitingCounts
 
 MOST = 99
 """The highest number that is shown."""
@@ -50,7 +50,7 @@ def shown(count: int) -> str:
     return str(count) if count <= MOST else f"{MOST}+"
 
 
-async def counted(services: Services, user_id: UUID) -> Waiting:
+async def counted(services: Services, user_id: UUID) -> WaitingCounts:
     """Count what waits for a user, up to one more than is shown."""
     return await services.inbox.count_waiting(user_id, most=MOST + 1)
 
@@ -60,7 +60,7 @@ async def framed(services: Services, user_id: UUID) -> Frame:
     return await services.frames.of(user_id, most=MOST + 1)
 
 
-def menu_counts(waiting: Waiting) -> Mapping[str, MenuCount]:
+def menu_counts(waiting: WaitingCounts) -> Mapping[str, MenuCount]:
     """Give the menu's numbers, by the page that answers with one alone."""
     replies = MenuCount("conversations/_count.html", waiting.replies)
     reviews = MenuCount("reviews/_count.html", waiting.reviews)

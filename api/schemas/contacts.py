@@ -9,21 +9,41 @@ from uuid import UUID
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.json_schema import WithJsonSchema
 
-from api.schemas.base import _AN_ID, ListedUser, Omissible, PhoneText, Schema, limits
+from api.schemas.base import _AN_ID, ListedUser, Moment, Omissible, PhoneText, Schema, limits
 from api.schemas.problems import RowError
-from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS
+from domain.contacts.consents import ADDRESS_LENGTH, SOURCE_LENGTH, WORDING_LENGTH
+from domain.contacts.fields import KEY_LENGTH, KEY_PATTERN, MAX_FIELDS, URL_LENGTH
 from domain.statuses.contacts import FieldType, LineType
 from services.contacts import groups
 from services.contacts.contacts import UPSERTED_AT_ONCE
 from services.contacts.fields import LABEL_LENGTH
 from services.contacts.notes import NOTE_LENGTH
 from services.contacts.values import EXTERNAL_ID_LENGTH, NAME_LENGTH
+from services.suppression.opt_in_pages import OPT_IN_PATH, SLUG_PATTERN, TITLE_LENGTH
+from storage.suppression.opt_in_pages import OptInPageRow
 
 PersonName = Annotated[str, Field(max_length=NAME_LENGTH)]
 
 ZoneName = Annotated[
     str, Field(max_length=64, description="IANA name.", examples=["America/New_York"])
 ]
+
+
+CountryCode = Annotated[
+    str, Field(max_length=10, description="ISO 3166-1 alpha-2.", examples=["US"])
+]
+StateCode = Annotated[
+    str,
+    Field(
+        max_length=64,
+        description=(
+            "State or province: the code of ISO 3166-2 without the country, or, in the US and"
+            " Canada, its English name."
+        ),
+        examples=["TX"],
+    ),
+]
+PostalCode = Annotated[str, Field(max_length=32, examples=["78701"])]
 
 
 ExternalId = Annotated[
@@ -67,6 +87,9 @@ class NewContact(Schema):
     last_name: PersonName = ""
     phone: PhoneText
     time_zone: ZoneName | None = None
+    country: CountryCode | None = None
+    state: StateCode | None = None
+    postal_code: PostalCode | None = None
     line_type: LineType | None = None
     external_id: ExternalId | None = None
     fields: FieldValues = Field(default_factory=dict)
@@ -80,6 +103,9 @@ class KnownContact(Schema):
     last_name: PersonName = Omissible
     phone: PhoneText = Omissible
     time_zone: ZoneName | None = None
+    country: CountryCode | None = None
+    state: StateCode | None = None
+    postal_code: PostalCode | None = None
     line_type: LineType | None = None
     fields: FieldValues = Omissible
     owner_id: OwnerId = None
@@ -146,6 +172,15 @@ class Contact(Schema):
     phone: str
     time_zone: str | None = Field(description="As given; null if not given.")
     time_zones: list[str] = Field(description="What applies: as given, or all the number allows.")
+    country: str | None = Field(description="As given, as are state and postal code.")
+    state: str | None
+    postal_code: str | None
+    jurisdictions: list[str] = Field(
+        description=(
+            "Whose law the contact may be under, ISO 3166: as given, or all that number and"
+            " time zone allow."
+        )
+    )
     line_type: LineType | None
     fields: dict[str, FieldValue] = Field(description="Values by key; those without are left out.")
     owner_id: UUID | None
@@ -206,6 +241,43 @@ class Note(Schema):
     created_at: datetime
 
 
+class NewConsent(Schema):
+    """A consent to note."""
+
+    source: Annotated[
+        str,
+        limits(minLength=1, maxLength=SOURCE_LENGTH),
+        Field(max_length=SOURCE_LENGTH * 2, examples=["Application form, jobs.example.com"]),
+    ]
+    """Where they agreed: a form, a page, a call."""
+    wording: Annotated[
+        str | None, Field(max_length=WORDING_LENGTH * 2), limits(maxLength=WORDING_LENGTH)
+    ] = None
+    """The words that they agreed to; a written consent takes them."""
+    written: bool = Field(default=False, description="Whether they agreed in writing.")
+    given_at: Moment | None = Field(default=None, description="When; now if left out.")
+    address: Annotated[
+        str | None, Field(max_length=ADDRESS_LENGTH * 2), limits(maxLength=ADDRESS_LENGTH)
+    ] = None
+    """The network address that they agreed from."""
+
+
+class Consent(Schema):
+    """That a number may be texted, by whose word."""
+
+    id: UUID
+    phone: str
+    source: str
+    wording: str | None
+    written: bool
+    given_at: datetime
+    recorded_at: datetime
+    address: str | None
+    user_id: UUID | None = Field(description="Who noted it; null if the person gave it to us.")
+    message_id: UUID | None = Field(description="The text that said it.")
+    revoked_at: datetime | None = Field(description="When the number opted out after it.")
+
+
 class NewGroup(Schema):
     """A group to create."""
 
@@ -225,6 +297,48 @@ class Group(Schema):
     name: str
     member_count: int
     created_at: datetime
+
+
+class OptInPageBody(Schema):
+    """What a group's opt-in page says."""
+
+    title: Annotated[str, Field(max_length=TITLE_LENGTH * 2), limits(maxLength=TITLE_LENGTH)] = (
+        Field(examples=["Text updates from Acme Nursing"])
+    )
+    wording: Annotated[
+        str, Field(max_length=WORDING_LENGTH * 2), limits(maxLength=WORDING_LENGTH)
+    ] = Field(description="What people agree to by ticking the box.")
+    terms_url: Annotated[str, Field(max_length=URL_LENGTH)]
+    """The address of your terms and privacy policy."""
+    slug: Annotated[str, limits(pattern=f"^{SLUG_PATTERN}$")] | None = Field(
+        default=None,
+        max_length=200,
+        description="The end of its address; null keeps it, or makes one that nobody guesses.",
+        examples=["acme-nursing"],
+    )
+    sender_id: UUID | None = Field(
+        default=None, description="A sender whose number people can text START to instead."
+    )
+
+
+class OptInPage(Schema):
+    """The public page on which people agree to texts and join a group."""
+
+    group_id: UUID
+    address: str
+    slug: str
+    title: str
+    wording: str
+    terms_url: str
+    sender_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: OptInPageRow, base_url: str) -> "OptInPage":
+        """Convert what the use case gives."""
+        told = {**vars(row), "address": f"{base_url}{OPT_IN_PATH}/{row.slug}"}
+        return cls.model_validate(told, extra="ignore")
 
 
 class ContactIds(Schema):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
@@ -138,6 +138,10 @@ class Message(Schema):
     about_message_id: UUID | None = Field(description="The text of ours that a reaction is about.")
     is_reply: bool = Field(description="Whether an inbound text counts as a reply.")
     keyword: TextMeaning | None = Field(description="What an inbound text asks for, if anything.")
+    consent_id: UUID | None = Field(
+        description="The consent that a text of ours went under, of those of its number; null if"
+        " there was none."
+    )
     at: datetime = Field(description="When it came, or was accepted by the provider.")
     send_at: datetime | None = Field(description="When a text that was scheduled may go, or might.")
     created_at: datetime
@@ -159,6 +163,23 @@ class Message(Schema):
             },
             extra="ignore",
         )
+
+
+class ProofSignature(Schema):
+    """Who vouches for a proof: the Base64 of an Ed25519 key, and of what it signed."""
+
+    algorithm: Literal["Ed25519"]
+    public_key: str
+    value: str = Field(
+        description="Of `proof` as JSON in UTF-8, keys sorted, without spaces (RFC 8785)."
+    )
+
+
+class SignedProof(Schema):
+    """All that is known of one text of yours, signed."""
+
+    proof: dict[str, Any]
+    signature: ProofSignature
 
 
 class LastMessage(Schema):

@@ -15,7 +15,13 @@ from domain.sequences.steps import StepDraft
 from domain.sequences.texts import MAX_CHARACTERS, MAX_MEDIA
 from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import (
+    CountsAsReply,
+    Purpose,
+    ReplyPolicy,
+    SequenceKind,
+    SequenceState,
+)
 from services.sequences.sequences import (
     AT_TIME_PATTERN,
     DEFAULT_REPLY_WINDOW,
@@ -108,6 +114,9 @@ class NewSequence(Schema):
     person."""
     counts_as_reply: CountsAsReply = CountsAsReply.HUMAN
     """`any`: reactions and automatic replies count too."""
+    purpose: Purpose = Purpose.INFORMATIONAL
+    """What its texts are for. `marketing` binds it to the hours that the law has where each contact
+    lives, besides its send window: `GET /api/rule-packs`."""
     reply_window_seconds: ReplyWindow = int(DEFAULT_REPLY_WINDOW.total_seconds())
     send_window: Window = Field(default_factory=DEFAULT_WINDOW.dump)
     steps: Steps
@@ -125,6 +134,7 @@ class SequenceChanges(Schema):
     kind: SequenceKind = Omissible
     on_reply: ReplyPolicy = Omissible
     counts_as_reply: CountsAsReply = Omissible
+    purpose: Purpose = Omissible
     reply_window_seconds: ReplyWindow = Omissible
     send_window: Window = Omissible
     steps: Steps = Omissible
@@ -207,6 +217,7 @@ class SequenceSummary(Schema):
     kind: SequenceKind
     on_reply: ReplyPolicy
     counts_as_reply: CountsAsReply
+    purpose: Purpose
     reply_window_seconds: int
     send_window: dict[str, list[str]] | None
     state: SequenceState
@@ -252,6 +263,7 @@ class SequenceTemplate(Schema):
     kind: SequenceKind
     on_reply: ReplyPolicy
     counts_as_reply: CountsAsReply
+    purpose: Purpose
     reply_window_seconds: int
     send_window: dict[str, list[str]] | None
     steps: list[TemplateStep]

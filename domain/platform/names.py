@@ -1,4 +1,4 @@
-"""Names and other one-line texts that people type: trimmed, printable, of a bounded length."""
+"""Names and other texts that people type: trimmed, printable, of a bounded length."""
 
 import unicodedata
 from typing import NamedTuple, Self
@@ -49,6 +49,24 @@ def clean(raw: str, *, field: str, most: int = 100, blank: bool = False) -> str:
         raise InvalidFieldError(field, "is blank; enter something", code="blank")
     if len(text) > most:
         raise InvalidFieldError(field, f"is too long; at most {most} characters", code="too_long")
+    return text
+
+
+def clean_lines(raw: str, *, field: str, most: int, blank: bool = False) -> str:
+    """Normalize a text of several lines: trimmed, line breaks alike, ``most`` characters.
+
+    Raises:
+        InvalidFieldError: ``blank``, ``too_long``, or ``invalid_text``.
+    """
+    text = raw.replace("\r\n", "\n").strip()
+    if not text and not blank:
+        raise InvalidFieldError(field, "is blank; write something", code="blank")
+    if len(text) > most:
+        raise InvalidFieldError(field, f"is too long; at most {most} characters", code="too_long")
+    if any((char < " " and char not in "\n\t") or "\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidFieldError(
+            field, "holds control characters; write plain text", code="invalid_text"
+        )
     return text
 
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from domain.sequences.steps import StepDraft
 from domain.sequences.timing import DEFAULT_WINDOW
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind
+from domain.statuses.sequences import CountsAsReply, Purpose, ReplyPolicy, SequenceKind
 
 DEFAULT_REPLY_WINDOW_SECONDS = 604_800
 
@@ -32,6 +32,7 @@ class TemplateContent:
     send_window: Mapping[str, Many[str]] | None
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
     counts_as_reply: CountsAsReply = CountsAsReply.HUMAN
+    purpose: Purpose = Purpose.INFORMATIONAL
     reply_window_seconds: int = DEFAULT_REPLY_WINDOW_SECONDS
 
     @classmethod
@@ -46,6 +47,7 @@ class TemplateContent:
             send_window=stored["send_window"],
             on_reply=ReplyPolicy(stored["on_reply"]),
             counts_as_reply=CountsAsReply(stored["counts_as_reply"]),
+            purpose=Purpose(stored.get("purpose", Purpose.INFORMATIONAL)),
             reply_window_seconds=stored["reply_window_seconds"],
         )
 
@@ -56,6 +58,7 @@ class TemplateContent:
             "send_window": self.send_window,
             "on_reply": self.on_reply.value,
             "counts_as_reply": self.counts_as_reply.value,
+            "purpose": self.purpose.value,
             "reply_window_seconds": self.reply_window_seconds,
         }
 
@@ -98,6 +101,7 @@ def _read(one: Mapping[str, Any]) -> ShippedTemplate:
         steps,
         DEFAULT_WINDOW.dump(),
         on_reply=ReplyPolicy(one.get("on_reply", ReplyPolicy.FINISH)),
+        purpose=Purpose(one.get("purpose", Purpose.INFORMATIONAL)),
     )
     return ShippedTemplate(uuid5(_NAMESPACE, one["key"]), one["name"], one["description"], content)
 

@@ -6,13 +6,14 @@ time exists only between the lines, always with an explicit zone.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
 from domain.platform.errors import InvalidFieldError
+from domain.platform.jurisdictions import jurisdictions
 from domain.platform.phones import time_zones
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -31,6 +32,10 @@ VALIDITY_MARGIN = timedelta(seconds=30)
 """How long before the window's end a text stops being valid."""
 
 _MIDNIGHT = time(0)
+
+ALL_DAY = _MIDNIGHT, _MIDNIGHT
+"""The hours of a day that is open from its beginning to its end."""
+
 _ONE_DAY = timedelta(days=1)
 _WEEK = timedelta(days=8)  # seven days, and one for a change of the clocks
 _SEARCH = timedelta(days=22)  # a change of the clocks can swallow one week's only window
@@ -76,6 +81,33 @@ class SendWindow:
                 raise InvalidFieldError(f"{field}.{day}", f"is not a day; use {', '.join(DAYS)}")
         return cls({day: _parse_day(raw[day], f"{field}.{day}") for day in DAYS if day in raw})
 
+    @property
+    def code(self) -> str:
+        """What names it among reasons."""
+        return "window"
+
+    def hours_on(self, day: date) -> tuple[time, time] | None:
+        """Give the hours of a day; None if it is closed."""
+        return self.hours.get(DAYS[day.weekday()])
+
+    def overlaps(self, other: "SendWindow") -> bool:
+        """Tell whether some day has a minute or more in both, and time for a text to go."""
+        for day, (opens, closes) in self.hours.items():
+            if day in other.hours:
+                theirs = other.hours[day]
+                ends = min(_end_of(closes), _end_of(theirs[1]))
+                if (
+                    ends - max(_since_midnight(opens), _since_midnight(theirs[0]))
+                    >= MIN_WINDOW_LEFT
+                ):
+                    return True
+        return False
+
+    def bounds(self, clock: "ContactClock", zones: tuple[str, ...]) -> "tuple[Bound, ...]":
+        """Bind texts to a contact by these zones; see ``Hours``."""
+        del clock
+        return (Bound(self, zones),)
+
     def dump(self) -> dict[str, list[str]]:
         """Write the window as ``parse`` reads it, days in the week's order."""
         return {
@@ -96,16 +128,30 @@ class ContactClock:
     Attributes:
         zones: IANA names; one if known, several if the number allows several. Never empty.
         workspace: The workspace's own zone.
+        jurisdictions: Whose law the contact may be under; see ``domain.platform.jurisdictions``.
     """
 
     zones: tuple[str, ...]
     workspace: str
+    jurisdictions: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, *, time_zone: str | None, phone: str, workspace: str) -> "ContactClock":
+    def of(
+        cls,
+        *,
+        time_zone: str | None,
+        phone: str,
+        workspace: str,
+        country: str | None = None,
+        state: str | None = None,
+        postal_code: str | None = None,
+    ) -> "ContactClock":
         """Use the contact's given zone, else all that the number allows, else the workspace's."""
         zones = (time_zone,) if time_zone else time_zones(phone)
-        return cls(zones or (workspace,), workspace)
+        places = jurisdictions(
+            phone=phone, time_zone=time_zone, country=country, state=state, postal_code=postal_code
+        )
+        return cls(zones or (workspace,), workspace, places)
 
     @property
     def wall_zone(self) -> ZoneInfo:
@@ -117,18 +163,77 @@ class ContactClock:
         return _zone(_wall_zone(self.zones, self.workspace))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Whereabouts:
+    """What says where a contact is, and so which clock and whose law their texts go by.
+
+    Attributes:
+        phone: E.164.
+        time_zone: IANA name, if given.
+        country: ISO 3166-1 code, if given; ``state`` that of ISO 3166-2 without the country.
+    """
+
+    phone: str
+    time_zone: str | None
+    country: str | None
+    state: str | None
+    postal_code: str | None
+
+    def clock(self, workspace_zone: str) -> ContactClock:
+        """Make the clock that the contact's texts go by."""
+        return ContactClock.of(
+            time_zone=self.time_zone,
+            phone=self.phone,
+            workspace=workspace_zone,
+            country=self.country,
+            state=self.state,
+            postal_code=self.postal_code,
+        )
+
+
+class DayRule(Protocol):
+    """What leaves each day some hours, on the clock on the wall."""
+
+    @property
+    def code(self) -> str:
+        """What names it among reasons."""
+
+    def hours_on(self, day: date) -> tuple[time, time] | None:
+        """Give when a day opens and closes, as in ``SendWindow``; None if it stays closed."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A rule, and the zones on each of whose clocks it must let a text go."""
+
+    rule: DayRule
+    zones: tuple[str, ...]
+
+
+class Hours(Protocol):
+    """When texts may go to a contact: all that binds them."""
+
+    def bounds(self, clock: ContactClock, zones: tuple[str, ...]) -> Sequence[Bound]:
+        """List what binds; ``zones`` are those that the send window goes by."""
+
+
 @dataclass(frozen=True)
 class Slot:
     """A moment at which a text may go out.
 
     Attributes:
         at: The moment, UTC.
-        closes_at: When the window that ``at`` is in ends, UTC; with a window that never closes,
-            some moment more than a week ahead. None if there is no window.
+        closes_at: When the hours that ``at`` is in end, UTC; with hours that never end, some moment
+            more than a week ahead. None if nothing binds.
+        kept_by: The rules that let it go no sooner.
+        is_open: Whether it may go then; if no moment ahead is allowed by all rules, ``at`` is when
+            to look again.
     """
 
     at: datetime
     closes_at: datetime | None
+    kept_by: tuple[DayRule, ...] = field(default=(), compare=False)
+    is_open: bool = True
 
 
 def check_time_zone(name: str, *, field: str = "time_zone") -> str:
@@ -190,22 +295,25 @@ def step_due(step: _Step, previous: datetime, clock: ContactClock) -> datetime:
     return ongoing_due(previous, delay, step.at_time, clock)
 
 
-def next_slot(moment: datetime, window: SendWindow | None, clock: ContactClock) -> Slot:
+def next_slot(moment: datetime, hours: Hours | None, clock: ContactClock) -> Slot:
     """Find the first moment, from the given one on, at which a text may go out.
 
-    An instant is inside the window if the wall clock of *every* zone the contact may be in is
-    inside it; if no instant of a week is, the workspace's zone alone counts. Less than
-    ``MIN_WINDOW_LEFT`` of a window counts as outside. Windows that meet at midnight are one.
+    An instant is allowed if every rule allows it on the wall clock of *every* zone it goes by: the
+    send window by all that the contact may be in, or by the workspace's alone if no instant of a
+    week is; the law always by all. Less than ``MIN_WINDOW_LEFT`` of the hours left counts as
+    outside. Hours that meet at midnight are one.
     """
     start = moment.astimezone(UTC)
-    if window is None:
+    bounds = () if hours is None else hours.bounds(clock, clock.zones)
+    if hours is None or not bounds:
         return Slot(start, None)
-    zones = _distinct(clock.zones, start)
-    slot = _first_slot(start, window, zones, _SEARCH if len(zones) == 1 else _WEEK)
+    bounds = [Bound(one.rule, _distinct(one.zones, start)) for one in bounds]
+    within = _SEARCH if all(len(one.zones) == 1 for one in bounds) else _WEEK
+    slot = _first_slot(start, bounds, within)
     if slot is None:
-        slot = _first_slot(start, window, (clock.workspace,), _SEARCH)
+        slot = _first_slot(start, hours.bounds(clock, (clock.workspace,)), _SEARCH)
     if slot is None:
-        raise ValueError("the send window is never open long enough")
+        return Slot(start + within, None, tuple(one.rule for one in bounds), is_open=False)
     return slot
 
 
@@ -218,18 +326,6 @@ def validity_seconds(now: datetime, closes_at: datetime | None) -> int:
         return MAX_VALIDITY_SECONDS
     left = (closes_at - VALIDITY_MARGIN - now) // timedelta(seconds=1)
     return max(1, min(MAX_VALIDITY_SECONDS, left))
-
-
-def spaced(
-    previous: datetime | None, delay: timedelta, moment: datetime, *, enough: timedelta
-) -> datetime:
-    """Postpone a text so that it keeps its distance from the one before, if any.
-
-    The distance is the step's delay, but not more than ``enough``.
-    """
-    if previous is None:
-        return moment
-    return max(moment, previous + min(delay, enough))
 
 
 def _parse_day(pair: object, field: str) -> tuple[time, time]:
@@ -254,6 +350,14 @@ def _minutes(text: object, field: str) -> int:
     if not isinstance(text, str) or not _HH_MM.fullmatch(text):
         raise InvalidFieldError(field, "has an invalid time; write HH:MM, 00:00 to 24:00")
     return int(text[:2]) * 60 + int(text[3:])
+
+
+def _since_midnight(at: time) -> timedelta:
+    return timedelta(hours=at.hour, minutes=at.minute)
+
+
+def _end_of(closes: time) -> timedelta:
+    return _ONE_DAY if closes == _MIDNIGHT else _since_midnight(closes)
 
 
 def _dump_closing(closes: time) -> str:
@@ -315,11 +419,10 @@ def _distinct(zones: tuple[str, ...], start: datetime) -> tuple[str, ...]:
     return tuple(kept.values())
 
 
-def _first_slot(
-    start: datetime, window: SendWindow, zones: tuple[str, ...], within: timedelta
-) -> Slot | None:
-    """Intersect the zones' open stretches until one is long enough."""
-    stretches = [_open(start, window, _zone(name)) for name in zones]
+def _first_slot(start: datetime, bounds: Sequence[Bound], within: timedelta) -> Slot | None:
+    """Intersect the open stretches of all rules in all zones until one is long enough."""
+    rules = [(one.rule, zone) for one in bounds for zone in one.zones]
+    stretches = [_open(start, rule, _zone(name)) for rule, name in rules]
     current = [next(stretch, None) for stretch in stretches]
     while True:
         known = [stretch for stretch in current if stretch is not None]
@@ -330,17 +433,20 @@ def _first_slot(
         if opens > start + within:
             return None
         if closes - opens >= MIN_WINDOW_LEFT:
-            return Slot(opens, closes)
+            kept_by = [
+                rule for (rule, _), stretch in zip(rules, known, strict=True) if stretch[0] > start
+            ]
+            return Slot(
+                opens, closes, tuple(one for i, one in enumerate(kept_by) if one not in kept_by[:i])
+            )
         index = min(range(len(known)), key=lambda i: known[i][1])
         current[index] = next(stretches[index], None)
 
 
-def _open(
-    start: datetime, window: SendWindow, zone: ZoneInfo
-) -> Iterator[tuple[datetime, datetime]]:
+def _open(start: datetime, rule: DayRule, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
     """Yield a zone's open stretches ``[opens, closes)`` from ``start`` on, touching ones joined."""
     pending: tuple[datetime, datetime] | None = None
-    for opens, closes in _open_days(start, window, zone):
+    for opens, closes in _open_days(start, rule, zone):
         if pending is None:
             pending = opens, closes
         elif opens == pending[1]:
@@ -361,14 +467,14 @@ def _turns(moment: datetime, zone: ZoneInfo) -> bool:
 
 
 def _open_days(
-    start: datetime, window: SendWindow, zone: ZoneInfo
+    start: datetime, rule: DayRule, zone: ZoneInfo
 ) -> Iterator[tuple[datetime, datetime]]:
     """Yield the open part of every day, cut where the clocks change."""
     for begin, end, offset in _steady(start, start + _SEARCH + _ONE_DAY, zone):
         first, last = (begin + offset).replace(tzinfo=None), (end + offset).replace(tzinfo=None)
         day = first.date()
         while day <= last.date():
-            hours = window.hours.get(DAYS[day.weekday()])
+            hours = rule.hours_on(day)
             if hours is not None:
                 opens = max(datetime.combine(day, hours[0]), first)
                 closing_day = day + _ONE_DAY if hours[1] == _MIDNIGHT else day

@@ -1,4 +1,4 @@
-"""Kinds of lines, of fields, and of answers to a file that calls a contact otherwise."""
+"""Kinds of lines, fields and consents, and of answers to a file that calls a contact otherwise."""
 
 from enum import StrEnum
 
@@ -40,3 +40,11 @@ class OtherName(StrEnum):
     SKIP = "skip"
     KEEP = "keep"
     TAKE = "take"
+
+
+class ConsentNeeded(StrEnum):
+    """Which consent a text of a sequence takes: none, any on record, or a written one."""
+
+    NONE = "none"
+    ANY = "any"
+    WRITTEN = "written"

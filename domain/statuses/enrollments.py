@@ -97,6 +97,21 @@ class StepOutcome(StrEnum):
     OPTED_OUT = "opted_out"
 
 
+class WaitReason(StrEnum):
+    """What postpones the next text of an enrollment that waits, beyond the step's own timing.
+
+    ``retry``: it failed for a passing reason. ``spacing``: the text before went out a short while
+    ago. ``window``: its send window. ``pack``: the law, by a rule pack. ``holiday``: one on which
+    that closes the day.
+    """
+
+    RETRY = "retry"
+    SPACING = "spacing"
+    WINDOW = "window"
+    PACK = "pack"
+    HOLIDAY = "holiday"
+
+
 class PauseReason(StrEnum):
     """Why an enrollment alone is paused: a person paused it, or its contact replied."""
 
@@ -107,10 +122,12 @@ class PauseReason(StrEnum):
 class HeldReason(StrEnum):
     """Why an active enrollment is held.
 
-    A person must act, its sender must work again, or what its next text says must be filled in.
+    A person must act, its sender must work again, what its next text says must be filled in, or
+    the consent that it takes must be on record.
     """
 
     OUTCOME_UNKNOWN = "outcome_unknown"
     SENDER_ON_HOLD = "sender_on_hold"
     DESTINATION_NOT_ALLOWED = "destination_not_allowed"
     MISSING_DATA = "missing_data"
+    CONSENT_MISSING = "consent_missing"

@@ -1,4 +1,4 @@
-"""States, kinds and reply policies of sequences."""
+"""States, kinds, purposes and reply policies of sequences."""
 
 from enum import StrEnum
 
@@ -32,3 +32,15 @@ class CountsAsReply(StrEnum):
 
     HUMAN = "human"
     ANY = "any"
+
+
+class Purpose(StrEnum):
+    """What a sequence's texts are for, which is what rules about hours go by.
+
+    ``transactional``: about something that the person does or asked for. ``informational``: news
+    of it, without an offer. ``marketing``: an offer, a solicitation; in doubt this one.
+    """
+
+    TRANSACTIONAL = "transactional"
+    INFORMATIONAL = "informational"
+    MARKETING = "marketing"

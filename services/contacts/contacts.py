@@ -18,7 +18,7 @@ from domain.platform.errors import (
 )
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
-from services.contacts.merging import ContactHooks, Merged, Merging, Outcome, clock
+from services.contacts.merging import ContactHooks, Merged, Merging, Outcome
 from services.contacts.values import (
     ContactFields,
     changed_names,
@@ -33,6 +33,7 @@ from services.contacts.values import (
     possible_owners,
     require_name,
     require_owner,
+    require_place,
 )
 from storage.contacts import contacts, fields
 from storage.contacts.contacts import ContactDetails, ContactFilter
@@ -80,6 +81,7 @@ class Contacts:
         async with self._database.within(within) as tx:
             values = cleaned(given, await known_for(tx, self._default_region, [given]))
             require_name(values)
+            require_place(values)
             require_owner(values, await possible_owners(tx, [values]))
             # An inbound text from the number is stored before, or finds the contact.
             await lock_numbers(tx, [values["phone"]])
@@ -142,6 +144,7 @@ class Contacts:
         zone = await workspace.zone(tx, self._workspace_zone)
         values = cleaned(given, against)
         require_name(values, vars(row))
+        require_place(values, vars(row))
         require_owner(values, await possible_owners(tx, [values]), row.owner_id)
         changed = changes(row, values)
         if not changed:
@@ -153,8 +156,7 @@ class Contacts:
             await self._hooks.numbers_assigned(tx, [changed["phone"]])
         await self._hooks.data_changed(tx, [contact_id])
         after = await _details(tx, contact_id)
-        clocks = [clock(one.time_zone, one.phone, zone) for one in (row, after)]
-        await self._hooks.clocks_changed(tx, {contact_id: (clocks[0], clocks[1])})
+        await self._hooks.clocks_changed(tx, {contact_id: (row.clock(zone), after.clock(zone))})
         await note_changes(tx, changed={contact_id: changed_names(row, changed)})
         return after
 

@@ -6,7 +6,7 @@ judged by what was stored before the call: the order of rows never decides betwe
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import OtherName
 from services.contacts.values import (
     NAMES,
+    PLACE,
     changed_names,
     changes,
     filled_in,
@@ -26,12 +27,15 @@ from services.contacts.values import (
     possible_owners,
     require_name,
     require_owner,
+    require_place,
 )
 from storage.contacts import merging
 from storage.contacts.contacts import StoredContact
 from storage.platform import workspace
 from storage.platform.database import Transaction
 from storage.platform.locks import MovedError, lock_numbers
+
+_WHEREABOUTS = frozenset({"phone", "time_zone", *PLACE})
 
 Rows = Mapping[int, Mapping[str, Any]]
 """Cleaned values by the position of each row."""
@@ -189,7 +193,7 @@ class Merging:
         """Lock numbers, then the contacts that change.
 
         Those are the numbers that change hands, those known by hashes too, and the number of each
-        contact whose zone changes, as a text to it may be recorded meanwhile. If any contact gets
+        contact whose clock changes, as a text to it may be recorded meanwhile. If any contact gets
         another key, those of all: locked for that, none of them can be referred to by a new text.
 
         New contacts' numbers are not locked, thousands at once would fill PostgreSQL's table of
@@ -197,7 +201,9 @@ class Merging:
         """
         changing = list(plan.changed.values())
         keys = any({"phone", "external_id"} & changed.keys() for _, changed in changing)
-        numbers = {before.phone for before, changed in changing if keys or "time_zone" in changed}
+        numbers = {
+            before.phone for before, changed in changing if keys or _WHEREABOUTS & changed.keys()
+        }
         numbers |= {changed["phone"] for _, changed in changing if "phone" in changed}
         erased = await self._hooks.erased_numbers(tx, [row["phone"] for row in plan.new.values()])
         if numbers or erased:
@@ -220,16 +226,13 @@ class Merging:
         if plan.changed:
             zone = await workspace.zone(tx, self._workspace_zone)
         for before, changed in plan.changed.values():
-            now = {**vars(before), **changed}
-            after.append(now)
+            now = replace(before, **changed)
+            after.append(vars(now))
             if "phone" in changed:
                 former[before.id] = before.phone
-                numbers.add(now["phone"])
-            if {"phone", "time_zone"} & changed.keys():
-                clocks[before.id] = (
-                    clock(before.time_zone, before.phone, zone),
-                    clock(now["time_zone"], now["phone"], zone),
-                )
+                numbers.add(now.phone)
+            if _WHEREABOUTS & changed.keys():
+                clocks[before.id] = before.clock(zone), now.clock(zone)
         await merging.update(tx, after, former)
         if numbers:
             await self._hooks.numbers_assigned(tx, numbers)
@@ -244,11 +247,6 @@ class Merging:
                 for before, changed in plan.changed.values()
             },
         )
-
-
-def clock(time_zone: str | None, phone: str, workspace_zone: str) -> ContactClock:
-    """Make the clock that a contact's texts go by."""
-    return ContactClock.of(time_zone=time_zone, phone=phone, workspace=workspace_zone)
 
 
 def _planned(
@@ -313,10 +311,12 @@ def _judged(
         if "phone" not in row:
             raise InvalidFieldError("phone", "is missing; a new contact needs it", code="missing")
         require_name(row)
+        require_place(row)
         require_owner(row, owners)
         plan.new[position] = filled_in(row)
         return Merged(Outcome.CREATED)
     require_name(row, vars(contact))
+    require_place(row, vars(contact))
     if other_name is None or not has_another_name(contact, row):
         other_name, changed = None, changes(contact, row)
     else:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.platform.errors import InvalidFieldError, required
+from domain.platform import names
+from domain.platform.errors import required
 from domain.platform.filling import filled
 from domain.platform.names import Named
 from domain.platform.paging import Page, Position, by_creation, cut
@@ -54,7 +55,7 @@ class Notes:
             InvalidFieldError: ``blank``, ``too_long``, or ``invalid_text``.
             NotFoundError: There is no such contact.
         """
-        written = _clean(body)
+        written = names.clean_lines(body, field="body", most=NOTE_LENGTH)
         async with self._database.within(within) as tx:
             required(await contacts.get(tx, contact_id, lock=True), "contact", contact_id)
             note_id = await notes.add(tx, contact_id, user_id, written)
@@ -113,23 +114,3 @@ class Notes:
 def may_remove(note: Note, user_id: UUID, role: Role) -> bool:
     """Tell whether a user may delete a note."""
     return role is Role.ADMIN or note.author.id == user_id
-
-
-def _clean(body: str) -> str:
-    """Let through a text of several lines.
-
-    Raises:
-        InvalidFieldError: See ``Notes.add``.
-    """
-    written = body.replace("\r\n", "\n").strip()
-    if not written:
-        raise InvalidFieldError("body", "is blank; write something", code="blank")
-    if len(written) > NOTE_LENGTH:
-        raise InvalidFieldError(
-            "body", f"is too long; at most {NOTE_LENGTH} characters", code="too_long"
-        )
-    if any((char < " " and char not in "\n\t") or "\ud800" <= char <= "\udfff" for char in written):
-        raise InvalidFieldError(
-            "body", "holds control characters; write plain text", code="invalid_text"
-        )
-    return written

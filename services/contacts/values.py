@@ -12,6 +12,12 @@ from domain.event_webhooks.events import ContactChange
 from domain.platform import names, phones
 from domain.platform.errors import InvalidFieldError, Problems
 from domain.platform.folding import folded_name
+from domain.platform.jurisdictions import (
+    check_country,
+    check_jurisdiction,
+    check_postal_code,
+    check_state,
+)
 from domain.sequences.timing import check_time_zone
 from domain.statuses.contacts import FieldType, LineType
 from services.platform import audit
@@ -31,6 +37,9 @@ EXTERNAL_ID_LENGTH = 200
 NAMES = ("first_name", "last_name")
 """The values that are a contact's name."""
 
+PLACE = ("country", "state", "postal_code")
+"""The values that say where a contact lives."""
+
 _NO_OWNER = "is not a user who can sign in; choose one who can, or leave the contact unassigned"
 
 
@@ -42,13 +51,16 @@ class ContactFields(TypedDict, total=False):
     last_name: str
     phone: str
     time_zone: str | None
+    country: str | None
+    state: str | None
+    postal_code: str | None
     line_type: LineType | None
     fields: Mapping[str, Any]
     owner_id: UUID | None
 
 
 EMPTY: Mapping[str, Any] = {
-    **dict.fromkeys(("external_id", "time_zone", "line_type", "owner_id")),
+    **dict.fromkeys(("external_id", "time_zone", *PLACE, "line_type", "owner_id")),
     "first_name": "",
     "last_name": "",
     "fields": {},
@@ -130,6 +142,21 @@ def require_name(
         )
 
 
+def require_place(
+    values: Mapping[str, Any], known: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Require that what is known of where a contact lives, given and ``known``, can be together.
+
+    Raises:
+        InvalidFieldError: See ``check_jurisdiction``.
+    """
+    if any(values.get(name) is not None for name in PLACE):
+        merged: dict[str, Any] = {**known, **values}
+        check_jurisdiction(
+            phone=merged.get("phone", ""), **{name: merged.get(name) for name in PLACE}
+        )
+
+
 def require_owner(
     values: Mapping[str, Any], possible: Collection[UUID], before: UUID | None = None
 ) -> None:
@@ -153,6 +180,12 @@ def _clean(name: str, value: Any, against: Known) -> Any:  # noqa: ANN401 - as t
             return phones.normalize(value, default_region=against.region)
         case "time_zone" if value is not None:
             return check_time_zone(value)
+        case "country" if value is not None:
+            return check_country(value)
+        case "state" if value is not None:
+            return check_state(value)
+        case "postal_code" if value is not None:
+            return check_postal_code(value)
         case "external_id" if value is not None:
             return clean_external_id(value)
         case "owner_id" if value is not None and value not in against.owners:

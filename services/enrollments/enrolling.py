@@ -220,13 +220,15 @@ class Enrolling:
 
 async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:
     """Compute the contacts' clocks, yielding to other requests now and then."""
-    by_origin: dict[str, ContactClock] = {}
+    by_origin: dict[tuple[str | None, ...], ContactClock] = {}
     clocks: dict[UUID, ContactClock] = {}
     for one in found:
-        origin = one.time_zone or zones_prefix(one.phone)
+        # Abroad a number says nothing more once the zone is known.
+        area = zones_prefix(one.phone) if one.time_zone is None else one.phone[:5]
+        origin = (area, one.time_zone, one.country, one.state, one.postal_code)
         clock = by_origin.get(origin)
         if clock is None:
-            clock = ContactClock.of(time_zone=one.time_zone, phone=one.phone, workspace=zone)
+            clock = one.clock(zone)
             by_origin[origin] = clock
             if len(by_origin) % _CLOCKS_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -445,7 +447,7 @@ def _start(sequence: SequenceSnapshot, clock: ContactClock) -> Start | None:
     for step in sequence.steps:
         due_at = step_due(step, sequence.now, clock)
         if step.send_at is None or due_at > sequence.now:
-            return Start(step.position, due_at, next_slot(due_at, sequence.send_window, clock).at)
+            return Start(step.position, due_at, next_slot(due_at, sequence.hours, clock).at)
     return None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -13,7 +13,6 @@ from domain.platform.errors import required
 from domain.platform.moments import written
 from domain.platform.names import Named
 from domain.platform.rules import SendingRules
-from domain.sequences.timing import ContactClock
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus
 from domain.statuses.progress import DELIVERIES, FAILURES
 from services.enrollments.enrollment_list import shown_activity
@@ -118,8 +117,9 @@ class EnrollmentDetail:
         live: Mapping[UUID, LiveState] = {}
         if not facts.status.is_final:
             live = await self._temporal.progress([enrollment_id], deadline=self._live_deadline)
-        clock = ContactClock.of(time_zone=facts.time_zone, phone=facts.phone, workspace=zone)
-        ahead = plan(facts, steps, clock, events, min_spacing=self._rules.min_spacing)
+        clock = facts.clock(zone)
+        now, spacing = datetime.now(UTC), self._rules.min_spacing
+        ahead = plan(facts, steps, clock, events, now=now, min_spacing=spacing)
         entries = [
             *_own_entries(facts),
             *(_event_entry(event) for event in events),

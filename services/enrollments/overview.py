@@ -75,6 +75,7 @@ class CurrentFigures:
         reply_rate: See ``Figures.reply_rate``; late replies are not in it.
         replied_late: Enrollments whose contact replied after they ended without a response.
         missing: Held ones that wait for missing data; ``held`` has them too.
+        unconsented: Held ones that wait for consent; likewise.
         statuses: All eight, in the order of their definition.
         hours: The next 24, beginning with this one.
     """
@@ -85,6 +86,7 @@ class CurrentFigures:
     replied_late: int
     held: int
     missing: int
+    unconsented: int
     statuses: Many[StatusCount]
     time_zone: str
     hours: Many[Hour]
@@ -135,7 +137,10 @@ class SequenceOverview:
         start = _this_hour(zone)
         so_far = (await sequence_list.figures(tx, [record.id]))[record.id]
         waiting = await rows.sends_per_hour(tx, record.id, start, HOURS)
-        missing = ListFilter(held_reason=[HeldReason.MISSING_DATA])
+        held_for = dict.fromkeys((HeldReason.MISSING_DATA, HeldReason.CONSENT_MISSING), 0)
+        for reason in held_for if so_far.held else ():
+            wanted = ListFilter(held_reason=[reason])
+            held_for[reason] = (await list_counts.count(tx, record.id, wanted)).number
         starts = [start + timedelta(hours=number) for number in range(HOURS)]
         return CurrentFigures(
             state=record.state,
@@ -143,7 +148,8 @@ class SequenceOverview:
             reply_rate=so_far.reply_rate,
             replied_late=so_far.replied_late,
             held=so_far.held,
-            missing=(await list_counts.count(tx, record.id, missing)).number if so_far.held else 0,
+            missing=held_for[HeldReason.MISSING_DATA],
+            unconsented=held_for[HeldReason.CONSENT_MISSING],
             statuses=[_status(status, record) for status in EnrollmentStatus],
             time_zone=zone.key,
             hours=[

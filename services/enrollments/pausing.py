@@ -86,4 +86,4 @@ def _moved(row: WaitingStep, zone: str) -> RescheduledStep:
         due_at = resumed_due(
             due_at, stood_from, now, at_time=row.at_time, send_at=row.send_at, clock=clock
         )
-    return RescheduledStep(row.id, due_at, next_slot(max(due_at or now, now), row.window, clock).at)
+    return RescheduledStep(row.id, due_at, next_slot(max(due_at or now, now), row.hours, clock).at)

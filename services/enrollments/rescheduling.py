@@ -5,13 +5,13 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.enrollments.rescheduling import rescheduled_due
-from domain.sequences.timing import ContactClock, next_slot, scheduled_due
+from domain.sequences.timing import ContactClock, Whereabouts, next_slot, scheduled_due
 from storage.enrollments import enrollments, waiting_steps
 from storage.enrollments.waiting_steps import RescheduledStep, WaitingStep
 from storage.platform.database import Transaction
 
-ClockOf = Callable[[str | None, str], ContactClock]
-"""Makes a clock of a contact's time zone and number."""
+ClockOf = Callable[[Whereabouts], ContactClock]
+"""Makes a contact's clock."""
 
 
 async def contacts_moved(
@@ -33,7 +33,7 @@ async def workspace_moved(
     """
     moves = []
     for row in await waiting_steps.lock_waiting_of(tx, contact_ids):
-        old, new = before(row.time_zone, row.phone), after(row.time_zone, row.phone)
+        old, new = before(row), after(row)
         if old != new and not _goes_by(row, new):
             moves.append((row, old, new))
     await _move(tx, moves)
@@ -62,4 +62,4 @@ def _moved(row: WaitingStep, before: ContactClock, after: ContactClock) -> Resch
         due_at = rescheduled_due(
             due_at, now, at_time=row.at_time, send_at=row.send_at, before=before, after=after
         )
-    return RescheduledStep(row.id, due_at, next_slot(max(due_at or now, now), row.window, after).at)
+    return RescheduledStep(row.id, due_at, next_slot(max(due_at or now, now), row.hours, after).at)

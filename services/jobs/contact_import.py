@@ -5,17 +5,22 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterable, Mapping
 from collections.abc import Sequence as Many
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
+from domain.contacts import consents
+from domain.contacts.consents import Agreed, moment_of
 from domain.contacts.fields import FieldSpec
+from domain.contacts.fields import checked as checked_value
 from domain.contacts.names import split_name
 from domain.platform import names
 from domain.platform.errors import InvalidFieldError, InvalidRequestError, Problems
 from domain.platform.phones import check_region
-from domain.statuses.contacts import LineType, OtherName
+from domain.statuses.contacts import FieldType, LineType, OtherName
 from domain.statuses.jobs import JobKind
+from services.contacts.consents import Consents
 from services.contacts.groups import NAME_LENGTH as GROUP_NAME_LENGTH
 from services.contacts.groups import named_groups, require_group
 from services.contacts.merging import Merged, Merging, Outcome
@@ -37,6 +42,7 @@ from services.jobs.jobs import ENROLL_INTO, Handler
 from storage.access import users
 from storage.contacts import fields as stored_fields
 from storage.contacts import groups
+from storage.contacts.consents import NewConsent
 from storage.jobs import contact_import, jobs
 from storage.jobs.jobs import (
     OTHER_NAME,
@@ -62,9 +68,16 @@ _FIELDS = {
     "last_name": ("lastname", "last", "surname", "familyname"),
     "phone": PHONE_HEADINGS,
     "time_zone": ("timezone", "tz"),
+    "country": ("country", "countrycode"),
+    "state": ("state", "province", "stateprovince", "statecode"),
+    "postal_code": ("postalcode", "zip", "zipcode", "postcode"),
     "line_type": ("linetype",),
     "external_id": ("externalid",),
     "owner": ("owner", "owneremail"),
+    "consent_source": ("consentsource",),
+    "consent_at": ("consentat", "consentdate"),
+    "consent_wording": ("consentwording",),
+    "consent_written": ("consentwritten",),
 }
 _FIELD_OF = {heading: name for name, headings in _FIELDS.items() for heading in headings}
 _GUESSES = {
@@ -79,9 +92,13 @@ _GUESSES = {
 """What names of columns suggest to a person, who sees it before it counts."""
 _OFFERED = (
     *("phone", "full_name", "first_name", "last_name", "groups", "owner", "time_zone"),
-    *("line_type", "external_id"),
+    *("country", "state", "postal_code", "line_type", "external_id"),
+    *("consent_source", "consent_at", "consent_wording", "consent_written"),
 )
 _LINE_TYPES = {one.value.lower(): one for one in LineType}
+_CONSENT = "consent_"
+"""Begins the names of the columns that say what a row's person has agreed to."""
+
 _OWN = "fields."
 """Begins the name of a column that is a field of the workspace, which its key ends."""
 
@@ -104,12 +121,14 @@ _RESULTS = {
 class CheckedRows(NamedTuple):
     """The rows of one chunk by position: the values of those that are valid, the others' errors.
 
-    ``groups`` are the names of the groups that valid rows ask for, by position.
+    ``groups`` are the names of the groups that valid rows ask for, and ``consents`` what their
+    people have agreed to, by position.
     """
 
     valid: Mapping[int, Mapping[str, Any]]
     invalid: Mapping[int, tuple[InvalidFieldError, ...]]
     groups: Mapping[int, Many[str]]
+    consents: Mapping[int, Agreed]
 
 
 class Importing(CsvUpload):
@@ -117,9 +136,12 @@ class Importing(CsvUpload):
 
     kind: ClassVar[JobKind] = JobKind.IMPORT_CONTACTS
 
-    def __init__(self, database: Database, merging: Merging, *, default_region: str) -> None:
+    def __init__(
+        self, database: Database, merging: Merging, consents: Consents, *, default_region: str
+    ) -> None:
         super().__init__(database, default_region=default_region)
         self._merging = merging
+        self._consents = consents
 
     def handler(self) -> Handler:
         """Give the handler of its jobs."""
@@ -236,6 +258,8 @@ class Importing(CsvUpload):
         for one_id, positions in named.items():
             members = {subjects[position] for position in positions if position in subjects}
             await groups.add_members(tx, one_id, list(members), job.user_id)
+        if not dry_run:
+            await self._consents.keep(tx, _agreed(checked, merged, job.user_id))
         results = [invalid(position, errors) for position, errors in checked.invalid.items()]
         for position, one in merged.items():
             if one.outcome is Outcome.ERROR:
@@ -280,6 +304,16 @@ async def _groups_of(tx: Transaction, checked: CheckedRows) -> dict[UUID, list[i
     return dict(sorted(found.items()))
 
 
+def _agreed(checked: CheckedRows, merged: Mapping[int, Merged], user_id: UUID) -> list[NewConsent]:
+    """Give the consents of rows that are about somebody, each for the number that its row has."""
+    skipped = (Outcome.ERROR, Outcome.OTHER_NAME, Outcome.DUPLICATE)
+    return [
+        NewConsent(**vars(one), phone=checked.valid[position]["phone"], user_id=user_id)
+        for position, one in checked.consents.items()
+        if merged[position].outcome not in skipped
+    ]
+
+
 def _subjects(
     checked: CheckedRows, merged: Mapping[int, Merged], params: Mapping[str, Any]
 ) -> dict[int, UUID]:
@@ -313,18 +347,22 @@ async def check(tx: Transaction, rows: Many[OpenRow], region: str) -> CheckedRow
     valid: dict[int, Mapping[str, Any]] = {}
     refused: dict[int, tuple[InvalidFieldError, ...]] = {}
     asked: dict[int, Many[str]] = {}
+    agreed: dict[int, Agreed] = {}
+    now = datetime.now(UTC)
     for index, row in enumerate(rows):
         if index % _CHECKED_AT_ONCE == 0:
             await asyncio.sleep(0)
         try:
-            values = _checked(row.detail, against, owner_ids)
+            values = _checked(row.detail, against, owner_ids, now)
         except InvalidRequestError as error:
             refused[row.position] = error.errors
             continue
         if some := values.pop("groups", None):
             asked[row.position] = some
+        if (said := values.pop("consent", None)) is not None:
+            agreed[row.position] = said
         valid[row.position] = values
-    return CheckedRows(valid, refused, asked)
+    return CheckedRows(valid, refused, asked, agreed)
 
 
 def own_column(key: str) -> str:
@@ -404,7 +442,7 @@ def _by_default(header: Many[str], own: Many[FieldSpec]) -> dict[str, int]:
 
 
 def _checked(
-    given: Mapping[str, str], against: Known, owner_ids: Mapping[str, UUID]
+    given: Mapping[str, str], against: Known, owner_ids: Mapping[str, UUID], now: datetime
 ) -> dict[str, Any]:
     """Clean a row's values; blank ones count as missing, except of names and the number.
 
@@ -416,6 +454,11 @@ def _checked(
     values = _written(given, against)
     owner, line_type = values.pop("owner", None), values.pop("line_type", None)
     written_groups = values.pop("groups", None)
+    consent = {
+        name.removeprefix(_CONSENT): values.pop(name)
+        for name in list(values)
+        if name.startswith(_CONSENT)
+    }
     problems = Problems()
     with problems.collect():
         values = cleaned(values, against)
@@ -437,6 +480,8 @@ def _checked(
             )
     if written_groups is not None:
         values["groups"] = problems.of(lambda: _group_names(written_groups))
+    if consent:
+        values["consent"] = problems.of(lambda: _consent(consent, now))
     problems.raise_any()
     return values
 
@@ -473,6 +518,35 @@ def _group_names(written: str) -> list[str]:
     return [names.clean(name, field="groups", most=GROUP_NAME_LENGTH) for name in found]
 
 
+def _consent(given: Mapping[str, str], now: datetime) -> Agreed:
+    """Read what a row says of a consent.
+
+    Raises:
+        InvalidRequestError: All that is wrong, by the names of the columns.
+    """
+    problems = Problems()
+    for name in ("source", "at"):
+        if name not in given:
+            reason = "is blank; a consent takes its source and its date"
+            problems.add(f"{_CONSENT}{name}", reason, code="missing")
+    problems.raise_any()
+    at = problems.of(lambda: moment_of(given["at"], now, field=f"{_CONSENT}at"))
+    told = given.get("written")
+    written = problems.of(
+        lambda: checked_value(FieldType.BOOLEAN, told, field=f"{_CONSENT}written")
+    )
+    try:
+        agreed = consents.checked(
+            given["source"], at or now, wording=given.get("wording"), written=bool(written), now=now
+        )
+    except InvalidRequestError as error:
+        for one in error.errors:
+            name = one.field.removeprefix("given_")
+            problems.add(f"{_CONSENT}{name}", one.reason, code=one.field_code)
+    problems.raise_any()
+    return agreed
+
+
 def _stand_in(phone: str, salt: bytes) -> UUID:
     """Give an id for a contact that a dry run does not make; the salt is deleted with its job."""
     return UUID(bytes=hashlib.blake2b(phone.encode(), key=salt, digest_size=16).digest())
@@ -482,7 +556,8 @@ def _missing(name: str) -> InvalidFieldError:
     return InvalidFieldError(
         "body",
         f"has no column {name}; name the columns in the first row: phone, first_name, last_name or"
-        " full_name, and optionally time_zone, line_type, external_id, owner and fields by key or"
+        " full_name, and optionally time_zone, country, state, postal_code, line_type, external_id,"
+        " owner, consent_source, consent_at, consent_wording, consent_written and fields by key or"
         " label",
         code="missing_column",
     )

@@ -39,8 +39,8 @@ PAGE = 1_000
 """Rows in memory at once."""
 
 CONTACT_COLUMNS = (
-    *("first_name", "last_name", "phone", "time_zone", "line_type", "external_id"),
-    "owner",
+    *("first_name", "last_name", "phone", "time_zone", "country", "state", "postal_code"),
+    *("line_type", "external_id", "owner"),
 )
 """The columns that an import reads; the workspace's fields follow, by key."""
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.maintenance.workspace import WorkspaceDetails, WorkspaceSettings
+from services.maintenance.workspace import WorkspaceClock, WorkspaceSettings
 from services.messaging.inbox import WAIT_MOST
 from storage.maintenance import frames
-from storage.messaging.waiting import Waiting
+from storage.messaging.waiting import WaitingCounts
 from storage.platform.database import Database
 
 
@@ -18,9 +18,9 @@ class Frame:
         single_keys: Whether single keys do something; they do unless the user turned them off.
     """
 
-    workspace: WorkspaceDetails
+    workspace: WorkspaceClock
     single_keys: bool
-    waiting: Waiting
+    waiting: WaitingCounts
 
 
 class Frames:
@@ -35,7 +35,7 @@ class Frames:
         async with self._database.transaction() as tx:
             row = await frames.read(tx, user_id, WAIT_MOST, most=most)
         return Frame(
-            self._workspace.details(row.time_zone, row.hour_cycle or 12),
+            self._workspace.clock(row.time_zone, row.hour_cycle or 12),
             bool((row.single_keys or {}).get("on", True)),
-            Waiting(row.conversations, row.numbers, row.reviews),
+            WaitingCounts(row.conversations, row.numbers, row.reviews),
         )

@@ -219,5 +219,5 @@ class Sweep:
 
 def _may_go(row: WaitingStep, zone: str) -> bool:
     """Tell whether an enrollment waits for its sender and its window is open."""
-    slot = next_slot(row.read_at, row.window, row.clock(zone))
+    slot = next_slot(row.read_at, row.hours, row.clock(zone))
     return row.activity is EnrollmentPhase.HELD and slot.at <= row.read_at

@@ -1,15 +1,25 @@
-"""The workspace's settings: its time zone and its way to show times."""
+"""The workspace's settings: its time zone, its way to show times, the law that binds it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict, cast
 from uuid import UUID
 
+from domain.platform.errors import InvalidFieldError
+from domain.sequences.rule_packs import check_packs
+from domain.sequences.sending_hours import check_window
 from domain.sequences.timing import ContactClock, check_time_zone
+from domain.statuses.contacts import ConsentNeeded
+from domain.statuses.sequences import Purpose
 from services.enrollments.rescheduling import workspace_moved
 from services.platform import audit
-from storage.platform import workspace
+from storage.enrollments.waking import consent_changed
+from storage.platform import wakes, workspace
 from storage.platform.database import Database, Transaction
+from storage.platform.wakes import WakeKind
 from storage.platform.workspace import WaitingContact, WorkspaceRow
+from storage.sequences import sequences
 
 HourCycle = Literal[12, 24]
 
@@ -17,17 +27,28 @@ _PAGE = 500
 
 
 @dataclass(frozen=True)
-class WorkspaceDetails:
+class WorkspaceClock:
+    """How the workspace shows times; ``effective_time_zone`` is the zone that applies."""
+
+    effective_time_zone: str
+    hour_cycle: HourCycle
+
+
+@dataclass(frozen=True)
+class WorkspaceDetails(WorkspaceClock):
     """The settings of the workspace.
 
     Attributes:
         time_zone: IANA name as set; None if the process's settings decide.
-        effective_time_zone: The one that applies.
+        rule_packs: The rule packs that bind, by id; None for all.
+        require_consent: Which consent texts take, by the purpose of their sequence; of each.
     """
 
     time_zone: str | None
-    effective_time_zone: str
-    hour_cycle: HourCycle
+    rule_packs: tuple[str, ...] | None
+    require_consent: Mapping[Purpose, ConsentNeeded] = field(
+        default_factory=lambda: dict.fromkeys(Purpose, ConsentNeeded.NONE)
+    )
 
 
 class WorkspaceFields(TypedDict, total=False):
@@ -35,6 +56,8 @@ class WorkspaceFields(TypedDict, total=False):
 
     time_zone: str | None
     hour_cycle: HourCycle
+    rule_packs: Sequence[str] | None
+    require_consent: Mapping[Purpose, ConsentNeeded]
 
 
 class WorkspaceSettings:
@@ -55,12 +78,17 @@ class WorkspaceSettings:
     async def change(self, fields: WorkspaceFields, user_id: UUID) -> WorkspaceDetails:
         """Change settings; they apply at once, also to waiting steps.
 
+        Of ``require_consent``, purposes that are left out stay.
+
         Raises:
-            InvalidFieldError: There is no such time zone.
+            InvalidFieldError: There is no such time zone, or rule pack; ``window_outside_law`` of a
+                sequence whose send window the packs would leave empty.
         """
         zone = fields.get("time_zone")
         if zone is not None:
             check_time_zone(zone)
+        if "rule_packs" in fields:
+            fields = {**fields, "rule_packs": check_packs(fields["rule_packs"])}
         while fields and not await self._changed(fields, user_id):
             await self.move_steps()
         await self.move_steps()
@@ -77,7 +105,13 @@ class WorkspaceSettings:
             zone_before = self._details(before).effective_time_zone
             if "time_zone" in fields and (fields["time_zone"] or self._default) != zone_before:
                 values["moving_from"] = zone_before
+            if "rule_packs" in values:
+                await _bind(tx, values["rule_packs"])
+            if "require_consent" in fields:
+                values["require_consent"] = {**before.require_consent, **fields["require_consent"]}
             await workspace.change(tx, values)
+            if "require_consent" in fields:
+                await consent_changed(tx)
             names = ",".join(sorted(fields))
             await audit.record(tx, "workspace.change", user_id=user_id, fields=names)
         return True
@@ -106,16 +140,42 @@ class WorkspaceSettings:
             await workspace.end_move(tx, row)
         return seen
 
-    def details(self, time_zone: str | None, hour_cycle: int) -> WorkspaceDetails:
-        """Say what applies, of what is set."""
-        return WorkspaceDetails(
-            time_zone=time_zone,
-            effective_time_zone=time_zone or self._default,
-            hour_cycle=cast("HourCycle", hour_cycle),
-        )
+    def clock(self, time_zone: str | None, hour_cycle: int) -> WorkspaceClock:
+        """Say how times are shown, of what is set."""
+        return WorkspaceClock(time_zone or self._default, cast("HourCycle", hour_cycle))
 
     def _details(self, row: WorkspaceRow) -> WorkspaceDetails:
-        return self.details(row.time_zone, row.hour_cycle)
+        clock = self.clock(row.time_zone, row.hour_cycle)
+        return WorkspaceDetails(
+            clock.effective_time_zone,
+            clock.hour_cycle,
+            time_zone=row.time_zone,
+            rule_packs=row.rule_packs,
+            require_consent={
+                one: ConsentNeeded(row.require_consent.get(one, ConsentNeeded.NONE))
+                for one in Purpose
+            },
+        )
+
+
+async def _bind(tx: Transaction, packs: list[str] | None) -> None:
+    """Check that rule packs leave every send window something, and have all who wait look again.
+
+    Raises:
+        InvalidFieldError: ``window_outside_law``, naming the sequence.
+    """
+    bound = await sequences.bound_by_law(tx)
+    for one in bound:
+        hours = replace(one.hours, packs=None if packs is None else tuple(packs))
+        try:
+            check_window(hours, datetime.now(UTC).date(), field="rule_packs")
+        except InvalidFieldError as error:
+            raise InvalidFieldError(
+                error.field,
+                f"cannot bind the sequence {one.name!r}: its send window {error.reason}",
+                code=error.field_code,
+            ) from None
+    await wakes.add(tx, WakeKind.SEND_WINDOW, [one.id for one in bound])
 
 
 async def _move_page(
@@ -126,17 +186,15 @@ async def _move_page(
     await workspace_moved(
         tx,
         [one.contact_id for one in page if _depends(one.phone, before, after)],
-        lambda time_zone, phone: _clock(time_zone, phone, before),
-        lambda time_zone, phone: _clock(time_zone, phone, after),
+        lambda contact: contact.clock(before),
+        lambda contact: contact.clock(after),
     )
     return page
 
 
 def _depends(phone: str, before: str, after: str) -> bool:
     """Tell whether a number's clock depends on the workspace's zone."""
-    clock = _clock(None, phone, after)
-    return len(clock.zones) > 1 or clock.zones != _clock(None, phone, before).zones
-
-
-def _clock(time_zone: str | None, phone: str, zone: str) -> ContactClock:
-    return ContactClock.of(time_zone=time_zone, phone=phone, workspace=zone)
+    old, new = (
+        ContactClock.of(time_zone=None, phone=phone, workspace=zone) for zone in (before, after)
+    )
+    return len(new.zones) > 1 or new.zones != old.zones

@@ -67,6 +67,7 @@ class ConversationText:
             went. The order of the texts.
         meaning: What an inbound text asks for, if it is a keyword or asks for no more texts.
         kind: What an inbound text is; None of ours, and of one that came before that was told.
+        consent_id: The consent that a text of ours went under, if there was one.
         marks: Emoji of the reactions to a text of ours, the oldest first.
     """
 
@@ -86,6 +87,7 @@ class ConversationText:
     kind: TextKind | None
     about_id: UUID | None
     is_reply: bool
+    consent_id: UUID | None
     marks: Many[str]
     sender: Named | None
     user: Named | None

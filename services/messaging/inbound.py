@@ -19,7 +19,10 @@ from services.messaging import replies
 from services.platform.group_commit import GroupCommit, GroupLimits
 from services.suppression.erasure import recall
 from services.suppression.opt_outs import opt_in, suppress
+from storage.contacts import consents
+from storage.contacts.consents import NewConsent
 from storage.enrollments import replies as reply_rows
+from storage.enrollments.waking import data_changed
 from storage.event_webhooks import events
 from storage.messaging import inbound
 from storage.messaging.inbound import Parties, ReceivedText, SentText
@@ -292,9 +295,22 @@ async def _take_effect(
     await replies.take_effect(tx, answered, opted_out=await suppress(tx, facts))
     opt_ins = [one for one in received if one.meaning is TextMeaning.OPT_IN and not one.is_reply]
     await opt_in(tx, [OptInText(one.text.phone, one.sender_id, one.at, one.id) for one in opt_ins])
+    await _keep_consents(tx, opt_ins)
     unsure = [one for one in received if _is_unsure(one, readings[one.text.sid])]
     await reviews.add(tx, [one.id for one in unsure])
     return received
+
+
+async def _keep_consents(tx: Transaction, opt_ins: Sequence[ReceivedText]) -> None:
+    """Keep that whoever texts START agrees, and wake who waited for that."""
+    if opt_ins:
+        given = [
+            NewConsent("Text message", one.at, phone=one.text.phone, message_id=one.id)
+            for one in opt_ins
+        ]
+        await consents.add(tx, given)
+        known = {one.contact_id for one in opt_ins if one.contact_id is not None}
+        await data_changed(tx, sorted(known))
 
 
 def _is_ordinary(received: ReceivedText) -> bool:

@@ -14,7 +14,7 @@ from storage.sequences.sequences import SequenceRecord
 
 _COPIED = (
     *("sender_id", "kind", "on_reply", "counts_as_reply"),
-    *("reply_window_seconds", "send_window"),
+    *("purpose", "reply_window_seconds", "send_window"),
 )
 
 

@@ -14,10 +14,17 @@ from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.pictures import OwnPictures
 from domain.sequences.placeholders import unwritten
 from domain.sequences.segments import measure
+from domain.sequences.sending_hours import SendingHours, check_window
 from domain.sequences.steps import StepDraft
 from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import (
+    CountsAsReply,
+    Purpose,
+    ReplyPolicy,
+    SequenceKind,
+    SequenceState,
+)
 from services.platform import audit
 from services.sequences.pictures import own_pictures
 from storage.platform import outbox, wakes, workspace
@@ -55,6 +62,7 @@ class SequenceDraft:
     steps: Many[StepDraft]
     on_reply: ReplyPolicy = ReplyPolicy.FINISH
     counts_as_reply: CountsAsReply = CountsAsReply.HUMAN
+    purpose: Purpose = Purpose.INFORMATIONAL
     reply_window_seconds: int = int(DEFAULT_REPLY_WINDOW.total_seconds())
     send_window: WINDOW_JSON | None = field(default_factory=DEFAULT_WINDOW.dump)
 
@@ -68,6 +76,7 @@ class SequenceChange(TypedDict, total=False):
     steps: Many[StepDraft]
     on_reply: ReplyPolicy
     counts_as_reply: CountsAsReply
+    purpose: Purpose
     reply_window_seconds: int
     send_window: WINDOW_JSON | None
 
@@ -102,6 +111,7 @@ class Sequences:
             "kind": draft.kind,
             "on_reply": draft.on_reply,
             "counts_as_reply": draft.counts_as_reply,
+            "purpose": draft.purpose,
             "reply_window_seconds": problems.of(lambda: _reply_window(draft.reply_window_seconds)),
             "send_window": problems.of(lambda: _window(draft.send_window)),
             "state": SequenceState.DRAFT,
@@ -114,6 +124,7 @@ class Sequences:
                 draft.steps, draft.kind, problems, zone, ours, dates_taken=frozenset()
             )
             await _check_sender(tx, draft.sender_id, problems)
+            await _check_law(tx, values, problems)
             problems.raise_any()
             await rows.insert_sequence(tx, values)
             await rows.add_version(tx, values["id"], steps, user_id)
@@ -498,7 +509,21 @@ async def _changed_values(
         values["reply_window_seconds"] = problems.of(lambda: _reply_window(seconds))
     if "send_window" in change:
         values["send_window"] = problems.of(lambda: _window(change["send_window"]))
-    return {name: value for name, value in values.items() if value != getattr(old, name)}
+    changed = {name: value for name, value in values.items() if value != getattr(old, name)}
+    if {"send_window", "purpose"} & changed.keys():
+        await _check_law(tx, {**vars(old), **changed}, problems)
+    return changed
+
+
+async def _check_law(tx: Transaction, values: Mapping[str, Any], problems: Problems) -> None:
+    """Check that no rule pack of the workspace leaves a valid send window empty."""
+    if values["send_window"] is not None:
+        window, packs = (
+            SendWindow.parse(values["send_window"]),
+            (await workspace.read(tx)).rule_packs,
+        )
+        with problems.collect():
+            check_window(SendingHours(window, values["purpose"], packs), datetime.now(UTC).date())
 
 
 async def _tell(

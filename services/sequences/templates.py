@@ -179,6 +179,7 @@ def _content(sequence: SequenceRecord) -> TemplateContent:
         sequence.send_window,
         sequence.on_reply,
         sequence.counts_as_reply,
+        sequence.purpose,
         sequence.reply_window_seconds,
     )
 

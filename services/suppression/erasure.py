@@ -79,6 +79,7 @@ class Erasure:
             assert key is not None  # noqa: S101 - made a statement ago
             unclaimed = await rows.nobodys(tx, sorted(numbers), contact_id)
             await rows.hash_suppressions(tx, {one: _hash(key, one) for one in unclaimed})
+            await rows.delete_consents(tx, unclaimed)
             await rows.delete_all(tx, contact_id, phone, numbers, what)
             await audit.record(
                 tx,

@@ -29,6 +29,7 @@ from domain.contacts.names import full_name
 from domain.platform import phones
 from domain.platform.folding import folded_name
 from domain.platform.paging import Position
+from domain.sequences.timing import Whereabouts
 from domain.statuses.contacts import LineType
 from storage.contacts import fields
 from storage.platform.database import Transaction
@@ -40,6 +41,9 @@ from storage.tables.suppression import Suppression
 _SORTED_BY = {"name": "search_name", "created_at": "created_at", "updated_at": "updated_at"}
 """The column of each sort."""
 
+WHEREABOUTS = "c.phone, c.time_zone, c.country, c.state, c.postal_code"
+"""SQL: what ``Whereabouts`` needs of ``contacts c``."""
+
 UNIQUE = frozenset({"uq_contacts_phone", "uq_contacts_external_id"})
 """The constraints of what no two contacts have."""
 
@@ -48,14 +52,12 @@ _PHONE_PUNCTUATION = frozenset(" +-./()\u00a0\u2010\u2011\u2012\u2013\u2014")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredContact:
+class StoredContact(Whereabouts):
     """What people and programs write of a contact.
 
     Attributes:
         external_id: Theirs in a program that syncs contacts.
         first_name: May be empty if the last name is not, and the other way round.
-        phone: E.164.
-        time_zone: IANA name, if someone gave it.
         fields: Values by the keys of the workspace's fields.
         owner_id: The user whose contact it is.
     """
@@ -64,8 +66,6 @@ class StoredContact:
     external_id: str | None
     first_name: str
     last_name: str
-    phone: str
-    time_zone: str | None
     line_type: LineType | None
     fields: Mapping[str, Value]
     owner_id: UUID | None
@@ -94,6 +94,11 @@ class ContactDetails(StoredContact):
     def time_zones(self) -> tuple[str, ...]:
         """The given zone, else all that the number allows; may be empty."""
         return (self.time_zone,) if self.time_zone else phones.time_zones(self.phone)
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Whose law the contact may be under."""
+        return self.clock("UTC").jurisdictions
 
     def position(self, sort: str) -> Position:
         """Give the contact's position in a list with this ``sort``."""

@@ -91,16 +91,16 @@ async def remove(tx: Transaction, group_id: UUID) -> bool:
 
 
 async def add_members(
-    tx: Transaction, group_id: UUID, contact_ids: Sequence[UUID], user_id: UUID
+    tx: Transaction, group_id: UUID, contact_ids: Sequence[UUID], user_id: UUID | None
 ) -> set[UUID]:
     """Add contacts to an existing group, and give those who were not in it before.
 
-    Unknown contacts are left out.
+    Unknown contacts are left out. ``user_id`` is None if they add themselves.
     """
     # In one order, so that two transactions do not deadlock; locked, so that none is erased.
     sql = """
         INSERT INTO group_members (group_id, contact_id, added_by)
-        SELECT :group_id, id, :user_id FROM contacts WHERE id = ANY(:ids)
+        SELECT :group_id, id, CAST(:user_id AS uuid) FROM contacts WHERE id = ANY(:ids)
         ORDER BY id FOR KEY SHARE
         ON CONFLICT DO NOTHING RETURNING contact_id
     """

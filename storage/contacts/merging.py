@@ -18,16 +18,17 @@ from storage.tables.contacts import Contact
 _VALUES = """
     jsonb_to_recordset(:contacts) AS n (
         id uuid, external_id text, first_name text, last_name text, phone text, time_zone text,
-        line_type text, fields jsonb, owner_id uuid
+        country text, state text, postal_code text, line_type text, fields jsonb, owner_id uuid
     )
 """
 
 _INSERT = f"""
     INSERT INTO contacts (
-        id, external_id, first_name, last_name, phone, time_zone, line_type, fields, owner_id
+        id, external_id, first_name, last_name, phone, time_zone, country, state, postal_code,
+        line_type, fields, owner_id
     )
     SELECT gen_random_uuid(), n.external_id, n.first_name, n.last_name, n.phone, n.time_zone,
-        n.line_type, n.fields, n.owner_id
+        n.country, n.state, n.postal_code, n.line_type, n.fields, n.owner_id
     FROM {_VALUES} ORDER BY n.phone
     ON CONFLICT DO NOTHING RETURNING phone, id
 """  # noqa: S608 - built from constants
@@ -35,6 +36,7 @@ _INSERT = f"""
 _UPDATE = f"""
     UPDATE contacts c SET external_id = n.external_id, first_name = n.first_name,
         last_name = n.last_name, phone = n.phone, time_zone = n.time_zone,
+        country = n.country, state = n.state, postal_code = n.postal_code,
         line_type = n.line_type, fields = n.fields, owner_id = n.owner_id,
         updated_at = clock_timestamp()
     FROM {_VALUES} WHERE c.id = n.id

@@ -9,26 +9,27 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.event_webhooks.events import ContactChange
+from domain.sequences.sending_hours import SendingHours
 from domain.sequences.texts import Value
-from domain.sequences.timing import SendWindow
+from domain.sequences.timing import Whereabouts
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
+from storage.contacts.contacts import WHEREABOUTS
 from storage.event_webhooks import events
 from storage.platform.database import Transaction
 from storage.platform.locks import share_sequence
 from storage.platform.rows import made
-from storage.sequences.sequences import StepRecord, steps_of
+from storage.sequences.sequences import StepRecord, hours_sql, steps_of
 
 
-class Candidate(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Candidate(Whereabouts):
     """A contact to enroll, with what decides whether and when, and whether somebody owns them."""
 
     contact_id: UUID
-    phone: str
-    time_zone: str | None
     line_type: LineType | None
-    is_owned: bool = False
+    is_owned: bool
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class SequenceSnapshot:
     """A sequence as it is when contacts are enrolled, with the current version of its steps.
 
     Attributes:
-        send_window: None for any time.
+        hours: When its texts may go.
         steps: In order, at least one.
         now: The database's clock.
     """
@@ -44,7 +45,7 @@ class SequenceSnapshot:
     state: SequenceState
     kind: SequenceKind
     sender_id: UUID
-    send_window: SendWindow | None
+    hours: SendingHours
     version_id: UUID
     steps: tuple[StepRecord, ...]
     now: datetime
@@ -89,10 +90,10 @@ async def contacts_by_id(
     locked, before any other lock on contacts, whether they get an owner or not: those who enroll or
     merge the same people wait for each other instead of deadlocking.
     """
-    sql = """
-        SELECT id AS contact_id, phone, time_zone, line_type, owner_id IS NOT NULL AS is_owned
-        FROM contacts WHERE id = ANY(:ids) ORDER BY id
-    """
+    sql = f"""
+        SELECT c.id AS contact_id, {WHEREABOUTS}, c.line_type, c.owner_id IS NOT NULL AS is_owned
+        FROM contacts c WHERE c.id = ANY(:ids) ORDER BY c.id
+    """  # noqa: S608 - built from constants
     if lock:
         sql = f"{sql} FOR NO KEY UPDATE"
     return await tx.rows(Candidate, sql, ids=list(contact_ids))
@@ -139,12 +140,12 @@ async def lock_sequence_snapshot(tx: Transaction, sequence_id: UUID) -> Sequence
     Transactions that enroll share the lock; one that changes the sequence waits for them.
     """
     await share_sequence(tx, sequence_id)
-    sql = """
-        SELECT q.state, q.kind, q.sender_id, q.send_window, v.id AS version_id,
+    sql = f"""
+        SELECT q.state, q.kind, q.sender_id, {hours_sql()} AS hours, v.id AS version_id,
             clock_timestamp() AS now
         FROM sequences q JOIN sequence_versions v ON v.sequence_id = q.id
         WHERE q.id = :id ORDER BY v.number DESC LIMIT 1
-    """
+    """  # noqa: S608 - built from constants
     row = (await tx.run(sql, id=sequence_id)).mappings().one_or_none()
     if row is None:
         return None

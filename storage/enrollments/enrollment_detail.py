@@ -8,13 +8,14 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import ScalarSelect, Select, bindparam, func, literal_column, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.platform.names import Named
+from domain.sequences.sending_hours import SendingHours
 from domain.sequences.texts import Value, merge_values
-from domain.sequences.timing import SendWindow
+from domain.sequences.timing import Whereabouts
 from domain.statuses.messaging import AttemptOutcome, Direction, MessageStatus, TextKind
 from domain.statuses.sequences import SequenceKind, SequenceState
 from storage.contacts import fields
@@ -22,12 +23,14 @@ from storage.enrollments.enrollment_list import (
     CONTACT_COLUMNS,
     MISSING_FIELDS,
     PAUSED_REASON,
+    WAITS_FOR,
     EnrollmentOfContact,
 )
 from storage.enrollments.step_outcomes import failing_code
 from storage.platform.database import Transaction
 from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of
+from storage.sequences.sequences import hours_sql
 from storage.tables.access import User
 from storage.tables.contacts import Contact
 from storage.tables.enrollments import Enrollment
@@ -39,7 +42,7 @@ _AFTERWARDS = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnrollmentFacts(EnrollmentOfContact):
+class EnrollmentFacts(EnrollmentOfContact, Whereabouts):
     """An enrollment's row, and what is needed of its sequence, sender, contact and users.
 
     ``fields`` are the contact's.
@@ -49,7 +52,7 @@ class EnrollmentFacts(EnrollmentOfContact):
     sequence_name: str
     sequence_state: SequenceState
     kind: SequenceKind
-    send_window: SendWindow | None
+    hours: SendingHours
     sender_id: UUID
     sender_name: str
     sender_held_at: datetime | None
@@ -64,6 +67,8 @@ class EnrollmentFacts(EnrollmentOfContact):
     replied_at: datetime | None
     paused_at: datetime | None
     due_at: datetime | None
+    last_sent_at: datetime | None
+    next_try_at: datetime | None
     reply_until: datetime | None
     fields: Mapping[str, Value]
     variables: Mapping[str, Value]
@@ -157,13 +162,17 @@ def _facts() -> Fixed:
         EnrollmentFacts,
         Enrollment,
         **CONTACT_COLUMNS,
+        country=col(Contact.country),
+        state=col(Contact.state),
+        postal_code=col(Contact.postal_code),
         paused_reason=PAUSED_REASON,
         missing_fields=MISSING_FIELDS,
+        waits_for=WAITS_FOR,
         fields=fields.values(),
         sequence_name=col(Sequence.name),
         sequence_state=col(Sequence.state),
         kind=col(Sequence.kind),
-        send_window=col(Sequence.send_window),
+        hours=literal_column(hours_sql("sequences")),
         sender_id=col(Sequence.sender_id),
         sender_name=col(Sender.name),
         sender_held_at=col(Sender.held_at),
@@ -174,6 +183,7 @@ def _facts() -> Fixed:
         ended_by_id=col(Enrollment.ended_by),
         ended_by_name=col(ender.name),
         failing_code=failing_code(),
+        next_try_at=_next_try_at(),
     )
     return Fixed(
         select(*columns)
@@ -185,6 +195,19 @@ def _facts() -> Fixed:
         .join(User, col(User.id) == col(Enrollment.enrolled_by))
         .outerjoin(ender, col(ender.id) == col(Enrollment.ended_by))
         .where(col(Enrollment.id) == bindparam("id"))
+    )
+
+
+def _next_try_at() -> ScalarSelect[datetime | None]:
+    """Select when an enrollment's current text may be tried again, if it failed."""
+    return (
+        select(col(Message.next_try_at))
+        .where(
+            col(Message.enrollment_id) == col(Enrollment.id),
+            col(Message.step) == col(Enrollment.position),
+            col(Message.pass_number) == col(Enrollment.pass_number),
+        )
+        .scalar_subquery()
     )
 
 

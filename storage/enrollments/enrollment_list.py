@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import (
     Integer,
     Select,
+    Text,
     Uuid,
     bindparam,
     case,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     table,
     true,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import col
 
 from domain.contacts.fields import Value
@@ -82,6 +83,15 @@ MISSING_FIELDS = case(
 )
 """The names whose lack holds an enrollment; none if something else does."""
 
+WAITS_FOR = case(
+    (
+        col(Enrollment.activity) == EnrollmentPhase.WAITING,
+        func.string_to_array(col(Enrollment.waits_for), " "),
+    ),
+    else_=literal([], ARRAY(Text())),
+)
+"""What postponed the next text of an enrollment that waits: codes of ``WaitReason``."""
+
 _SHORT, _SHORT_LOOKED_UP = 20, 10
 """So many pages are walked at first; the second where each row is looked up in another table."""
 
@@ -123,7 +133,8 @@ class EnrollmentRow:
 class EnrollmentOfContact(EnrollmentRow):
     """An enrollment with its contact, and what went wrong.
 
-    ``missing_fields`` are the names whose lack holds it, ``failing_code`` is as
+    ``missing_fields`` are the names whose lack holds it, ``waits_for`` the codes of what postponed
+    its next text (``WaitReason``), ``failing_code`` is as
     ``storage.enrollments.step_outcomes.failing_code`` says.
     """
 
@@ -135,6 +146,7 @@ class EnrollmentOfContact(EnrollmentRow):
     held_reason: HeldReason | None
     held_code: int | None
     missing_fields: tuple[str, ...]
+    waits_for: tuple[str, ...]
     paused_reason: PauseReason | None
     error_code: int | None
     last_message_at: datetime | None
@@ -192,6 +204,7 @@ class Outlook:
         paused: Active ones that a person has paused.
         unknown: Held ones whose last text may have been sent; see ``outcome_unknown``.
         missing: Held ones whose next text says what nobody has filled in.
+        unconsented: Held ones who have not agreed to texts.
         texts: Texts of the active ones' steps that have not been sent yet.
     """
 
@@ -202,6 +215,7 @@ class Outlook:
     held: int
     unknown: int
     missing: int
+    unconsented: int
     texts: int
 
 
@@ -386,6 +400,7 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
         func.count().filter(held),
         func.count().filter(held, col(Enrollment.held_reason) == HeldReason.OUTCOME_UNKNOWN),
         func.count().filter(held, col(Enrollment.held_reason) == HeldReason.MISSING_DATA),
+        func.count().filter(held, col(Enrollment.held_reason) == HeldReason.CONSENT_MISSING),
         func.coalesce(func.sum(to_come).filter(active), 0),
     ).select_from(Enrollment)
     return Outlook(*(await tx.execute(matching(query, sequence_id, wanted))).one())
@@ -400,6 +415,7 @@ def row_columns() -> dict[str, Any]:
         "enrolled_by_name": col(User.name),
         "paused_reason": PAUSED_REASON,
         "missing_fields": MISSING_FIELDS,
+        "waits_for": WAITS_FOR,
         "failing_code": step_outcomes.failing_code(),
     }
 

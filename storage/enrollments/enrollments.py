@@ -1,11 +1,12 @@
 """The enrollment's row: every statement that writes it, each a named transition with its guard.
 
-Only this module, ``pauses``, ``replies`` and ``variables`` write enrollments. Their life::
+Only this module, ``pauses``, ``replies``, ``variables`` and ``waits`` write enrollments. Their
+life::
 
     enroll        -> waiting, or final at once
     START         -> sending
     record_sent   -> waiting for the next step, or awaiting_reply after the last
-    schedule, retry_step, resume, release, release_filled -> waiting
+    schedule, postpone, retry_step, resume, release, release_filled -> waiting
     pause, pause_for_replies, wait_for_sequence -> paused
     hold, hold_step, hold_restored        -> held
     end           -> a final status, which never changes
@@ -19,14 +20,15 @@ Locks are taken in the order of ``storage.platform.locks``, of several enrollmen
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
-from storage.enrollments import timeline
+from storage.contacts import consents
+from storage.enrollments import timeline, waits
 from storage.enrollments.enrolling import NewRow, SequenceSnapshot, Start
 from storage.enrollments.waiting_steps import RescheduledStep
 from storage.event_webhooks import events
@@ -152,7 +154,7 @@ It changes no indexed column, so that PostgreSQL writes to no index (HOT).
 _RECORD_SENT = f"""
     UPDATE enrollments e SET step = greatest(step, :step), position = :position, due_at = :due_at,
         next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
-        reply_until = :reply_until,
+        reply_until = :reply_until, waits_for = :waits_for,
         activity = CASE
             WHEN CAST(:reply_until AS timestamptz) IS NOT NULL THEN 'awaiting_reply'
             WHEN paused_at IS NOT NULL THEN 'paused' ELSE 'waiting'
@@ -179,8 +181,21 @@ async def record_sent(
 
     ``following`` is what it waits for next, unless a person has paused it.
     """
-    asked = {"id": enrollment_id, "step": step, "pass_number": pass_number, "at": at}
-    moved = await go_on(tx, _RECORD_SENT, **asked, **asdict(following))
+    moved = await go_on(
+        tx,
+        _RECORD_SENT,
+        id=enrollment_id,
+        step=step,
+        pass_number=pass_number,
+        at=at,
+        position=following.position,
+        due_at=following.due_at,
+        next_send_at=following.next_send_at,
+        reply_until=following.reply_until,
+        waits_for=waits.codes(following.reasons),
+    )
+    if following.reasons and following.next_send_at is not None:
+        await waits.note(tx, moved, following.next_send_at, following.reasons, at=at)
     await _signal(tx, moved, signal)
     return bool(moved)
 
@@ -210,6 +225,7 @@ _STEP_BACK = f"""
         activity = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'waiting' ELSE 'held' END,
         held_reason = CAST(:reason AS varchar), held_code = :code, next_send_at = :next_send_at,
         due_at = least(paused_at, :at), reply_until = NULL,
+        waits_for = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'retry' ELSE '' END,
         last_sent_at = {LAST_SENT_AT}
     {_WAS}
     WHERE e.id = was.id AND status = 'active'
@@ -260,7 +276,7 @@ async def hold_step(
 
 _WAIT = f"""
     UPDATE enrollments e SET activity = :activity, held_reason = NULL, held_code = NULL,
-        next_send_at = :at, probing = :probing
+        next_send_at = :at, probing = :probing, waits_for = :waits_for
     {_WAS}
     WHERE e.id = was.id AND status = 'active'
     {RELEASED}
@@ -271,12 +287,14 @@ async def schedule(
     tx: Transaction, enrollment_id: UUID, at: datetime, *, probing: bool = False
 ) -> None:
     """Let an active enrollment wait for a moment; ``probing`` lets it try a sender on hold then."""
-    await go_on(tx, _WAIT, id=enrollment_id, activity="waiting", at=at, probing=probing)
+    asked = {"id": enrollment_id, "activity": "waiting", "at": at, "waits_for": ""}
+    await go_on(tx, _WAIT, **asked, probing=probing)
 
 
 async def await_reply(tx: Transaction, enrollment_id: UUID) -> None:
     """Let an active enrollment wait for the end of its reply window."""
-    await go_on(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
+    asked = {"id": enrollment_id, "activity": "awaiting_reply", "at": None, "waits_for": ""}
+    await go_on(tx, _WAIT, **asked, probing=False)
 
 
 _SET_REPLY_WINDOW = """
@@ -307,7 +325,7 @@ MOMENTS = "unnest(CAST(:ids AS uuid[]), CAST(:due AS timestamptz[]), CAST(:next 
 """SQL: the moments of steps as rows, ``(id, due, next_at)``."""
 
 _RESCHEDULE = f"""
-    UPDATE enrollments e SET due_at = m.due, next_send_at = m.next_at
+    UPDATE enrollments e SET due_at = m.due, next_send_at = m.next_at, waits_for = ''
     FROM {MOMENTS} AS m(id, due, next_at)
     WHERE e.id = m.id AND e.status = 'active' AND e.activity = 'waiting'
     RETURNING e.id
@@ -394,15 +412,24 @@ async def hold_restored(
         await events.enrollment_held(tx, enrollment_id)
 
 
-UNBLOCKED = """(
+_CONSENT_IS_MISSING = consents.IS_MISSING.format(
+    phone="(SELECT phone FROM contacts WHERE id = e.contact_id)",
+    purpose="(SELECT purpose FROM sequences WHERE id = e.sequence_id)",
+)
+CONSENTED = f"(e.held_reason = 'consent_missing' AND NOT {_CONSENT_IS_MISSING})"
+"""SQL: the consent for whose lack an enrollment ``e`` is held is there, or not asked for."""
+
+UNBLOCKED = f"""(
     (e.activity = 'paused' AND e.paused_at IS NULL AND q.state = 'active')
     OR (e.held_reason = 'sender_on_hold' AND n.held_at IS NULL)
+    OR {CONSENTED}
 )"""
-"""SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold."""
+"""SQL: what blocked an enrollment ``e`` is gone: its sequence runs, its sender is off hold, the
+consent that it takes is there."""
 
 GO_ON = """
     UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
-        next_send_at = clock_timestamp(), probing = e.probing OR {probing}
+        next_send_at = clock_timestamp(), probing = e.probing OR {probing}, waits_for = ''
 """
 """SQL: an enrollment ``e`` that is blocked, or held, goes on; a guard follows."""
 

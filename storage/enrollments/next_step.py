@@ -3,14 +3,16 @@
 from uuid import UUID
 
 from domain.enrollments.next_step import NextStep
+from storage.contacts.contacts import WHEREABOUTS
 from storage.platform.database import Transaction
 from storage.platform.locks import SHARE_SEQUENCE
 from storage.platform.rows import made
 from storage.platform.workspace import HOLD_ZONE, ZONE_SQL
+from storage.sequences.sequences import hours_sql
 
 _FIND = f"""
     SELECT coalesce(t.position, e.step_count + 1) AS position, t.delay_seconds, t.at_time,
-        t.send_at, c.time_zone, c.phone, q.send_window, q.reply_window_seconds,
+        t.send_at, {WHEREABOUTS}, {hours_sql()} AS hours, q.reply_window_seconds,
         {ZONE_SQL} AS workspace_zone
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id

@@ -45,12 +45,16 @@ HOUR_OF_WEEK = """CAST(
 FIRST_ANSWER = f"""
     SELECT m.user_id, m.created_at AS at FROM messages m
     WHERE m.contact_id = enrollments.contact_id AND m.created_at >= enrollments.replied_at
+    AND coalesce(m.written_at, m.created_at) >= enrollments.replied_at
     AND m.direction = 'outbound' AND m.step IS NULL AND m.user_id IS NOT NULL
     AND m.status NOT IN ('pending', 'refused', 'failed', 'undelivered', 'canceled')
     AND NOT starts_with(m.body, '{TEST_MARK.strip()}')
     ORDER BY m.created_at, m.id LIMIT 1
 """  # noqa: S608 - built from constants
-"""SQL: who first answered the contact's reply, and when: a person, with a text that was sent."""
+"""SQL: who first answered the contact's reply, and when: a person, with a text that was sent.
+
+One that was to be sent later counts from when it went, and only if it was written after the reply.
+"""
 
 _OF_TEXT: Mapping[StepOutcome, str] = {
     StepOutcome.SENT: SENT,

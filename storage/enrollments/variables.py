@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.sequences.texts import Value
 from domain.statuses.enrollments import EnrollmentStatus
 from storage.contacts.fields import VALUES
-from storage.enrollments.enrollments import GO_ON, RELEASED, go_on, reconsider
+from storage.enrollments.enrollments import CONSENTED, GO_ON, RELEASED, go_on, reconsider
 from storage.platform.database import Transaction
 
 LESS_IS_MISSING = f"""(
@@ -26,7 +26,8 @@ _RELEASE_FILLED = f"""
     WITH locked AS (
         SELECT e.id, e.held_reason AS held_for
         FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-        WHERE e.contact_id = :contact_id AND e.status = 'active' AND {LESS_IS_MISSING}
+        WHERE e.contact_id = :contact_id AND e.status = 'active'
+        AND ({LESS_IS_MISSING} OR {CONSENTED})
         ORDER BY e.id FOR NO KEY UPDATE OF e
     )
     {GO_ON.format(probing="false")}
@@ -74,7 +75,7 @@ async def change(
 
 
 async def release_filled(tx: Transaction, contact_id: UUID) -> int:
-    """Let a contact's enrollments go on whose missing data, or some of it, is filled in.
+    """Let a contact's enrollments go on whose missing data, some of it, or consent is there now.
 
     Return how many. One that still misses something is held again when it is decided about.
     """

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from uuid import UUID
 
-from domain.sequences.timing import ContactClock, SendWindow
+from domain.sequences.sending_hours import SendingHours
+from domain.sequences.timing import Whereabouts
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus
+from storage.contacts.contacts import WHEREABOUTS
 from storage.platform.database import Transaction
+from storage.sequences.sequences import hours_sql
 
 
-@dataclass(frozen=True)
-class WaitingStep:
+@dataclass(frozen=True, kw_only=True)
+class WaitingStep(Whereabouts):
     """A locked enrollment, and what times its next step.
 
     Attributes:
@@ -19,8 +22,7 @@ class WaitingStep:
         paused_at: When a person paused it, if one did.
         last_sent_at: When its last text was accepted.
         due_at: When its next step is due by its own timing.
-        time_zone: The contact's, if given.
-        window: When the sequence's texts may go; None for always.
+        hours: When the sequence's texts may go.
         read_at: Now, by the database's clock, which dates attempts and texts too.
     """
 
@@ -34,14 +36,8 @@ class WaitingStep:
     due_at: datetime | None
     at_time: time | None
     send_at: datetime | None
-    time_zone: str | None
-    phone: str
-    window: SendWindow | None
+    hours: SendingHours
     read_at: datetime
-
-    def clock(self, workspace_zone: str) -> ContactClock:
-        """The contact's clock."""
-        return ContactClock.of(time_zone=self.time_zone, phone=self.phone, workspace=workspace_zone)
 
 
 @dataclass(frozen=True)
@@ -53,17 +49,17 @@ class RescheduledStep:
     next_send_at: datetime
 
 
-_READ = """
+_READ = f"""
     SELECT e.id, e.contact_id, e.status, e.activity, e.position > e.step_count AS all_sent,
-        e.paused_at, e.last_sent_at, e.due_at, t.at_time, t.send_at, c.time_zone, c.phone,
-        q.send_window AS window, clock_timestamp() AS read_at
+        e.paused_at, e.last_sent_at, e.due_at, t.at_time, t.send_at, {WHEREABOUTS},
+        {hours_sql()} AS hours, clock_timestamp() AS read_at
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id
     JOIN sequences q ON q.id = e.sequence_id
     LEFT JOIN steps t ON t.version_id = e.version_id AND t.position = e.position
     WHERE e.id = ANY(:ids)
     ORDER BY e.id
-"""
+"""  # noqa: S608 - built from constants
 
 
 async def lock(tx: Transaction, enrollment_ids: Sequence[UUID]) -> list[WaitingStep]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from storage.enrollments.enrollments import UNBLOCKED, reconsider
+from storage.enrollments.enrollments import CONSENTED, UNBLOCKED, reconsider
 from storage.enrollments.variables import LESS_IS_MISSING
 from storage.platform import wakes
 from storage.platform.database import Transaction
@@ -30,14 +30,23 @@ async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
     return await tx.column(sql, sender_id=sender_id)
 
 
-async def data_changed(tx: Transaction, contact_ids: Collection[UUID]) -> None:
-    """Ask for enrollments of contacts to go on that wait for what is filled in now.
+async def consent_changed(tx: Transaction) -> None:
+    """Ask for enrollments to go on whose consent the workspace asks for no more."""
+    sql = f"""
+        SELECT DISTINCT e.sequence_id FROM enrollments e WHERE e.blocked AND {CONSENTED}
+    """  # noqa: S608 - a constant
+    await wakes.add(tx, WakeKind.UNBLOCKED, await tx.column(sql))
 
-    Call it after contacts or variables were changed, while whoever decides about them waits.
+
+async def data_changed(tx: Transaction, contact_ids: Collection[UUID]) -> None:
+    """Ask for enrollments of contacts to go on that wait for what is there now.
+
+    Call it after contacts, variables or consents were written, while whoever decides waits.
     """
     sql = f"""
         SELECT DISTINCT c.id FROM enrollments e JOIN contacts c ON c.id = e.contact_id
-        WHERE e.contact_id = ANY(:ids) AND e.status = 'active' AND {LESS_IS_MISSING}
+        WHERE e.contact_id = ANY(:ids) AND e.status = 'active'
+        AND ({LESS_IS_MISSING} OR {CONSENTED})
     """  # noqa: S608 - built from constants
     filled = await tx.column(sql, ids=list(contact_ids)) if contact_ids else ()
     if filled:

@@ -48,6 +48,7 @@ class TextRow:
     sender_name: str | None
     user_id: UUID | None
     user_name: str | None
+    consent_id: UUID | None
     enrollment_id: UUID | None
     sequence_id: UUID | None
     sequence_name: str | None

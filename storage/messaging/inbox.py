@@ -1,6 +1,6 @@
-"""Queries of the inbox: conversations as lists show them, whose they are, whether they are done."""
+"""Queries of the inbox: conversations as lists show them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,10 +23,9 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
-from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.messaging import (
     TEST_MARK,
@@ -164,6 +163,11 @@ def _passed_over(text: type[Message]) -> ColumnElement[bool]:
     )
 
 
+def said_something(text: type[Message]) -> ColumnElement[bool]:
+    """Build the condition that a text is theirs and asks for something."""
+    return and_(_asks(text), ~_passed_over(text))
+
+
 def _is_test(text: type[Message]) -> ColumnElement[bool]:
     by_hand = and_(col(text.user_id).is_not(None), col(text.step).is_(None))
     return and_(by_hand, func.starts_with(col(text.body), TEST_MARK.strip()))
@@ -180,40 +184,39 @@ def _of_contact(other: type[Message]) -> ColumnElement[bool]:
 _UNANSWERED = unanswered(_of_contact)
 
 
-def _is_put_away() -> ColumnElement[bool]:
-    """Build the condition that the conversation was done or snoozed, and they wrote nothing since.
+def wrote_since(at: ColumnElement[Any] | Mapped[Any]) -> ColumnElement[bool]:
+    """Build the condition that ``Contact`` asked for something since then.
 
-    What they wrote that needs no reply, a keyword or a reaction, does not open it again.
+    What they wrote that needs no reply, a keyword or a reaction, does not count.
     """
     since = aliased(Message)
-    wrote = exists().where(
+    return exists().where(
         col(since.contact_id) == col(Contact.id),
-        col(since.created_at) > col(Contact.conversation_done_at),
-        _asks(since),
-        ~_passed_over(since),
+        col(since.created_at) > at,
+        said_something(since),
     )
-    return and_(col(Contact.conversation_done_at).is_not(None), ~wrote)
 
 
+_DONE_AT = col(Contact.conversation_done_at)
 _UNTIL = col(Contact.conversation_snoozed_until)
-_PUT_AWAY = _is_put_away()
-_DONE = and_(_PUT_AWAY, _UNTIL.is_(None))
+_PUT_AWAY = and_(_DONE_AT.is_not(None), ~wrote_since(_DONE_AT))
+DONE = and_(_PUT_AWAY, _UNTIL.is_(None))
 _SNOOZED = and_(_PUT_AWAY, col(Contact.conversation_snoozed_until) > func.now())
-_SNOOZED_UNTIL = case((_SNOOZED, _UNTIL))
-_RESTS = and_(_PUT_AWAY, func.coalesce(func.now() < _UNTIL, true()))
+SNOOZED_UNTIL = case((_SNOOZED, _UNTIL))
+RESTS = and_(_PUT_AWAY, func.coalesce(func.now() < _UNTIL, true()))
 
 
 def _in_state(state: ConversationState, unanswered: ColumnElement[bool]) -> ColumnElement[bool]:
     """Build the condition that the conversation is in a state, given when it is unanswered."""
     match state:
         case ConversationState.NEEDS_REPLY:
-            return and_(unanswered, ~_RESTS)
+            return and_(unanswered, ~RESTS)
         case ConversationState.OPEN:
-            return and_(~unanswered, ~_RESTS)
+            return and_(~unanswered, ~RESTS)
         case ConversationState.SNOOZED:
             return _SNOOZED
         case ConversationState.DONE:
-            return _DONE
+            return DONE
 
 
 @cache
@@ -260,11 +263,6 @@ def last_that(same: Same, *conditions: Same) -> ColumnElement[bool]:
     )
 
 
-def said_something(text: type[Message]) -> ColumnElement[bool]:
-    """Build the condition that a text is theirs and asks for something."""
-    return and_(_asks(text), ~_passed_over(text))
-
-
 def _counts(text: type[Message]) -> ColumnElement[bool]:
     return ~_passed_over(text)
 
@@ -304,8 +302,8 @@ def _shown(
                 last_name=col(Contact.last_name),
                 owner_id=col(Contact.owner_id),
                 owner_name=col(owner.name),
-                done=_DONE,
-                snoozed_until=_SNOOZED_UNTIL,
+                done=DONE,
+                snoozed_until=SNOOZED_UNTIL,
                 **others,
             )
         )
@@ -379,16 +377,6 @@ _SCHEDULED_FOR = Fixed(
     select(func.min(col(Message.send_at))).where(
         _OF, col(Message.direction) == Direction.OUTBOUND, _waits_for_its_time(Message)
     )
-)
-_HANDLING = Fixed(
-    select(
-        col(Contact.owner_id),
-        col(User.name).label("owner_name"),
-        _DONE.label("done"),
-        _SNOOZED_UNTIL.label("snoozed_until"),
-    )
-    .outerjoin(User, col(User.id) == col(Contact.owner_id))
-    .where(col(Contact.id) == bindparam("contact_id"))
 )
 
 
@@ -477,75 +465,11 @@ def needing_reply(owner: ColumnElement[bool], age: ColumnElement[timedelta]) -> 
     return (
         select(col(Message.id))
         .join(Contact, col(Contact.id) == col(Message.contact_id))
-        .where(_LAST_ASKED, _WAITS, ~_RESTS, owner, col(Message.created_at) > func.now() - age)
+        .where(_LAST_ASKED, _WAITS, ~RESTS, owner, col(Message.created_at) > func.now() - age)
     )
 
 
-async def put_away(
-    tx: Transaction, seen: Mapping[UUID, UUID | None], until: datetime | None = None
-) -> list[UUID]:
-    """Mark conversations of locked contacts done, or snoozed until then; return those changed.
-
-    ``seen`` has the last text of each that somebody saw, None for all of them. A text that comes at
-    this moment is later than what is seen here, and opens its conversation again.
-    """
-    sql = """
-        UPDATE contacts c
-        SET conversation_done_at = seen.at,
-            conversation_snoozed_until = CAST(:until AS timestamptz)
-        FROM (
-            SELECT s.id, coalesce(
-                max(m.created_at) FILTER (WHERE m.id = s.last_id), max(m.created_at), now()
-            ) AS at
-            FROM unnest(CAST(:ids AS uuid[]), CAST(:last_ids AS uuid[])) AS s (id, last_id)
-            LEFT JOIN messages m ON m.contact_id = s.id
-            GROUP BY s.id
-        ) seen
-        WHERE c.id = seen.id AND (
-            c.conversation_done_at IS DISTINCT FROM seen.at
-            OR c.conversation_snoozed_until IS DISTINCT FROM CAST(:until AS timestamptz)
-        )
-        RETURNING c.id
-    """
-    return await tx.column(sql, ids=list(seen), last_ids=list(seen.values()), until=until)
-
-
-async def reopen(tx: Transaction, contact_ids: Collection[UUID]) -> list[UUID]:
-    """Take back that conversations of locked contacts are done or snoozed; return which were."""
-    sql = """
-        UPDATE contacts SET conversation_done_at = NULL, conversation_snoozed_until = NULL
-        WHERE id = ANY(:ids) AND conversation_done_at IS NOT NULL
-        RETURNING id
-    """
-    return await tx.column(sql, ids=list(contact_ids))
-
-
-async def set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> bool:
-    """Change whose inbox a contact's replies belong to; False if it is theirs already."""
-    sql = """
-        UPDATE contacts
-        SET owner_id = CAST(:owner_id AS uuid), updated_at = clock_timestamp()
-        WHERE id = :id AND owner_id IS DISTINCT FROM CAST(:owner_id AS uuid)
-    """
-    return await tx.count(sql, id=contact_id, owner_id=owner_id) > 0
-
-
-@dataclass(frozen=True)
-class Handling:
-    """Whose the conversation with a contact is, and whether it is done or snoozed."""
-
-    owner_id: UUID | None
-    owner_name: str | None
-    done: bool
-    snoozed_until: datetime | None
-
-
-async def handling(tx: Transaction, contact_id: UUID) -> Handling | None:
-    """Read how a contact's conversation is handled; None if there is no such contact."""
-    return await tx.one(Handling, _HANDLING, contact_id=contact_id)
-
-
-async def owners(tx: Transaction) -> list[Named]:
-    """List the users who can own contacts, by name."""
-    sql = "SELECT id, name FROM users WHERE disabled_at IS NULL ORDER BY lower(name), id"
-    return await tx.rows(Named, sql)
+def needs_reply() -> ColumnElement[bool]:
+    """Build the condition that the conversation with ``Contact`` needs a reply, however old."""
+    asks = exists().where(col(Message.contact_id) == col(Contact.id), _LAST_ASKED, _WAITS)
+    return and_(asks, ~RESTS)

@@ -10,9 +10,11 @@ from domain.event_webhooks.events import ContactChange
 from domain.messaging.attempts import LastAttempt
 from domain.messaging.deciding import OneOffFacts, StepFacts
 from domain.sequences.texts import Value, merge_values, missing
-from domain.sequences.timing import ContactClock
+from domain.sequences.timing import Whereabouts
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
+from storage.contacts import consents
+from storage.contacts.contacts import WHEREABOUTS
 from storage.contacts.fields import VALUES as FIELD_VALUES
 from storage.enrollments.enrollments import START
 from storage.event_webhooks import events
@@ -20,6 +22,7 @@ from storage.platform.database import Transaction, as_json
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.platform.rows import made
 from storage.platform.workspace import ZONE_SQL
+from storage.sequences.sequences import hours_sql
 from storage.tables.sent import ANYTHING_SENT
 
 _LOCK_STEP = f"""
@@ -56,9 +59,9 @@ _LOAD_STEP = f"""
     SELECT e.id, e.status, e.held_reason, e.position, e.step, e.step_count, e.pass AS pass_number,
         e.due_at, e.next_send_at, e.reply_until, e.last_sent_at, e.probing,
         e.contact_id, e.activity AS phase, e.paused_at IS NOT NULL AS paused,
-        c.phone, c.first_name, c.last_name, c.time_zone, c.line_type,
+        {WHEREABOUTS}, c.first_name, c.last_name, c.line_type,
         {FIELD_VALUES} AS fields, e.variables,
-        q.state AS sequence_state, q.send_window AS window, q.sender_id,
+        q.state AS sequence_state, {hours_sql()} AS hours, q.sender_id,
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at,
         t.body, coalesce(t.media_urls, '[]') AS media_urls, t.delay_seconds, t.send_at,
@@ -70,6 +73,8 @@ _LOAD_STEP = f"""
         CASE WHEN e.step > 0 THEN false WHEN a.id IS NULL THEN true ELSE NOT {ANYTHING_SENT} END
             AS nothing_sent,
         {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
+        {consents.IS_MISSING.format(phone="c.phone", purpose="q.purpose")} AS consent_missing,
+        {consents.BEST.format(phone="c.phone")} AS consent_id,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
         ) AS inbound_pending,
@@ -98,6 +103,7 @@ _LOAD_MESSAGE = f"""
         a.id AS attempt_id, a.outcome AS last_outcome, a.number, a.started_at, a.call_before,
         a.absent_once_at,
         {_SUPPRESSED.format(phone="m.phone")} AS suppressed,
+        {consents.BEST.format(phone="m.phone")} AS consent_id,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = m.phone AND i.applied_at IS NULL
         ) AS inbound_pending,
@@ -118,7 +124,8 @@ _LOAD_MESSAGE = f"""
 class StepRow(StepFacts):
     """An enrollment with all that bears on its next step, and all that its text is made of.
 
-    ``values`` are those of the text's merge fields. ``read_at`` is now, by the clock that dates
+    ``values`` are those of the text's merge fields, ``consent_id`` the consent that it goes under,
+    if there is one. ``read_at`` is now, by the clock that dates
     attempts and texts: a worker's own may be wrong.
     """
 
@@ -138,12 +145,13 @@ class StepRow(StepFacts):
     body: str | None
     media_urls: Sequence[str]
     message_id: UUID | None
+    consent_id: UUID | None
     last_attempt: LastAttempt | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageRow(OneOffFacts):
-    """A one-off text locked for sending; ``read_at`` is as a step's."""
+    """A one-off text locked for sending; ``read_at`` and ``consent_id`` are as a step's."""
 
     id: UUID
     read_at: datetime
@@ -154,6 +162,7 @@ class MessageRow(OneOffFacts):
     sender_id: UUID
     sender_phone: str | None
     messaging_service_sid: str | None
+    consent_id: UUID | None
     last_attempt: LastAttempt | None
 
 
@@ -200,9 +209,7 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
         gap=gap,
         values=values,
         missing=missing(row["body"] or "", values, has_media=bool(row["media_urls"])),
-        clock=ContactClock.of(
-            time_zone=row["time_zone"], phone=row["phone"], workspace=row["workspace_zone"] or zone
-        ),
+        clock=made(Whereabouts, row).clock(row["workspace_zone"] or zone),
         last_attempt=_last_attempt(row),
     )
 
@@ -242,22 +249,25 @@ def _last_attempt(row: Mapping[Any, Any]) -> LastAttempt | None:
 
 _NEW_STEP_MESSAGE = """
     INSERT INTO messages (id, direction, contact_id, phone, sender_id, enrollment_id, step, pass,
-        body, media_urls, status, failed_tries)
+        body, media_urls, status, failed_tries, consent_id)
     VALUES (:message_id, 'outbound', :contact_id, :phone, :sender_id, :enrollment_id, :step, :pass,
-        :body, :media_urls, 'sending', 0)
+        :body, :media_urls, 'sending', 0, :consent_id)
 """
 
 _REUSE_MESSAGE = """
     UPDATE messages SET status = 'sending', phone = :phone, sender_id = :sender_id, body = :body,
-        error_code = NULL, next_try_at = NULL,
+        consent_id = :consent_id, error_code = NULL, next_try_at = NULL,
         created_at = CASE WHEN send_at = next_try_at THEN now() ELSE created_at END,
         written_at = CASE WHEN send_at = next_try_at THEN created_at ELSE written_at END
     WHERE id = :message_id
 """
 
 _NEW_ATTEMPT = """
-    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)
-    VALUES (:attempt_id, :message_id, :number, 'open', now(), now() + :call_before)
+    INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before, rule_packs)
+    VALUES (
+        :attempt_id, :message_id, :number, 'open', now(), now() + :call_before,
+        CAST(:rule_packs AS jsonb)
+    )
 """
 
 # One statement each: every round trip counts while the number's lock is held.
@@ -269,18 +279,24 @@ _TRY_AT_MESSAGE = f"WITH message AS ({_REUSE_MESSAGE}) {_NEW_ATTEMPT}"
 
 
 async def open_attempt_at_step(
-    tx: Transaction, row: StepRow, *, body: str, call_before: timedelta
+    tx: Transaction,
+    row: StepRow,
+    *,
+    body: str,
+    call_before: timedelta,
+    rule_packs: Sequence[str] = (),
 ) -> UUID:
     """Write the message of a locked row's step and a new attempt at it; return the attempt's id.
 
     ``body`` is the text as the person will read it, ``call_before`` how long from now the call may
-    still begin, by the database's clock.
+    still begin, by the database's clock. ``rule_packs`` are those that it goes under.
     """
-    attempt = _new_attempt(row.message_id or uuid4(), row.last_attempt, call_before)
+    attempt = _new_attempt(row.message_id or uuid4(), row.last_attempt, call_before, rule_packs)
     text_values = {
         "phone": row.phone,
         "sender_id": row.sender_id,
         "body": body,
+        "consent_id": row.consent_id,
         "enrollment_id": row.id,
     }
     if row.message_id is None:
@@ -301,7 +317,12 @@ async def open_attempt_at_message(
 ) -> UUID:
     """Write a new attempt at a one-off text; return the attempt's id."""
     attempt = _new_attempt(row.id, row.last_attempt, call_before)
-    text_values = {"phone": row.phone, "sender_id": row.sender_id, "body": row.body}
+    text_values = {
+        "phone": row.phone,
+        "sender_id": row.sender_id,
+        "body": row.body,
+        "consent_id": row.consent_id,
+    }
     await tx.run(_TRY_AT_MESSAGE, **attempt, **text_values)
     return attempt["attempt_id"]
 
@@ -311,14 +332,21 @@ class _NewAttempt(TypedDict):
     message_id: UUID
     number: int
     call_before: timedelta
+    rule_packs: object
 
 
-def _new_attempt(message_id: UUID, last: LastAttempt | None, call_before: timedelta) -> _NewAttempt:
+def _new_attempt(
+    message_id: UUID,
+    last: LastAttempt | None,
+    call_before: timedelta,
+    rule_packs: Sequence[str] = (),
+) -> _NewAttempt:
     return {
         "attempt_id": uuid4(),
         "message_id": message_id,
         "number": last.number + 1 if last else 1,
         "call_before": call_before,
+        "rule_packs": as_json(rule_packs),
     }
 
 

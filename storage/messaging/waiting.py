@@ -14,7 +14,7 @@ from storage.tables.contacts import Contact
 from storage.tables.suppression import Review
 
 
-class Waiting(NamedTuple):
+class WaitingCounts(NamedTuple):
     """How much waits: conversations and unknown numbers that need a reply, open reviews."""
 
     conversations: int
@@ -41,16 +41,16 @@ COUNTS = (
     .scalar_subquery()
     .label("reviews"),
 )
-"""The columns of ``Waiting``, given the ``user_id``, the ``age`` and the ``most``."""
+"""The columns of ``WaitingCounts``, given the ``user_id``, the ``age`` and the ``most``."""
 
 _COUNTS = Fixed(select(*COUNTS))
 
 
-async def count(tx: Transaction, user_id: UUID, age: timedelta, *, most: int) -> Waiting:
+async def count(tx: Transaction, user_id: UUID, age: timedelta, *, most: int) -> WaitingCounts:
     """Count what waits for a user, each up to most.
 
     Conversations are those of the user's contacts and of nobody's. Texts older than ``age`` wait no
     longer; reviews do.
     """
     row = (await tx.run(_COUNTS, user_id=user_id, age=age, most=most)).one()
-    return Waiting(*row)
+    return WaitingCounts(*row)

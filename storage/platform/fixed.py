@@ -7,7 +7,8 @@ from typing import Any, cast
 from sqlalchemy import Executable, make_url
 from sqlalchemy.sql.compiler import ExpandedState, SQLCompiler
 
-_DIALECT = make_url("postgresql+psycopg://").get_dialect()()
+DIALECT = make_url("postgresql+psycopg://").get_dialect()()
+"""How the driver takes SQL."""
 
 
 class Fixed:
@@ -38,7 +39,7 @@ class Fixed:
 
     @cached_property
     def _compiled(self) -> SQLCompiler:
-        return cast("SQLCompiler", cast("Any", self._query).compile(dialect=_DIALECT))
+        return cast("SQLCompiler", cast("Any", self._query).compile(dialect=DIALECT))
 
     @cached_property
     def _differing(self) -> Mapping[str, None]:

@@ -54,16 +54,17 @@ async def _insert(tx: Transaction, kind: WakeKind, subject_ids: Sequence[UUID]) 
 
 
 _TOLD_OF = {
-    "state": WakeKind.UNBLOCKED,
-    "sender_id": WakeKind.UNBLOCKED,
-    "reply_window_seconds": WakeKind.REPLY_WINDOW,
-    "send_window": WakeKind.SEND_WINDOW,
+    "state": (WakeKind.UNBLOCKED,),
+    "sender_id": (WakeKind.UNBLOCKED,),
+    "reply_window_seconds": (WakeKind.REPLY_WINDOW,),
+    "send_window": (WakeKind.SEND_WINDOW,),
+    "purpose": (WakeKind.SEND_WINDOW, WakeKind.UNBLOCKED),
 }
 
 
 async def add_changes(tx: Transaction, sequence_id: UUID, changed: Iterable[str]) -> None:
     """Ask for a sequence's enrollments to be told of its changed columns."""
-    for kind in sorted({_TOLD_OF[name] for name in changed if name in _TOLD_OF}):
+    for kind in sorted({kind for name in changed for kind in _TOLD_OF.get(name, ())}):
         await add(tx, kind, [sequence_id])
 
 

@@ -25,17 +25,24 @@ class WorkspaceRow:
         time_zone: IANA name; None where the settings of the process decide.
         hour_cycle: 12 or 24.
         moving_from: The zone that waiting steps may still go by, until all are rescheduled.
+        rule_packs: The rule packs that bind, by id; None for all.
+        require_consent: The consent that texts take, by purpose; left out, none.
     """
 
     time_zone: str | None
     hour_cycle: int
     moving_from: str | None
+    rule_packs: tuple[str, ...] | None
+    require_consent: Mapping[str, str]
 
 
 async def read(tx: Transaction) -> WorkspaceRow:
     """Read the settings, or their defaults."""
-    sql = "SELECT time_zone, hour_cycle, moving_from FROM workspace WHERE id = 1"
-    return await tx.one(WorkspaceRow, sql) or WorkspaceRow(None, 12, None)
+    sql = """
+        SELECT time_zone, hour_cycle, moving_from, rule_packs, require_consent
+        FROM workspace WHERE id = 1
+    """
+    return await tx.one(WorkspaceRow, sql) or WorkspaceRow(None, 12, None, None, {})
 
 
 async def zone(tx: Transaction, fallback: str) -> str:

@@ -13,8 +13,15 @@ from sqlmodel import col
 
 from domain.platform.names import Named
 from domain.platform.paging import Position
+from domain.sequences.sending_hours import SendingHours
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import (
+    CountsAsReply,
+    Purpose,
+    ReplyPolicy,
+    SequenceKind,
+    SequenceState,
+)
 from storage.platform.database import Transaction
 from storage.platform.fixed import Fixed
 from storage.platform.locks import lock_sequence
@@ -25,6 +32,14 @@ from storage.tables.sequences import Sequence, SequenceVersion, Step
 
 WINDOW_JSON = Mapping[str, Many[str]]
 """A send window as ``SendWindow.dump`` writes it."""
+
+
+def hours_sql(sequences: str = "q") -> str:
+    """SQL: what ``SendingHours.parse`` reads, of a row of ``sequences`` by that name."""
+    return f"""jsonb_build_object(
+        'window', {sequences}.send_window, 'purpose', {sequences}.purpose,
+        'packs', (SELECT w.rule_packs FROM workspace w WHERE w.id = 1)
+    )"""  # noqa: S608 - a name written in this repository
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,7 @@ class SequenceRecord:
     kind: SequenceKind
     on_reply: ReplyPolicy
     counts_as_reply: CountsAsReply
+    purpose: Purpose
     reply_window_seconds: int
     send_window: WINDOW_JSON | None
     state: SequenceState
@@ -196,6 +212,24 @@ async def active_ids(
         ORDER BY id LIMIT :limit
     """
     return await tx.column(sql, sequence_id=sequence_id, after=after, limit=limit)
+
+
+@dataclass(frozen=True)
+class BoundSequence:
+    """A sequence that the law binds."""
+
+    id: UUID
+    name: str
+    hours: SendingHours
+
+
+async def bound_by_law(tx: Transaction) -> list[BoundSequence]:
+    """Read the sequences of marketing texts that are not archived, by name."""
+    sql = f"""
+        SELECT q.id, q.name, {hours_sql()} AS hours FROM sequences q
+        WHERE q.purpose = 'marketing' AND q.state <> 'archived' ORDER BY lower(q.name), q.id
+    """  # noqa: S608 - built from constants
+    return await tx.rows(BoundSequence, sql)
 
 
 async def names_starting(tx: Transaction, start: str) -> set[str]:

@@ -126,6 +126,11 @@ async def hash_suppressions(tx: Transaction, hashes: Mapping[str, str]) -> None:
     await tx.run(sql, phones=list(hashes), hashes=list(hashes.values()))
 
 
+async def delete_consents(tx: Transaction, phones: Sequence[str]) -> None:
+    """Delete the consents of numbers."""
+    await tx.run("DELETE FROM consents WHERE phone = ANY(:phones)", phones=phones)
+
+
 async def hashed(tx: Transaction, hashes: Sequence[str]) -> set[str]:
     """Tell which of these hashes belong to suppressions."""
     sql = "SELECT DISTINCT phone_hash FROM suppressions WHERE phone_hash = ANY(:hashes)"

@@ -1,4 +1,4 @@
-"""The tables of contacts, their fields, and groups."""
+"""The tables of contacts, their fields, groups with their opt-in pages, and consents."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -42,7 +42,8 @@ class Contact(SQLModel, table=True):
     """A person with one phone number.
 
     ``external_id`` is the person's id in a program that syncs contacts. ``fields`` holds values by
-    the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``owner_id`` is whose
+    the keys of ``contact_fields``, as ``domain.contacts.fields`` makes them. ``country``, ``state``
+    and ``postal_code`` are as given, by ``domain.platform.jurisdictions``. ``owner_id`` is whose
     inbox their replies belong to; null: everybody's. ``conversation_done_at`` is the last text
     there was when a person marked the conversation done; it is until the contact writes again, or,
     if it was snoozed, until ``conversation_snoozed_until``.
@@ -88,6 +89,9 @@ class Contact(SQLModel, table=True):
     last_name: str
     phone: str
     time_zone: str | None = None
+    country: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
     line_type: LineType | None = Field(default=None, sa_type=code(LineType))
     external_id: str | None = None
     fields: dict[str, Any] = json("{}")
@@ -133,3 +137,48 @@ class ContactNote(SQLModel, table=True):
     author_id: UUID = reference("users.id")
     body: str
     created_at: datetime = moment(default_now=True)
+
+
+class Consent(SQLModel, table=True):
+    """That a number may be texted, by whose word; never changed, erased with the number alone.
+
+    ``given_at`` is when the person said so, ``written`` that they did in writing, to ``wording``.
+    ``address`` is the network address that it came from, ``user_id`` who noted it, ``message_id``
+    the text that said it (no foreign key: texts are erased with their contact). An opt-out after
+    it revokes it for good.
+    """
+
+    __tablename__: ClassVar[Any] = "consents"
+    __table_args__ = (
+        CheckConstraint(E164, name="phone_e164"),
+        CheckConstraint("wording IS NOT NULL OR NOT written", name="written_has_wording"),
+        Index("ix_consents_phone", "phone", "given_at"),
+    )
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    phone: str
+    source: str
+    wording: str | None = None
+    written: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    given_at: datetime = moment()
+    recorded_at: datetime = moment(default_now=True)
+    address: str | None = None
+    user_id: UUID | None = reference("users.id", nullable=True)
+    message_id: UUID | None = None
+
+
+class OptInPage(SQLModel, table=True):
+    """The public page on which people agree to texts and join a group.
+
+    ``slug`` ends its address. ``sender_id`` is whom they can text START instead.
+    """
+
+    __tablename__: ClassVar[Any] = "opt_in_pages"
+    __table_args__ = (UniqueConstraint("slug"),)
+    group_id: UUID = Field(foreign_key="groups.id", primary_key=True, ondelete="CASCADE")
+    slug: str
+    title: str
+    wording: str
+    terms_url: str
+    sender_id: UUID | None = reference("senders.id", nullable=True)
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)

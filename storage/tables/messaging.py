@@ -104,7 +104,8 @@ class Message(SQLModel, table=True):
     tells a reply as it was written, before its merge fields were filled in, from any other.
     ``kind`` is what an inbound text is, null for one that came before that was told; ``about_id``
     the text of ours that a reaction is about. ``dismissed_at`` is when a person marked one that
-    came from nobody's number done.
+    came from nobody's number done. ``consent_id`` is the consent that the latest attempt at a text
+    of ours went under.
     """
 
     __tablename__: ClassVar[Any] = "messages"
@@ -160,6 +161,7 @@ class Message(SQLModel, table=True):
     contact_id: UUID | None = reference("contacts.id", nullable=True)
     phone: str
     sender_id: UUID | None = None  # no foreign key: see storage/platform/locks.py
+    consent_id: UUID | None = None  # no foreign key, as for the sender
     enrollment_id: UUID | None = reference("enrollments.id", nullable=True)
     step: int | None = None
     pass_number: int | None = Field(default=None, sa_column=Column("pass", Integer, nullable=True))
@@ -193,6 +195,7 @@ class Attempt(SQLModel, table=True):
     reported failed. ``look_ups`` counts how often the provider was asked how the text ended;
     ``unfinished``: it has the text, has not said how it ended, and is to be asked.
     ``doubled_at`` is when one that was declared absent turned out to be a second text.
+    ``rule_packs`` are those it went under, each with its version.
     """
 
     __tablename__: ClassVar[Any] = "attempts"
@@ -225,6 +228,7 @@ class Attempt(SQLModel, table=True):
     outcome: AttemptOutcome = Field(default=AttemptOutcome.OPEN, sa_type=code(AttemptOutcome))
     started_at: datetime = moment()
     call_before: datetime = moment()
+    rule_packs: list[str] = json("[]")
     answered_at: datetime | None = moment(nullable=True)
     provider_sid: str | None = None
     provider_status: MessageStatus | None = Field(default=None, sa_type=code(MessageStatus))
@@ -296,3 +300,24 @@ class SavedReply(SQLModel, table=True):
     body: str
     created_at: datetime = moment(default_now=True)
     updated_at: datetime = moment(default_now=True)
+
+
+class ProofKey(SQLModel, table=True):
+    """A key that proofs of texts are signed with, in Base64; only the present one can sign."""
+
+    __tablename__: ClassVar[Any] = "proof_keys"
+    __table_args__ = (
+        CheckConstraint(
+            "(private_key IS NULL) = (retired_at IS NOT NULL)", name="present_is_private"
+        ),
+        Index(
+            "uq_proof_keys_present",
+            text("(true)"),
+            unique=True,
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+    )
+    public_key: str = Field(primary_key=True)
+    private_key: str | None = None
+    created_at: datetime = moment(default_now=True)
+    retired_at: datetime | None = moment(nullable=True)

@@ -103,7 +103,9 @@ class Workspace(SQLModel, table=True):
     """What holds for everyone; one row.
 
     ``moving_from`` is the zone that steps which wait may still go by, until all have moved.
-    ``erasure_key`` keys the hashes of erased numbers.
+    ``rule_packs`` are those that bind; null for all. ``require_consent`` is the consent that texts
+    take, by the purpose of their sequence (``ConsentNeeded``); left out, none. ``erasure_key`` keys
+    the hashes of erased numbers.
     """
 
     __tablename__: ClassVar[Any] = "workspace"
@@ -115,6 +117,8 @@ class Workspace(SQLModel, table=True):
     time_zone: str | None = None
     moving_from: str | None = None
     hour_cycle: int = Field(default=12, sa_column_kwargs={"server_default": "12"})
+    rule_packs: list[str] | None = json(nullable=True)
+    require_consent: dict[str, str] = json("{}")
     erasure_key: str = Field(
         sa_column_kwargs={"server_default": text("gen_random_uuid()::text || gen_random_uuid()")}
     )

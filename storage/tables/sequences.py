@@ -7,7 +7,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, DateTime, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import (
+    CountsAsReply,
+    Purpose,
+    ReplyPolicy,
+    SequenceKind,
+    SequenceState,
+)
 from storage.tables.columns import code, json, moment, one_of, reference
 
 
@@ -19,6 +25,7 @@ class Sequence(SQLModel, table=True):
         one_of("kind", SequenceKind),
         one_of("on_reply", ReplyPolicy),
         one_of("counts_as_reply", CountsAsReply),
+        one_of("purpose", Purpose),
         one_of("state", SequenceState),
         CheckConstraint("reply_window_seconds >= 0", name="reply_window_not_negative"),
     )
@@ -31,6 +38,11 @@ class Sequence(SQLModel, table=True):
         default=CountsAsReply.HUMAN,
         sa_type=code(CountsAsReply),
         sa_column_kwargs={"server_default": "human"},
+    )
+    purpose: Purpose = Field(
+        default=Purpose.INFORMATIONAL,
+        sa_type=code(Purpose),
+        sa_column_kwargs={"server_default": "informational"},
     )
     reply_window_seconds: int = Field(default=604_800)
     send_window: dict[str, list[str]] | None = json(nullable=True)

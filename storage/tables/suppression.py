@@ -61,6 +61,7 @@ class Suppression(SQLModel, table=True):
         one_of("source", OptOutSource),
         CheckConstraint("(phone IS NULL) <> (phone_hash IS NULL)", name="phone_or_hash"),
         Index("ix_suppressions_phone_hash", "phone_hash"),
+        Index("ix_suppressions_phone", "phone", "occurred_at"),
         Index(
             "uq_suppressions_standing",
             "phone",

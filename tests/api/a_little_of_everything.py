@@ -95,6 +95,16 @@ async def found(services: Services) -> dict[str, str]:
     group = await services.groups.create("Everyone")
     await services.groups.add_members(group.id, [ann, cy], owner.id)
     sender = await services.senders.create({"name": "Front desk", "phone": "+14155550100"})
+    await services.opt_in_pages.put(
+        group.id,
+        {
+            "title": "Texts for everyone",
+            "wording": "I agree to receive texts. Reply STOP to opt out.",
+            "terms_url": "https://example.com/terms",
+            "slug": examples.IDS["slug"],
+            "sender_id": sender.id,
+        },
+    )
     draft = await _sequence(services, sender.id, owner.id)
     active = await _sequence(services, sender.id, owner.id)
     paused = await _sequence(services, sender.id, owner.id)

@@ -33,6 +33,9 @@ PUBLIC = {
     ("POST", "/sign-in"),
     ("GET", "/set-up"),  # with the token of a set-up link
     ("POST", "/set-up"),
+    ("GET", "/join/{slug}"),  # on which people agree to texts
+    ("POST", "/join/{slug}"),
+    ("GET", "/join/{slug}/joined"),
 }
 """The routes that answer anyone."""
 

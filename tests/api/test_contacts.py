@@ -42,6 +42,10 @@ async def test_create_contact_answers_all_fields(member: httpx.AsyncClient) -> N
         "phone": "+14155550123",
         "time_zone": None,
         "time_zones": ["America/Los_Angeles"],
+        "country": None,
+        "state": None,
+        "postal_code": None,
+        "jurisdictions": ["US-CA"],
         "line_type": None,
         "external_id": None,
         "fields": {},
@@ -57,6 +61,30 @@ async def test_created_contact_reads_back_unchanged(member: httpx.AsyncClient) -
 
     assert read.json() == made
     assert made["time_zones"] == ["Europe/Madrid"]
+
+
+async def test_contact_lives_where_it_is_given(member: httpx.AsyncClient) -> None:
+    """What is given is checked together with what is known; whatever is wrong changes nothing."""
+    made = await add(member, country="us", state="Texas", postal_code="78701")
+    path = f"/api/contacts/{made['id']}"
+    assert [made[name] for name in ("country", "state", "postal_code")] == ["US", "TX", "78701"]
+    assert made["jurisdictions"] == ["US-TX"]
+    refused: list[tuple[dict[str, Any], str, str]] = [
+        ({"country": "XX"}, "country", "unknown_region"),
+        ({"state": "ZZ"}, "state", "unknown_state"),
+        ({"country": "CA"}, "state", "unknown_state"),
+        ({"postal_code": "K1A 0B1"}, "postal_code", "unknown_postal_code"),
+    ]
+    for change, field, code in refused:
+        answer = await member.patch(path, json=change)
+        assert answer.status_code == 422, change
+        [error] = answer.json()["errors"]
+        assert (error["field"], error["code"]) == (field, code)
+        assert (await member.get(path)).json() == made
+    rows = [{"phone": ANN["phone"], "state": "ON", "country": None, "postal_code": "K1A 0B1"}]
+    results = await member.post("/api/contacts/upsert", json={"contacts": rows})
+    assert results.json()["results"][0]["outcome"] == "changed"
+    assert (await member.get(path)).json()["jurisdictions"] == ["CA-ON"]
 
 
 async def test_one_of_the_names_may_be_empty(member: httpx.AsyncClient) -> None:

@@ -18,8 +18,9 @@ async def test_contact_export_can_be_imported(
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="contacts.csv"'
     assert answer.text == (
-        "first_name,last_name,phone,time_zone,line_type,external_id,owner\r\n"
-        "Ann,Lee,+14155550123,,,,\r\n"
+        "first_name,last_name,phone,time_zone,country,state,postal_code,line_type,external_id,owner"
+        "\r\n"
+        "Ann,Lee,+14155550123,,,,,,,\r\n"
     )
 
 

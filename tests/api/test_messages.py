@@ -1,11 +1,13 @@
-"""Correcting what a text was taken for, over the API."""
+"""Correcting what a text was taken for, and the proof of one, over the API."""
 
 from uuid import UUID, uuid4
 
 import httpx
 
+from api import examples
 from domain.statuses.messaging import TextKind
 from services.factory import Services
+from services.messaging.proof_keys import verified
 from storage.messaging import kind_corrections
 from storage.platform.database import Database
 from tests.kits.inbound import receive
@@ -44,3 +46,15 @@ async def test_viewer_cannot_correct_a_text(
     unknown = await member.post(f"/api/messages/{uuid4()}/kind", json={"kind": "human"})
     assert unknown.status_code == 404
     assert (await member.post(path, json={"kind": "robot"})).status_code == 422
+
+
+async def test_proof_of_a_text_is_signed_as_it_is_answered(
+    there: dict[str, str], viewer: httpx.AsyncClient, services: Services
+) -> None:
+    ours = there[examples.SCHEDULED_MESSAGE]
+    answer = await viewer.get(f"/api/messages/{ours}/proof")
+    [key] = await services.proof_keys.known()
+    assert verified(answer.text, [key.public_key]).proof["message"]["body"] == "See you soon"
+    theirs = await viewer.get(f"/api/messages/{there[examples.IDS['message_id']]}/proof")
+    assert (theirs.status_code, theirs.json()["code"]) == (409, "not_outbound")
+    assert (await viewer.get(f"/api/messages/{uuid4()}/proof")).status_code == 404

@@ -201,6 +201,7 @@ def test_every_code_is_in_the_list_of_problems() -> None:
         "conflict",
         "gone",
         "nothing_restored",
+        "proof_refused",
         "set_up_link_invalid",
     }  # never answered
     assert raised - listed == set()

@@ -7,7 +7,7 @@ import httpx
 from domain.sequences.templates import SHIPPED
 
 OF_SEQUENCES = (
-    *("kind", "on_reply", "counts_as_reply", "reply_window_seconds"),
+    *("kind", "on_reply", "counts_as_reply", "purpose", "reply_window_seconds"),
     *("send_window", "steps"),
 )
 
@@ -21,6 +21,7 @@ async def test_template_is_saved_from_a_sequence_and_begins_another(
         "sender_id": sender.json()["id"],
         "kind": "ongoing",
         "on_reply": "pause",
+        "purpose": "marketing",
         "steps": [
             {"body": "Hi {{first_name|there}}", "delay_seconds": 0},
             {"body": "Still?", "delay_seconds": 86_400, "at_time": "09:30"},

@@ -140,7 +140,7 @@ async def upload(page: Page) -> None:
     await page.get_by_label("CSV file").set_input_files(
         {"name": "applicants.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
     )
-    await page.get_by_label("What “Mobile” holds").select_option("Phone")
+    await page.get_by_label("Import “Mobile” as").select_option("Phone")
     await expect(page.get_by_role("button", name="Enroll 2 people")).to_be_visible()
 
 
@@ -205,10 +205,14 @@ SHOTS = [
     Shot("palette", "/groups", find_keiko),
     Shot("keys", "/groups", open_keys),
     Shot("contact", "/contacts/{contact_id}"),
+    Shot("contact-consent", "/contacts/{contact_id}", press("Record a consent")),
     Shot("contacts-groups", "/contacts", narrow_groups),
     Shot("groups", "/groups"),
     Shot("group", "/groups/{group_id}"),
     Shot("group-remove", "/groups/{group_id}", act("Remove from group", people=2)),
+    Shot("group-opt-in-page", "/groups/{group_id}/opt-in-page"),
+    Shot("join", "/join/night-shift", signed_in=False),
+    Shot("joined", "/join/night-shift/joined", signed_in=False),
     Shot("group-delete", "/groups/{group_id}", press("Delete")),
     Shot("conversations", "/conversations"),
     Shot("conversations-all", "/conversations?only=all&owner=all"),
@@ -217,6 +221,7 @@ SHOTS = [
     Shot("conversation-note", "/conversations/{contact_id}", write_note),
     Shot("conversations-unknown", "/conversations?only=unknown"),
     Shot("conversations-unknown-open", "/conversations?only=unknown", open_first_talk),
+    Shot("proof", "/messages/{message_id}/proof"),
     Shot("reports", "/reports", see_figures),
     Shot("reviews", "/reviews"),
     Shot("settings-workspace", "/settings/workspace"),

@@ -71,7 +71,7 @@ async def test_selecting_moves_nothing_and_much_is_in_sight(visit: Visit, life: 
 
     rare = page.locator("label.chip", has_text="Missing data")
     await expect(rare).to_be_hidden()
-    await page.get_by_role("button", name="+2 more").click()
+    await page.get_by_role("button", name="+3 more").click()
     await expect(rare).to_be_visible()
 
     columns = await open_menu(page, "Columns")

@@ -28,6 +28,7 @@ from domain.messaging.ports import (
     Refused,
 )
 from domain.platform.rules import SendingRules
+from domain.sequences.sending_hours import ANY_TIME
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
 
@@ -53,7 +54,19 @@ FAILED, NO_ROUTE, LANDLINE, QUEUE_FULL, UNREGISTERED, REGION, OPTED_OUT = (
 )
 """A code of each effect, and one that leaves it open whether the text arrived."""
 
-SECOND_STEP = NextStep(2, 3600, None, None, "America/New_York", PHONE, None, 86_400)
+SECOND_STEP = NextStep(
+    position=2,
+    delay_seconds=3600,
+    at_time=None,
+    send_at=None,
+    phone=PHONE,
+    time_zone="America/New_York",
+    country=None,
+    state=None,
+    postal_code=None,
+    hours=ANY_TIME,
+    reply_window_seconds=86_400,
+)
 NO_STEP = replace(SECOND_STEP, position=4)
 
 ONE_OFF = OneOffAttempt(

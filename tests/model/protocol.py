@@ -34,6 +34,7 @@ from domain.messaging.effects import (
 from domain.messaging.inbound import StatusReport
 from domain.messaging.interpreting import PersonDecision
 from domain.messaging.ports import Accepted, CanaryState, ListedMessage, Listing, SendResult
+from domain.sequences.sending_hours import ANY_TIME
 from domain.sequences.timing import ContactClock
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
@@ -221,7 +222,8 @@ def facts(rows: Rows, index: int, *, is_inbound_kept: bool, is_probing: bool) ->
         line_type=LineType.MOBILE,
         sender_on_hold=rows.sender.held is not None,
         clock=_CLOCK,
-        window=None,
+        hours=ANY_TIME,
+        consent_missing=False,
         missing=(),
     )
 
@@ -472,7 +474,19 @@ def _next_step(rows: Rows, index: int) -> NextStep:
         ),
         rows.steps + 1,
     )
-    return NextStep(position, DELAY, None, None, "UTC", PHONE, None, DELAY)
+    return NextStep(
+        position=position,
+        delay_seconds=DELAY,
+        at_time=None,
+        send_at=None,
+        phone=PHONE,
+        time_zone="UTC",
+        country=None,
+        state=None,
+        postal_code=None,
+        hours=ANY_TIME,
+        reply_window_seconds=DELAY,
+    )
 
 
 def _canary(rows: Rows) -> Attempt | None:

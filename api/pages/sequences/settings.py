@@ -16,7 +16,7 @@ from api.pages.sequences.frame import render_tab
 from domain.platform.durations import UNITS, whole
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.sequences.timing import DAYS, DEFAULT_WINDOW
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy
+from domain.statuses.sequences import CountsAsReply, Purpose, ReplyPolicy
 from services.sequences.sequences import SequenceChange
 from storage.sequences.sequences import SequenceRecord
 
@@ -39,6 +39,7 @@ class SettingsFields(FormFields):
     sender_id: str = ""
     on_reply: str = ReplyPolicy.FINISH
     counts_as_reply: str = CountsAsReply.HUMAN
+    purpose: str = Purpose.INFORMATIONAL
     reply_number: str = ""
     reply_unit: str = "days"
     any_time: bool = False
@@ -58,6 +59,7 @@ class SettingsFields(FormFields):
             sender_id=str(sequence.sender_id),
             on_reply=sequence.on_reply,
             counts_as_reply=sequence.counts_as_reply,
+            purpose=sequence.purpose,
             reply_number=str(number),
             reply_unit=unit,
             any_time=sequence.send_window is None,
@@ -138,6 +140,7 @@ async def change_sequence_settings(
             sender_id=chosen_id(form.sender_id, field="sender_id"),
             on_reply=chosen(ReplyPolicy, form.on_reply, field="on_reply"),
             counts_as_reply=chosen(CountsAsReply, form.counts_as_reply, field="counts_as_reply"),
+            purpose=chosen(Purpose, form.purpose, field="purpose"),
             reply_window_seconds=form.reply_window_seconds(),
             send_window=form.window(),
         )

@@ -1,30 +1,68 @@
-"""Settings > Workspace: the time zone, and the 12- or 24-hour clock."""
+"""Settings > Workspace: the time zone, the clock, the law that binds, the consent texts take."""
 
 from collections.abc import Mapping
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly
-from api.pages.forms import FormFields
+from api.pages.forms import FormFields, chosen
+from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS
-from api.pages.page import InForm, PageDep
+from api.pages.page import InForm, Page, PageDep
 from api.pages.times import TIME_ZONES
 from domain.platform.errors import InvalidFieldError
-from services.maintenance.workspace import HourCycle
+from domain.sequences.rule_packs import PACKS
+from domain.statuses.contacts import ConsentNeeded
+from domain.statuses.sequences import Purpose
+from services.maintenance.workspace import HourCycle, WorkspaceDetails, WorkspaceFields
 
 router = APIRouter()
 
-_TEMPLATE = "settings/workspace.html"
 _CYCLES: Mapping[str, HourCycle] = {"12": 12, "24": 24}
 _ZONES = [("", "Server default"), *TIME_ZONES]
 
 
-class WorkspaceFields(FormFields):
-    """Settings of the workspace; an empty time zone means the server's."""
+class WorkspaceForm(FormFields):
+    """Settings of the workspace; an empty time zone means the server's.
+
+    ``rule_packs`` count only from a form that ``shows_packs``: one without any chosen names none.
+    """
 
     time_zone: str = ""
     hour_cycle: str = ""
+    transactional: str = ConsentNeeded.NONE
+    informational: str = ConsentNeeded.NONE
+    marketing: str = ConsentNeeded.NONE
+    shows_packs: bool = False
+    rule_packs: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, now: WorkspaceDetails) -> "WorkspaceForm":
+        """Fill the form."""
+        return cls(
+            time_zone=now.time_zone or "",
+            hour_cycle=str(now.hour_cycle),
+            **{purpose.value: one for purpose, one in now.require_consent.items()},
+            rule_packs=list(PACKS if now.rule_packs is None else now.rule_packs),
+        )
+
+    def changes(self) -> WorkspaceFields:
+        """Return the settings; all packs stand for those of later releases too.
+
+        Raises:
+            InvalidFieldError: The hours of the clock, or a consent, are none that there are.
+        """
+        given: WorkspaceFields = {
+            "time_zone": self.time_zone.strip() or None,
+            "hour_cycle": self.cycle(),
+            "require_consent": self.consent(),
+        }
+        if self.shows_packs:
+            chosen_packs = set(self.rule_packs)
+            given["rule_packs"] = None if chosen_packs == set(PACKS) else sorted(chosen_packs)
+        return given
 
     def cycle(self) -> HourCycle:
         """Return the hours of the clock.
@@ -36,6 +74,14 @@ class WorkspaceFields(FormFields):
             raise InvalidFieldError("hour_cycle", "must be 12 or 24", code="unknown_value")
         return _CYCLES[self.hour_cycle]
 
+    def consent(self) -> dict[Purpose, ConsentNeeded]:
+        """Return the consent that texts take, by purpose.
+
+        Raises:
+            InvalidFieldError: There is no such one.
+        """
+        return {one: chosen(ConsentNeeded, getattr(self, one), field=one) for one in Purpose}
+
 
 @router.get("/settings")
 async def show_settings(page: PageDep) -> Response:
@@ -46,17 +92,25 @@ async def show_settings(page: PageDep) -> Response:
 @router.get("/settings/workspace")
 async def show_workspace(page: PageDep) -> Response:
     """Show the workspace's settings."""
-    now = await page.services.workspace.get()
-    form = WorkspaceFields(time_zone=now.time_zone or "", hour_cycle=str(now.hour_cycle))
-    return page.render(_TEMPLATE, form=form, zones=_ZONES)
+    return await _render(page, WorkspaceForm.of(await page.services.workspace.get()))
 
 
 @router.post("/settings/workspace", dependencies=[AdminOnly])
-async def change_workspace(page: PageDep, form: InForm[WorkspaceFields]) -> Response:
+async def change_workspace(page: PageDep, form: InForm[WorkspaceForm]) -> Response:
     """Change the workspace's settings."""
     with page.refusing():
-        await page.services.workspace.change(
-            {"time_zone": form.time_zone.strip() or None, "hour_cycle": form.cycle()}, page.user.id
-        )
+        await page.services.workspace.change(form.changes(), page.user.id)
         return page.redirect_to("show_workspace", "Workspace saved.")
-    return page.render(_TEMPLATE, form=form, zones=_ZONES)
+    return await _render(page, form)
+
+
+async def _render(page: Page, form: WorkspaceForm) -> Response:
+    return page.render(
+        "settings/workspace.html",
+        form=form,
+        zones=_ZONES,
+        packs=[(one.id, one.name, one.versions[-1].note) for one in PACKS.values()],
+        purposes=[(one.value, LABELS.consent_for[one], getattr(form, one)) for one in Purpose],
+        needs=[(one.value, words) for one, words in LABELS.consent_needed.items()],
+        proof_keys=await page.services.proof_keys.known(),
+    )

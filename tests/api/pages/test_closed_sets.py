@@ -19,6 +19,7 @@ SETTINGS: Form = {
     "sender_id": examples.SENDER,
     "on_reply": "continue",
     "counts_as_reply": "any",
+    "purpose": "marketing",
     "reply_number": "7",
     "reply_unit": "days",
     "open": ["mon"],
@@ -34,18 +35,20 @@ FORMS: Mapping[str, Form] = {
     f"/sequences/{examples.DRAFT}/steps": STEP,
     f"/contacts/{examples.CONTACT}/edit": CONTACT,
     "/sequences": SEQUENCE,
-    "/settings/workspace": {"time_zone": "", "hour_cycle": "24"},
+    "/settings/workspace": {"time_zone": "", "hour_cycle": "24", "shows_packs": "true"},
 }
 
 CHOICES = [
     (f"/sequences/{examples.IDS['sequence_id']}/settings", "on_reply"),
     (f"/sequences/{examples.IDS['sequence_id']}/settings", "counts_as_reply"),
+    (f"/sequences/{examples.IDS['sequence_id']}/settings", "purpose"),
     (f"/sequences/{examples.IDS['sequence_id']}/settings", "reply_unit"),
     (f"/sequences/{examples.IDS['sequence_id']}/settings", "open"),
     (f"/sequences/{examples.DRAFT}/steps", "unit"),
     (f"/contacts/{examples.CONTACT}/edit", "line_type"),
     ("/sequences", "kind"),
     ("/settings/workspace", "hour_cycle"),
+    ("/settings/workspace", "marketing"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from domain.statuses.access import Role
 from services.factory import Services
 from storage.platform.database import Database
+from tests.kits.inbound import receive
 from tests.worlds import World
 
 HTMX = {"HX-Request": "true"}
@@ -225,3 +226,25 @@ async def test_disabled_owner_is_named_but_offered_only_where_they_own(
     assert "Gone Girl" in (await member.get(f"/contacts/{ada}")).text
     assert "Gone Girl" in (await member.get(f"/contacts/{ada}/edit")).text
     assert "Gone Girl" not in (await member.get(f"/contacts/{bob}/edit")).text
+
+
+async def test_consent_is_recorded_shown_and_seen_revoked(
+    world: World, services: Services, member: httpx.AsyncClient
+) -> None:
+    [one] = await world.numbers(["+12125550101"])
+    path = f"/contacts/{one}/consent"
+    assert "Record a consent" in (await member.get(path, headers=HTMX)).text
+    typed = {"source": "Job fair", "given_at": "2026-11-02", "written": "true"}
+    refused = await member.post(path, data=typed, headers=HTMX)
+    assert refused.status_code == 422
+    assert "Wording is missing; a written consent takes the words" in words(refused.text)
+    assert 'value="Job fair"' in refused.text
+    recorded = await member.post(path, data={**typed, "wording": "<b>Text me"}, headers=HTMX)
+    assert recorded.headers["hx-redirect"] == f"/contacts/{one}"
+    html = (await member.get(f"/contacts/{one}")).text
+    assert "&lt;b&gt;Text me" in html
+    assert "In writing Job fair" in words(html)
+    await receive(services, "+12125550101", "STOP")
+    shown = words((await member.get(f"/contacts/{one}")).text)
+    assert "Revoked Job fair" in shown
+    assert "Revoked by their opt-out" in shown

@@ -35,7 +35,13 @@ from domain.statuses.messaging import (
     TextKind,
 )
 from domain.statuses.progress import FAILURES
-from domain.statuses.sequences import CountsAsReply, ReplyPolicy, SequenceKind, SequenceState
+from domain.statuses.sequences import (
+    CountsAsReply,
+    Purpose,
+    ReplyPolicy,
+    SequenceKind,
+    SequenceState,
+)
 from domain.statuses.suppression import ReviewDecision, TextMeaning
 from services.enrollments.selection import ResultCode
 from services.messaging.holds import Decision
@@ -93,6 +99,10 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
     "sequences.counts_as_reply": (
         ("/sequences/{sequence}/settings",),
         {counts: f'value="{counts.value}" checked' for counts in CountsAsReply},
+    ),
+    "sequences.purpose": (
+        ("/sequences/{sequence}/settings",),
+        {purpose: f'value="{purpose.value}" checked' for purpose in Purpose},
     ),
     "sequences.state": (SEQUENCE, {state: state.value.capitalize() for state in SequenceState}),
     "enrollments.status": (

@@ -33,6 +33,7 @@ from domain.messaging.deciding import (
     decide_one_off,
 )
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
+from domain.sequences.sending_hours import ANY_TIME, SendingHours
 from domain.sequences.timing import DAYS, ContactClock, SendWindow
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
@@ -66,7 +67,8 @@ FREE = StepFacts(
     line_type=LineType.MOBILE,
     sender_on_hold=False,
     clock=NEW_YORK,
-    window=None,
+    hours=ANY_TIME,
+    consent_missing=False,
     missing=(),
 )
 
@@ -96,10 +98,11 @@ LADDER: list[Rung] = [
     ("suppressed", {"suppressed": True}, EndAs(EnrollmentStatus.OPTED_OUT)),
     ("landline", {"line_type": LineType.LANDLINE}, EndAs(EnrollmentStatus.OMITTED_LANDLINE)),
     ("inbound", {"inbound_pending": True}, Later(NOW + INBOUND_WAIT, "inbound")),
+    ("consent", {"consent_missing": True}, Held(HeldReason.CONSENT_MISSING)),
     ("missing", {"missing": ("job",)}, Held(HeldReason.MISSING_DATA, ("job",))),
     (
         "window",
-        {"window": SendWindow(dict.fromkeys(DAYS, (time(11), time(17))))},
+        {"hours": SendingHours(SendWindow(dict.fromkeys(DAYS, (time(11), time(17)))))},
         Later(NOW + HOUR, "window"),
     ),
     ("sender", {"sender_on_hold": True}, Held(HeldReason.SENDER_ON_HOLD)),
@@ -191,23 +194,23 @@ def test_a_timer_may_fire_a_little_early(early: int, goes: bool) -> None:  # noq
 def test_a_due_time_outside_the_window_moves_into_it() -> None:
     evening = NOW + 9 * HOUR  # 19:00 in New York
     expected = Later(datetime(2026, 11, 19, 14, 0, tzinfo=UTC), "window")
-    assert decision(due_at=evening, window=NINE_TO_FIVE) == expected
-    assert decision(now=evening, window=NINE_TO_FIVE) == expected
+    assert decision(due_at=evening, hours=SendingHours(NINE_TO_FIVE)) == expected
+    assert decision(now=evening, hours=SendingHours(NINE_TO_FIVE)) == expected
 
 
 def test_less_than_90_seconds_of_window_are_none() -> None:
     """Less than 90 s of window left counts as outside."""
     closes = datetime(2026, 11, 18, 22, 0, tzinfo=UTC)
     almost, too_late = closes - timedelta(seconds=90), closes - timedelta(seconds=89)
-    assert decision(now=almost, window=NINE_TO_FIVE) == Go(60)
-    assert isinstance(decision(now=too_late, window=NINE_TO_FIVE), Later)
+    assert decision(now=almost, hours=SendingHours(NINE_TO_FIVE)) == Go(60)
+    assert isinstance(decision(now=too_late, hours=SendingHours(NINE_TO_FIVE)), Later)
 
 
 def test_a_text_is_valid_until_half_a_minute_before_the_window_ends() -> None:
     """The provider gives up 30 s before the window ends, or after 36,000 s."""
-    assert decision(window=NINE_TO_FIVE) == Go(7 * 3600 - 30)
+    assert decision(hours=SendingHours(NINE_TO_FIVE)) == Go(7 * 3600 - 30)
     whole_days = SendWindow(dict.fromkeys(DAYS, (time(0), time(0))))
-    assert decision(window=whole_days) == Go(36_000)
+    assert decision(hours=SendingHours(whole_days)) == Go(36_000)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +262,7 @@ def test_the_latest_of_all_times_counts(due: int, retry: int | None, sent: int |
 def test_with_a_window_a_text_goes_inside_it_or_waits_for_it(hours: int, due: int) -> None:
     """Outside the window nothing goes, at any hour of a fortnight."""
     now = NOW + hours * HOUR
-    found = decision(now=now, due_at=now + due * HOUR, window=NINE_TO_FIVE)
+    found = decision(now=now, due_at=now + due * HOUR, hours=SendingHours(NINE_TO_FIVE))
     moment = now if isinstance(found, Go) else found.at  # type: ignore[union-attr]
     local = moment.astimezone(NEW_YORK.wall_zone)
     assert time(9) <= local.time() < time(17)
@@ -314,6 +317,12 @@ def test_one_held_for_its_sender_goes_when_the_sender_does() -> None:
 def test_probing_decides_nothing_a_person_must() -> None:
     for reason in (HeldReason.OUTCOME_UNKNOWN, HeldReason.DESTINATION_NOT_ALLOWED):
         assert decision(held_reason=reason, probing=True) == Held(reason)
+
+
+def test_one_held_for_consent_goes_once_it_is_given() -> None:
+    assert decision(held_reason=HeldReason.CONSENT_MISSING) == Go(36_000)
+    still = decision(held_reason=HeldReason.CONSENT_MISSING, consent_missing=True)
+    assert still == Held(HeldReason.CONSENT_MISSING)
 
 
 def test_one_held_for_missing_data_goes_once_it_is_filled_in() -> None:

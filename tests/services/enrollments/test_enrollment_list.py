@@ -356,14 +356,30 @@ async def test_outlook_counts_texts_still_to_come(
     await end(world, fourth, EnrollmentStatus.FAILED)
     outlook = await enrollment_list.outlook(sequence.id, ListFilter())
     assert outlook == Outlook(
-        people=4, contacts=4, active=3, paused=1, held=1, unknown=1, missing=0, texts=1 + 3 + 3
+        people=4,
+        contacts=4,
+        active=3,
+        paused=1,
+        held=1,
+        unknown=1,
+        missing=0,
+        unconsented=0,
+        texts=1 + 3 + 3,
     )
     await change(world, second, held_reason=HeldReason.DESTINATION_NOT_ALLOWED)
     refused = await enrollment_list.outlook(sequence.id, ListFilter())
     assert (refused.held, refused.unknown) == (1, 0)
     only = await enrollment_list.outlook(sequence.id, ListFilter(enrollment=[first, fourth]))
     assert only == Outlook(
-        people=2, contacts=2, active=1, paused=0, held=0, unknown=0, missing=0, texts=1
+        people=2,
+        contacts=2,
+        active=1,
+        paused=0,
+        held=0,
+        unknown=0,
+        missing=0,
+        unconsented=0,
+        texts=1,
     )
     with pytest.raises(NotFoundError):
         await enrollment_list.outlook(uuid4(), ListFilter())

@@ -267,8 +267,8 @@ async def test_new_workspace_zone_reschedules_those_who_depend_on_it(kit: Sendin
         await workspace_moved(
             tx,
             [own, depending],
-            lambda zone, phone: ContactClock.of(time_zone=zone, phone=phone, workspace=ZONE),
-            lambda zone, phone: ContactClock.of(time_zone=zone, phone=phone, workspace=LOS_ANGELES),
+            lambda contact: contact.clock(ZONE),
+            lambda contact: contact.clock(LOS_ANGELES),
         )
     after = [await kit.row(one) for one in enrollments]
     moves = [now.due_at - then.due_at for then, now in zip(before, after, strict=True)]

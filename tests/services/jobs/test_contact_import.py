@@ -22,13 +22,14 @@ def results_of(rows: list[RowResult]) -> list[tuple[int, str | None]]:
 
 async def test_each_row_gets_its_result(kit: SendingKit) -> None:
     text = (
-        "Last Name;ignore me;First-Name;Mobile Phone;TimeZone;Line type\n"
-        "Lee;x;Ann;(212) 555-0101;America/Denver;MOBILE\n"
-        "Lee;x;Bo;+12125550102;;\n"
+        "Last Name;ignore me;First-Name;Mobile Phone;TimeZone;Line type;Country;State;Zip\n"
+        "Lee;x;Ann;(212) 555-0101;America/Denver;MOBILE;USA;Texas;78701\n"
+        "Lee;x;Bo;+12125550102;;;;;\n"
         "\n"
-        "Ray;x;Ann again;212 555 0101;;\n"
-        "Doe;x;Cy;12;Mars/Olympus;fax\n"
-        ";x; ;+12125550103;;\n"
+        "Ray;x;Ann again;212 555 0101;;;;;\n"
+        "Doe;x;Cy;12;Mars/Olympus;fax;Atlantis;;\n"
+        ";x; ;+12125550103;;;;;\n"
+        "Fay;x;Di;+12125550104;;;;TX;K1A 0B1\n"
     )
     job = await upload(kit, text)
     assert job.about["ignored_columns"] == ["ignore me"]
@@ -41,20 +42,24 @@ async def test_each_row_gets_its_result(kit: SendingKit) -> None:
         (5, "duplicate_in_file"),
         (6, "invalid"),
         (7, "invalid"),
+        (8, "invalid"),
     ]
     wrong = [(one["field"], one["code"]) for one in found[3].detail["errors"]]
     assert wrong == [
         ("phone", "invalid_phone"),
+        ("country", "unknown_region"),
         ("time_zone", "invalid_field"),
         ("line_type", "unknown_line_type"),
     ]
     assert [one["code"] for one in found[4].detail["errors"]] == ["blank"]
+    assert [one["code"] for one in found[5].detail["errors"]] == ["unknown_postal_code"]
     contacts = await kit.world.rows(
-        "SELECT id, first_name, last_name, phone, time_zone, line_type FROM contacts ORDER BY phone"
+        "SELECT id, first_name, last_name, phone, time_zone, line_type, country, state, postal_code"
+        " FROM contacts ORDER BY phone"
     )
     assert [row[1:] for row in contacts] == [
-        ("Ann", "Lee", "+12125550101", "America/Denver", "mobile"),
-        ("Bo", "Lee", "+12125550102", None, None),
+        ("Ann", "Lee", "+12125550101", "America/Denver", "mobile", "US", "TX", "78701"),
+        ("Bo", "Lee", "+12125550102", None, None, None, None, None),
     ]
     assert [row.subject_id for row in found[:3]] == [contacts[0].id, contacts[1].id, contacts[0].id]
 

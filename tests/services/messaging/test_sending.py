@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.messaging.ports import LateError, NeedsReconciliation, SendRequest
+from domain.platform.moments import written
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
-from domain.statuses.enrollments import Need
+from domain.statuses.enrollments import Need, WaitReason
 from domain.statuses.sequences import ReplyPolicy, SequenceKind
 from domain.statuses.suppression import OptOutSource
 from storage.platform.locks import lock_numbers
@@ -81,6 +82,13 @@ async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
     row = await kit.row(enrollment)
     assert about(row.due_at, 8 * HOUR)
     assert row.next_send_at == state.due_at
+    details = await kit.services.enrollment_detail.get(enrollment)
+    [kept] = [one for one in details.timeline if one.kind == "waits"]
+    assert (kept.at, kept.detail["because"]) == (row.last_sent_at, "window")
+    assert kept.detail["reasons"][0]["detail"]["to"] == written(row.next_send_at)
+    assert details.steps[0].reasons[-1].detail == kept.detail["reasons"][0]["detail"]
+    found = await kit.waiting_for(details.sequence_id, WaitReason.WINDOW)
+    assert found == {enrollment: ("window",)}
 
 
 async def test_a_text_due_outside_the_window_waits_for_it(kit: SendingKit) -> None:
