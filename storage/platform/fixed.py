@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, cast
 
-from sqlalchemy import Executable
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import Executable, make_url
 from sqlalchemy.sql.compiler import ExpandedState, SQLCompiler
 
-DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 """How the driver takes SQL."""
 
 

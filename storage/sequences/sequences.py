@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, and_, func, insert, select, true, update
+from sqlalchemy import Select, and_, bindparam, func, insert, select, true, update
 from sqlmodel import col
 
 from domain.platform.names import Named
@@ -23,6 +23,7 @@ from domain.statuses.sequences import (
     SequenceState,
 )
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.locks import lock_sequence
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
@@ -150,12 +151,16 @@ async def find(
     tx: Transaction, sequence_id: UUID, *, counted: bool = True
 ) -> SequenceRecord | None:
     """Read one sequence with its current steps and, if asked, its counts; None if unknown."""
-    query = _sequences().where(col(Sequence.id) == sequence_id)
-    found = await tx.one(SequenceRecord, query)
+    found = await tx.one(SequenceRecord, _one(), id=sequence_id)
     if found is None:
         return None
     counts = (await count_by_status(tx, [sequence_id]))[sequence_id] if counted else {}
     return replace(found, counts=counts, steps=await steps_of(tx, found.version_id))
+
+
+@cache
+def _one() -> Fixed:
+    return Fixed(_sequences().where(col(Sequence.id) == bindparam("id")))
 
 
 async def page(
