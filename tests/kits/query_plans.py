@@ -12,14 +12,17 @@ from storage.platform.database import Database
 
 @asynccontextmanager
 async def asked_of(database: Database) -> AsyncIterator[list[tuple[str, Any]]]:
-    """Record the statements that are sent inside the block, with their parameters."""
+    """Record the statements that are sent inside the block, with their parameters.
+
+    Not those by which a pool sets up a connection, or asks whether it is alive.
+    """
     asked: list[tuple[str, Any]] = []
     name = database.engine.url.database
 
     def noting(send: Any) -> Any:
         async def note(cursor: Any, statement: str, parameters: Any = None, **more: Any) -> Any:
-            sets_up_session = "idle_in_transaction_session_timeout" in statement
-            if cursor.connection.info.dbname == name and not sets_up_session:
+            is_of_pool = statement == ";" or "idle_in_transaction_session_timeout" in statement
+            if cursor.connection.info.dbname == name and not is_of_pool:
                 asked.append((statement, parameters))
             return await send(cursor, statement, parameters, **more)
 
