@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette._utils import get_route_path  # what routes are compared with, behind --root-path too
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -25,6 +26,6 @@ class ByPath(APIRouter):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Tell whether a route matches a request."""
-        if not scope["path"].startswith(self._beginnings):
+        if not get_route_path(scope).startswith(self._beginnings):
             return Match.NONE, {}
         return super().matches(scope)

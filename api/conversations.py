@@ -55,7 +55,8 @@ async def change_conversation(
 
     422 `unknown_user` for an owner who cannot sign in, `computed_state` for `needs_reply` while the
     last word is not theirs and for `snoozed` without `snoozed_until`, `in_the_past` or
-    `too_far_ahead` for a `snoozed_until` that is not within the coming year.
+    `too_far_ahead` for a `snoozed_until` that is not within the coming year, `unknown_message` for
+    a `last_message_id` of another conversation.
     """
     changed = await services.inbox.change(contact_id, body.as_changes())
     return Conversation.model_validate(changed)
@@ -80,7 +81,8 @@ async def change_unknown_number(
     """Mark a number that is no contact's done, until a text comes that asks for an answer again.
 
     It is named by any text from it. 409 `is_contact` once a contact has the number: then the
-    contact's conversation is to be changed.
+    contact's conversation is to be changed. 422 `unknown_message` for a `last_message_id` of
+    another number.
     """
     numbers = services.unknown_numbers
     changed = (

@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def main() -> None:
             pass  # made once for all
         for name, *options in benches:
             print(f"\n{' '.join([name, *options])}", flush=True)
+            begun = time.monotonic()
             measured = _measure(name, options, Path(folder))
+            print(f"{name} took {time.monotonic() - begun:.0f} s", flush=True)
             if measured is None:
                 failed.append(name)
                 continue

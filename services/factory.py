@@ -53,6 +53,7 @@ from services.jobs.handlers import EnrollmentHandlers
 from services.jobs.import_review import ImportReview
 from services.jobs.jobs import Jobs
 from services.jobs.opt_out_import import OptOutImport
+from services.maintenance.frames import Frames
 from services.maintenance.health import Availability, Health
 from services.maintenance.onboarding import Onboarding
 from services.maintenance.pruning import Pruning
@@ -217,6 +218,7 @@ class Services:
         self.audit = Audit(database)
         self.idempotency = Idempotency(database)
         self.workspace = WorkspaceSettings(database, default_zone=zone)
+        self.frames = Frames(database, self.workspace)
 
         passwords = Passwords(access.workspace_words)
         self.own_password = OwnPassword(database, access, passwords)

@@ -41,11 +41,12 @@ from standalone.temporal import TemporalServer
 from storage.platform import database
 from storage.schema import METADATA
 from tests.fakes import Machine
+from tests.kits import fork_server, postgres
 from tests.kits.clock import PASS_TIME
 from tests.kits.connections import close_all, creator
-from tests.kits.fork_server import QUICK_HASHER, fork_server, serve, share
 from tests.kits.namespaces import make_namespace
-from tests.kits.programs import Start, alembic, starting
+from tests.kits.postgres import TEMPLATE, copied_postgres
+from tests.kits.programs import Start, starting
 
 _SHARED = "segue_shared"
 """The database of all tests that do not need one of their own."""
@@ -98,7 +99,8 @@ _EMPTY_TABLE = """
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the environment and .env of this machine out of the tests."""
     if hasattr(config, "workerinput"):
-        share(Path(config.workerinput["fork_socket"]))
+        fork_server.share(Path(config.workerinput["fork_socket"]))
+        postgres.share(Path(config.workerinput["postgres_folder"]))
     for name in list(os.environ):
         if name.startswith(("TEMPORAL_", "PG")):
             del os.environ[name]
@@ -132,8 +134,8 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than the processors: many tests wait for programs and timers."""
-    return (os.cpu_count() or 1) + 1
+    """Return two more than the processors: half of the time, tests wait for programs and timers."""
+    return (os.cpu_count() or 1) + 2
 
 
 _WAITS = (
@@ -190,6 +192,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     config.stash[_SHARED_BY_WORKERS] = {
         "temporal_port": server.port,
         "fork_socket": f"{folder.name}/forks",
+        "postgres_folder": f"{folder.name}/postgres",
         # In a new clone each would compile everything; meanwhile the types are checked.
         "first_compiles": not sys.dont_write_bytecode and not _COMPILED.exists(),
     }
@@ -204,7 +207,7 @@ def pytest_xdist_node_collection_finished(node: WorkerController) -> None:
     """Start the fork server of all workers, when one of them has compiled what it imports."""
     socket_file = Path(node.workerinput["fork_socket"])
     if not socket_file.exists():
-        serve(socket_file)
+        fork_server.serve(socket_file)
 
 
 class _ByServers(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
@@ -232,9 +235,11 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_hashes() -> Iterator[None]:
-    """Make password hashing fast."""
+    """Make password hashing fast, and requests without a network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "PasswordHasher", QUICK_HASHER)
+        patch.setattr(passwords, "PasswordHasher", fork_server.QUICK_HASHER)
+        # Not installed, and httpx looks for it in all folders at each request.
+        patch.setitem(sys.modules, "sniffio", None)
         yield
 
 
@@ -307,29 +312,21 @@ def server_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server(server_folder: Path) -> Iterator[EmbeddedPostgres]:
     """Start a PostgreSQL server that is fast and does not survive crashes."""
-    fork_server()  # it is needed next, and takes as long to start
+    fork_server.fork_server()  # it is needed next, and takes as long to start
     sockets = _sockets(server_folder)
     sockets.mkdir()
     sockets.chmod(0o777)
     options = {**_UNSAFE_BUT_FAST, "unix_socket_directories": str(sockets)}
-    server = EmbeddedPostgres(server_folder / "postgres", free_port(), options=options)
+    server = copied_postgres(server_folder / "postgres", options)
     server.start()
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        # Each connection hashes the password, by default 4096 times.
-        connection.execute("SET scram_iterations = 1")
-        same = sql.Literal(connection.info.password)
-        connection.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(same))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def database_template(server_folder: Path, postgres_server: EmbeddedPostgres) -> str:
-    """Create a migrated database to clone; return its name. Never connect to it."""
-    name = "segue_template"
-    postgres_server.create_database(name)
-    alembic(postgres_server.url(name), server_folder / "alembic.log", "upgrade", "head").completes()
-    return name
+def database_template(postgres_server: EmbeddedPostgres) -> str:
+    """Return the name of a migrated database to clone. Never connect to it."""
+    return TEMPLATE
 
 
 def _sockets(server_folder: Path) -> Path:

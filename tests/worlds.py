@@ -29,6 +29,7 @@ from storage.tables.access import User
 from storage.tables.contacts import Contact, Group, GroupMember
 from storage.tables.messaging import Sender
 from storage.tables.suppression import Suppression
+from tests.kits.connections import lent
 
 ZONE = "America/New_York"
 
@@ -223,15 +224,13 @@ class World:
 
     async def rows(self, query: str, **values: Any) -> Sequence[Any]:
         """Read rows by SQL."""
-        sql = _known(query)
-        async with self._autocommitting.connect() as connection:
-            result = await connection.execute(sql.statement, values)
-            sql.learn(result)
-            return result.all()
+        async with lent(self.database.engine.url) as connection:
+            return (await _known(query).sent(connection, values)).all()
 
     async def run(self, statement: str, **values: Any) -> None:
         """Run a statement of SQL."""
-        await self.at_once(_known(statement).statement, values)
+        async with lent(self.database.engine.url) as connection:
+            await _known(statement).sent(connection, values)
 
     async def at_once(self, statement: Executable, values: Any = None) -> None:
         """Run a statement without a transaction, which would take two more round trips."""

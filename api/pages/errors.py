@@ -6,12 +6,12 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
-from api.dependencies import authenticate, services_of, settings_of
+from api.dependencies import authenticate
 from api.pages import flash as flashes
 from api.pages.addresses import address as address_of
 from api.pages.flash import Flash
 from api.pages.forms import sentence
-from api.pages.page import HTMX, Page, Pages, clock_of, own_path
+from api.pages.page import HTMX, Page, Pages, known_page, own_path, page_of
 from api.problems import Problem
 from services.access.users import NotSignedInError
 
@@ -116,13 +116,13 @@ async def _error_page(request: Request, problem: Problem) -> Response:
 
 async def _page_of(request: Request) -> Page | None:
     """Make the page of whoever is signed in; None for others, or if that cannot be found out."""
-    services = services_of(request)
+    page = known_page(request)
+    if page is not None:
+        return page
     try:
-        caller = await authenticate(request)
-        clock = await clock_of(services)
+        return await page_of(request, await authenticate(request))
     except Exception:  # noqa: BLE001 - what failed may be just this; the page is bare without it
         return None
-    return Page(request, services, settings_of(request), caller, clock)
 
 
 def _render(request: Request, template: str, **context: object) -> str:

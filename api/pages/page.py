@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 from starlette.responses import Response
 
-from api.dependencies import CurrentCaller, ServicesDep, SettingsDep, reaches
+from api.dependencies import CurrentCaller, reaches, services_of, settings_of
 from api.pages import flash as flashes
 from api.pages.assets import Assets
 from api.pages.flash import Flash
@@ -21,12 +21,14 @@ from api.pages.forms import FormErrors
 from api.pages.menu import Entry
 from api.pages.rendering import PageRoutes
 from api.pages.times import Clock, TimeTags
-from api.pages.waiting import MenuCount, counted, menu_counts
-from domain.access.preferences import Preference
+from api.pages.waiting import MenuCount, counted, framed, menu_counts
 from domain.platform.errors import SegueError
-from storage.messaging.waiting import Waiting
+from services.access.users import Caller
+from services.maintenance.workspace import WorkspaceClock
+from storage.messaging.waiting import WaitingCounts
 
 HTMX = "hx-request"
+_PAGE = "page"
 _OF_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # have a meaning in addresses, or are escaped already
 _SENDERS_MOST = 200
 _Model = TypeVar("_Model")
@@ -73,10 +75,10 @@ class PublicPage:
         errors: Errors of the form that was sent; their status is the response's.
     """
 
-    def __init__(self, request: Request, services: ServicesDep, settings: SettingsDep) -> None:
+    def __init__(self, request: Request) -> None:
         self.request = request
-        self.services = services
-        self.settings = settings
+        self.services = services_of(request)
+        self.settings = settings_of(request)
         self.now = datetime.now(UTC)
         self.errors = FormErrors()
         self._pages: Pages = request.app.state.pages
@@ -193,50 +195,29 @@ class _Refusing:
         return True
 
 
-async def clock_of(services: ServicesDep) -> Clock:
-    """Read the workspace's clock."""
-    workspace = await services.workspace.get()
-    return Clock(workspace.effective_time_zone, workspace.hour_cycle)
-
-
-async def _single_keys(request: Request, services: ServicesDep, caller: CurrentCaller) -> bool:
-    """Tell whether single keys do something; parts of pages do not say."""
-    if HTMX in request.headers:
-        return True
-    found = await services.preferences.get(caller.user.id, Preference.SINGLE_KEYS)
-    return bool(found.get("on", True))
-
-
-async def _waiting(
-    request: Request, services: ServicesDep, caller: CurrentCaller
-) -> Waiting | None:
-    """Count what waits for the user, for the menu of a whole page; parts of pages have none."""
-    if request.method != "GET" or is_part(request):
-        return None
-    return await counted(services, caller.user.id)
-
-
 class Page(PublicPage):
-    """One request of a signed-in user for a page; ``clock`` is the workspace's."""
+    """One request of a signed-in user for a page; ``clock`` is the workspace's.
+
+    Parts of pages and answers to forms do not say what waits for the user.
+    """
 
     def __init__(
         self,
         request: Request,
-        services: ServicesDep,
-        settings: SettingsDep,
-        caller: CurrentCaller,
-        clock: Annotated[Clock, Depends(clock_of)],
-        single_keys: Annotated[bool, Depends(_single_keys)] = True,  # noqa: FBT002
-        waiting: Annotated[Waiting | None, Depends(_waiting)] = None,
+        caller: Caller,
+        workspace: WorkspaceClock,
+        waiting: WaitingCounts | None = None,
+        *,
+        single_keys: bool = True,
     ) -> None:
-        super().__init__(request, services, settings)
+        super().__init__(request)
         self.caller = caller
         self.user = caller.user
-        self.clock = clock
+        self.clock = Clock(workspace.effective_time_zone, workspace.hour_cycle)
         self.single_keys = single_keys
         self.waiting = waiting
 
-    async def count_waiting(self) -> Waiting:
+    async def count_waiting(self) -> WaitingCounts:
         """Count what waits for the user; a whole page has counted it for its menu."""
         return self.waiting or await counted(self.services, self.user.id)
 
@@ -282,8 +263,31 @@ class Page(PublicPage):
         }
 
 
-PageDep = Annotated[Page, Depends()]
-PublicPageDep = Annotated[PublicPage, Depends()]
+async def _public_page_of(request: Request) -> PublicPage:
+    return PublicPage(request)
+
+
+async def page_of(request: Request, caller: CurrentCaller) -> Page:
+    """Read what is around a page; the request keeps it, for the page of an error."""
+    services = services_of(request)
+    if request.method == "GET" and not is_part(request):
+        frame = await framed(services, caller.user.id)
+        keys = frame.single_keys
+        page = Page(request, caller, frame.workspace, frame.waiting, single_keys=keys)
+    else:
+        page = Page(request, caller, await services.workspace.get())
+    setattr(request.state, _PAGE, page)
+    return page
+
+
+def known_page(request: Request) -> Page | None:
+    """Return the page that a request was for, once it was known who asked for it."""
+    return getattr(request.state, _PAGE, None)
+
+
+# One dependency each: FastAPI goes through all of them, and theirs, at every request.
+PageDep = Annotated[Page, Depends(page_of)]
+PublicPageDep = Annotated[PublicPage, Depends(_public_page_of)]
 
 
 def own_path(address: str | None, *, otherwise: str = "/") -> str:

@@ -10,9 +10,10 @@ from domain.contacts.names import called
 from domain.platform.phones import readable
 from domain.statuses.messaging import ConversationState
 from services.factory import Services
+from services.maintenance.frames import Frame
 from services.messaging.inbox import WAIT_MOST
 from storage.messaging.inbox import ConversationFilter
-from storage.messaging.waiting import Waiting
+from storage.messaging.waiting import WaitingCounts
 
 MOST = 99
 """The highest number that is shown."""
@@ -49,12 +50,17 @@ def shown(count: int) -> str:
     return str(count) if count <= MOST else f"{MOST}+"
 
 
-async def counted(services: Services, user_id: UUID) -> Waiting:
+async def counted(services: Services, user_id: UUID) -> WaitingCounts:
     """Count what waits for a user, up to one more than is shown."""
     return await services.inbox.count_waiting(user_id, most=MOST + 1)
 
 
-def menu_counts(waiting: Waiting) -> Mapping[str, MenuCount]:
+async def framed(services: Services, user_id: UUID) -> Frame:
+    """Read what is around a user's page, with what waits counted as ``counted`` does."""
+    return await services.frames.of(user_id, most=MOST + 1)
+
+
+def menu_counts(waiting: WaitingCounts) -> Mapping[str, MenuCount]:
     """Give the menu's numbers, by the page that answers with one alone."""
     replies = MenuCount("conversations/_count.html", waiting.replies)
     reviews = MenuCount("reviews/_count.html", waiting.reviews)

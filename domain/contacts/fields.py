@@ -1,7 +1,7 @@
 """Fields of contacts: their keys, what each type holds, and how texts say it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import count
@@ -67,7 +67,7 @@ def check_key(key: str, *, field: str, taken: Mapping[str, object]) -> str:
     return key
 
 
-def key_from(label: str, *, taken: Mapping[str, object]) -> str:
+def key_from(label: str, *, taken: Container[str]) -> str:
     """Make a key of what people call a field: ``Job title`` becomes ``job_title``.
 
     It is one that ``check_key`` lets through, and so numbered where the plain one is taken. Letters

@@ -23,17 +23,19 @@ _SPELLED = str.maketrans(
 """Letters that Unicode does not take apart, and signs in names that people leave out or write with
 what their keyboard has: hyphens are spaces, apostrophes and periods nothing."""
 
+_SPACES = re.compile("  +")
+
 
 def folded_name(name: str) -> str:
-    """Fold a name as searches and sorting use it: "Jean-Luc O'Néill" and "JEAN LUC ONEILL".
+    """Fold a name as searches and sorting use it: "Jean - Luc O'Néill" and "JEAN LUC ONEILL".
 
-    PostgreSQL's function ``folded_name`` does the same to the names that it keeps (migration 0034);
+    PostgreSQL's function ``folded_name`` does the same to the names that it keeps (migration 0036);
     ``tests/storage/contacts/test_name_search.py`` compares the two.
     """
-    if name.isascii():
-        return name.lower().translate(_SPELLED)
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", name.replace(_ACUTE, "")))
-    return plain.lower().translate(_SPELLED)
+    plain = name
+    if not name.isascii():
+        plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", name.replace(_ACUTE, "")))
+    return _SPACES.sub(" ", plain.lower().translate(_SPELLED))
 
 
 def folded(body: str) -> str:

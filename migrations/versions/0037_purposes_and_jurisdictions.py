@@ -10,7 +10,7 @@ informational, and its contacts live where number and time zone say.
 from alembic import op
 
 revision = '0037'
-down_revision = '0035'
+down_revision = '0036'
 branch_labels = None
 depends_on = None
 

@@ -72,8 +72,9 @@ class Fields:
                     "field_limit",
                     f"a workspace has at most {MAX_FIELDS} fields; delete one that is not used",
                 )
-            key = key or key_from(called, taken={**RESERVED_KEYS, **known})
-            if await fields.is_removed(tx, key):
+            removed = await fields.removed_keys(tx)
+            key = key or key_from(called, taken={*RESERVED_KEYS, *known, *removed})
+            if key in removed:
                 raise ConflictError(
                     "field_being_deleted",
                     "the values of a deleted field with this key are still being deleted; try again"

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from uuid import UUID
 
+from services.platform import audit
 from storage.contacts import fields
 from storage.enrollments import enrollments, variables, waking
 from storage.platform import wakes
@@ -104,7 +105,20 @@ async def _go_on(tx: Transaction, wake: Wake) -> int:
             await wakes.go_on_from(tx, wake, walked.place)
             return told
         case WakeKind.FIELD_REMOVED:
-            seen = UUID(wake.place["after"]) if wake.place else None
+            place = wake.place or {"after": None, "cleared": 0}
+            seen = UUID(place["after"]) if place["after"] else None
             cleared, last = await fields.clear_page(tx, wake.subject_id, seen)
-            await wakes.go_on_from(tx, wake, {"after": str(last)} if last else None)
+            # A page before may be of a release that did not count.
+            total = place.get("cleared", 0) + cleared
+            if last is None and total:
+                await audit.record_later(
+                    tx,
+                    "field.clear",
+                    "field",
+                    wake.subject_id,
+                    since="field.delete",
+                    contacts=total,
+                )
+            going_on = {"after": str(last), "cleared": total} if last else None
+            await wakes.go_on_from(tx, wake, going_on)
             return cleared

@@ -170,17 +170,23 @@ class FilePreview:
     Attributes:
         headings: Its columns in order, each with the field that its name suggests.
         columns: The index of each field's column, as given or guessed.
-        sample: Its first records after the header, unchanged.
+        samples: The values of each column in the first rows.
         missing: Required fields without a column; then there is no job.
         job_id: The upload, for ``Importing.start(enroll_into=...)`` or ``discard``.
     """
 
     headings: Many[Heading]
     columns: Mapping[str, int]
-    sample: Many[Many[str]]
+    samples: Many[Many[str]]
     missing: Many[str]
     job_id: UUID | None
     preview: EnrollPreview | None
+
+    @property
+    def held(self) -> Many[str]:
+        """The field that each column holds; empty for none."""
+        field_at = {index: name for name, index in self.columns.items()}
+        return [field_at.get(index, "") for index in range(len(self.headings))]
 
 
 @dataclass
@@ -399,17 +405,18 @@ class EnrollPreviews:
         heads = headings(records[0].cells, own) if records else []
         guessed = {one.field: index for index, one in enumerate(heads) if one.field is not None}
         taken = guessed if columns is None else dict(columns)
-        sample = [record.cells for record in records[1 : SAMPLE_MOST + 1]]
+        rows = [record.cells for record in records[1 : SAMPLE_MOST + 1]]
+        samples = [[row[at] for row in rows if at < len(row)] for at in range(len(heads))]
         missing = lacking(taken)
         if missing:
-            return FilePreview(heads, taken, sample, missing, None, None)
+            return FilePreview(heads, taken, samples, missing, None, None)
         job_id = await self._importing.receive(whole, user_id, region=home, columns=taken)
         try:
             preview = await self._upload(target, job_id, home)
         except BaseException:
             await self._importing.discard(job_id)
             raise
-        return FilePreview(heads, taken, sample, (), job_id, preview)
+        return FilePreview(heads, taken, samples, (), job_id, preview)
 
     async def _upload(self, target: _Target, job_id: UUID, region: str) -> EnrollPreview:
         tally = _Tally()

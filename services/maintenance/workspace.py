@@ -27,19 +27,24 @@ _PAGE = 500
 
 
 @dataclass(frozen=True)
-class WorkspaceDetails:
+class WorkspaceClock:
+    """How the workspace shows times; ``effective_time_zone`` is the zone that applies."""
+
+    effective_time_zone: str
+    hour_cycle: HourCycle
+
+
+@dataclass(frozen=True)
+class WorkspaceDetails(WorkspaceClock):
     """The settings of the workspace.
 
     Attributes:
         time_zone: IANA name as set; None if the process's settings decide.
-        effective_time_zone: The one that applies.
         rule_packs: The rule packs that bind, by id; None for all.
         require_consent: Which consent texts take, by the purpose of their sequence; of each.
     """
 
     time_zone: str | None
-    effective_time_zone: str
-    hour_cycle: HourCycle
     rule_packs: tuple[str, ...] | None
     require_consent: Mapping[Purpose, ConsentNeeded] = field(
         default_factory=lambda: dict.fromkeys(Purpose, ConsentNeeded.NONE)
@@ -135,11 +140,16 @@ class WorkspaceSettings:
             await workspace.end_move(tx, row)
         return seen
 
+    def clock(self, time_zone: str | None, hour_cycle: int) -> WorkspaceClock:
+        """Say how times are shown, of what is set."""
+        return WorkspaceClock(time_zone or self._default, cast("HourCycle", hour_cycle))
+
     def _details(self, row: WorkspaceRow) -> WorkspaceDetails:
+        clock = self.clock(row.time_zone, row.hour_cycle)
         return WorkspaceDetails(
+            clock.effective_time_zone,
+            clock.hour_cycle,
             time_zone=row.time_zone,
-            effective_time_zone=row.time_zone or self._default,
-            hour_cycle=cast("HourCycle", row.hour_cycle),
             rule_packs=row.rule_packs,
             require_consent={
                 one: ConsentNeeded(row.require_consent.get(one, ConsentNeeded.NONE))

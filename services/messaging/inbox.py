@@ -25,9 +25,10 @@ from services.contacts.values import possible_owners, require_owner
 from services.platform import audit
 from storage.contacts import contacts, owners
 from storage.event_webhooks import events
-from storage.messaging import inbox, waiting
-from storage.messaging.inbox import ConversationFilter, Handling, LastText, LastTextOfContact
-from storage.messaging.waiting import Waiting
+from storage.messaging import handling, inbox, waiting
+from storage.messaging.handling import Handling
+from storage.messaging.inbox import ConversationFilter, LastText, LastTextOfContact
+from storage.messaging.waiting import WaitingCounts
 from storage.platform.database import Database, Transaction
 
 SNIPPET_LENGTH = 120
@@ -118,6 +119,21 @@ class ConversationChange(TypedDict, total=False):
     last_message_id: UUID | None
 
 
+@dataclass(frozen=True)
+class PutAway:
+    """What became of conversations that were to be done or snoozed.
+
+    Attributes:
+        changed: The contacts of those that are so from now on.
+        rested: Until when those of them were snoozed before that were; None if they were done.
+        wrote_again: The contacts of those that stayed as they were, by a text that was not seen.
+    """
+
+    changed: Many[UUID]
+    rested: Mapping[UUID, datetime | None]
+    wrote_again: Many[UUID]
+
+
 class Inbox:
     """Lists conversations, and changes whose they are and whether they are done or snoozed."""
 
@@ -183,14 +199,14 @@ class Inbox:
 
         ``done`` holds until the contact writes again; ``open`` takes it back, and so does
         ``needs_reply``. Then it needs a reply if the last word is theirs. With ``snoozed_until``
-        it rests until then, or until the contact writes; None takes that back. What they wrote
-        after ``last_message_id`` opens it again at once.
+        it rests until then, or until the contact writes; None takes that back. If they wrote
+        something after ``last_message_id``, it is neither done nor snoozed by that.
 
         Raises:
             NotFoundError: There is no such contact.
-            InvalidFieldError: ``unknown_user``; ``computed_state``: it needs no reply, or is said
-                to be snoozed without a moment; ``in_the_past`` or ``too_far_ahead``: no moment of
-                the coming year.
+            InvalidFieldError: ``unknown_user``; ``unknown_message``; ``computed_state``: it needs
+                no reply, or is said to be snoozed without a moment; ``in_the_past`` or
+                ``too_far_ahead``: no moment of the coming year.
         """
         async with self._database.transaction() as tx:
             contact = required(await contacts.get(tx, contact_id, lock=True), "contact", contact_id)
@@ -205,14 +221,15 @@ class Inbox:
 
     async def put_away(
         self, seen: Mapping[UUID, UUID | None], until: datetime | None = None
-    ) -> Collection[UUID]:
-        """Mark conversations done, or snooze them until then; return the contacts it changed.
+    ) -> PutAway:
+        """Mark conversations done, or snooze them until then.
 
         ``seen`` has the last text of each contact that the user saw, None for all of them. Contacts
         who are gone are left out.
 
         Raises:
-            InvalidFieldError: ``in_the_past`` or ``too_far_ahead`` (``snoozed_until``).
+            InvalidFieldError: ``unknown_message``; ``in_the_past`` or ``too_far_ahead``
+                (``snoozed_until``).
         """
         if until is not None:
             check_ahead(until, field="snoozed_until")
@@ -220,10 +237,22 @@ class Inbox:
             here = await owners.lock(tx, list(seen))
             return await _put_away(tx, {one: seen[one] for one in here}, until)
 
-    async def reopen(self, contact_ids: Collection[UUID]) -> Collection[UUID]:
-        """Take back that conversations are done or snoozed; return the contacts of those."""
+    async def reopen(
+        self, contact_ids: Collection[UUID], *, rested: Mapping[UUID, datetime | None] | None = None
+    ) -> Collection[UUID]:
+        """Take back that conversations are done or snoozed; return the contacts of those.
+
+        ``rested`` says of which ones to take back only the last of it, as ``PutAway`` has it.
+        """
+        before = rested or {}
         async with self._database.transaction() as tx:
-            return await _reopen(tx, await owners.lock(tx, list(contact_ids)))
+            here = await owners.lock(tx, [*contact_ids, *before])
+            again = {one: before[one] for one in here if one in before}
+            reopened = await _reopen(tx, [one for one in here if one not in again])
+            put_back = await handling.put_back(tx, again)
+            for until in {again[one] for one in put_back}:
+                await _note(tx, [one for one in put_back if again[one] == until], until)
+            return [*reopened, *put_back]
 
     async def following(self, contact_id: UUID, wanted: ConversationFilter) -> UUID | None:
         """Find whom to answer after a contact: the next below in the list by reply, else its first.
@@ -247,9 +276,9 @@ class Inbox:
     async def owners(self) -> Many[Named]:
         """List the users who can own contacts, by name."""
         async with self._database.transaction() as tx:
-            return await inbox.owners(tx)
+            return await handling.owners(tx)
 
-    async def count_waiting(self, user_id: UUID, *, most: int) -> Waiting:
+    async def count_waiting(self, user_id: UUID, *, most: int) -> WaitingCounts:
         """Count what waits for a user, each at most so many: replies and open reviews.
 
         Conversations are those of the user's contacts and of nobody's. Only texts of the last 30
@@ -260,7 +289,7 @@ class Inbox:
 
 
 async def _set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> None:
-    if await inbox.set_owner(tx, contact_id, owner_id):
+    if await handling.set_owner(tx, contact_id, owner_id):
         owner = str(owner_id) if owner_id else None
         await audit.record(tx, "contact.assign", "contact", [contact_id], owner_id=owner)
         await events.contacts_changed(tx, {contact_id: ["owner_id"]}, ContactChange.UPDATED)
@@ -299,17 +328,39 @@ async def _snooze(tx: Transaction, contact_id: UUID, change: ConversationChange)
 
 async def _put_away(
     tx: Transaction, seen: Mapping[UUID, UUID | None], until: datetime | None = None
-) -> Collection[UUID]:
-    changed = await inbox.put_away(tx, seen, until)
+) -> PutAway:
+    changed: dict[UUID, datetime] = {}
+    rested: dict[UUID, datetime | None] = {}
+    wrote_again = []
+    for one in await handling.as_seen(tx, seen):
+        if one.seen_at is None:
+            raise unknown_message()
+        if one.wrote_since:
+            wrote_again.append(one.contact_id)
+        elif not one.rests or one.snoozed_until != until:
+            changed[one.contact_id] = one.seen_at
+            if one.rests:
+                rested[one.contact_id] = one.snoozed_until
+    await handling.put_away(tx, changed, until)
+    await _note(tx, list(changed), until)
+    return PutAway(list(changed), rested, wrote_again)
+
+
+async def _note(tx: Transaction, contact_ids: Collection[UUID], until: datetime | None) -> None:
     act, told = "contact.close_conversation", dict[str, str]()
     if until is not None:
         act, told = "contact.snooze_conversation", {"until": written(until)}
-    await audit.record_each(tx, act, "contact", dict.fromkeys(changed, told))
-    return changed
+    await audit.record_each(tx, act, "contact", dict.fromkeys(contact_ids, told))
+
+
+def unknown_message() -> InvalidFieldError:
+    """Make the error of a last text that is not of the conversation it is said to be of."""
+    reason = "is no text of this conversation; name the last one that was seen, or leave it out"
+    return InvalidFieldError("last_message_id", reason, code="unknown_message")
 
 
 async def _reopen(tx: Transaction, contact_ids: Collection[UUID]) -> Collection[UUID]:
-    reopened = await inbox.reopen(tx, contact_ids)
+    reopened = await handling.reopen(tx, contact_ids)
     if reopened:
         await audit.record(tx, "contact.reopen_conversation", "contact", reopened)
     return reopened
@@ -317,7 +368,7 @@ async def _reopen(tx: Transaction, contact_ids: Collection[UUID]) -> Collection[
 
 async def _details(tx: Transaction, contact_id: UUID) -> ConversationDetails:
     contact = required(await contacts.get(tx, contact_id), "contact", contact_id)
-    stands = required(await inbox.handling(tx, contact_id), "contact", contact_id)
+    stands = required(await handling.handling(tx, contact_id), "contact", contact_id)
     last = await inbox.last_text(tx, contact_id)
     return ConversationDetails(
         contact=ContactName(contact.id, contact.name, contact.phone),

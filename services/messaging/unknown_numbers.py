@@ -11,7 +11,7 @@ from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.statuses.messaging import ConversationState
 from services.messaging.conversations import ConversationText
-from services.messaging.inbox import LastSaid, last_said
+from services.messaging.inbox import LastSaid, last_said, unknown_message
 from services.platform import audit
 from services.suppression.erasure import recall
 from storage.messaging import conversations, recipients, unknown_numbers
@@ -108,11 +108,17 @@ class UnknownNumbers:
 
         Raises:
             NotFoundError: There is no such text.
+            InvalidFieldError: ``unknown_message`` (``last_message_id``).
             ConflictError: ``is_contact``.
         """
         async with self._database.transaction() as tx:
             number = await _locked(tx, message_id)
-            if await unknown_numbers.dismiss(tx, number.phone, last_id):
+            until = None
+            if last_id is not None:
+                until = await unknown_numbers.seen_at(tx, number.phone, last_id)
+                if until is None:
+                    raise unknown_message()
+            if await unknown_numbers.dismiss(tx, number.phone, until):
                 await audit.record(tx, "message.dismiss", "message", [message_id])
             return await _one(tx, message_id, number)
 

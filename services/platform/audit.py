@@ -75,6 +75,21 @@ async def record_each(
     await _add(tx, action, subject_kind, list(details), list(details.values()), user_id)
 
 
+async def record_later(
+    tx: Transaction,
+    action: str,
+    subject_kind: str,
+    subject_id: UUID,
+    *,
+    since: str,
+    **detail: str | int | bool | None,
+) -> None:
+    """Audit, as ``record``, what an act led to in the background: the user is who did that act."""
+    user_id = await audit.last_user(tx, since, subject_id)
+    with acting(_NOBODY):
+        await record(tx, action, subject_kind, [subject_id], user_id=user_id, **detail)
+
+
 async def _add(
     tx: Transaction,
     action: str,

@@ -22,6 +22,7 @@ from sqlmodel import col
 from domain.platform.paging import Position
 from storage.access.users import Holder
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import SignIn, User
 
@@ -41,7 +42,7 @@ def _open(idle: timedelta | BindParameter[timedelta]) -> tuple[ColumnElement[boo
     )
 
 
-_HOLDER = (
+_HOLDER = Fixed(
     select(
         *columns_of(
             SessionHolder,
@@ -60,7 +61,6 @@ _HOLDER = (
         col(User.disabled_at).is_(None),
     )
 )
-"""Built once, for every request of a browser runs it."""
 
 
 async def add(tx: Transaction, lifetime: timedelta, values: Mapping[str, Any]) -> SignIn:

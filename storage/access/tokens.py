@@ -13,6 +13,7 @@ from sqlmodel import col
 from domain.platform.paging import Position
 from storage.access.users import Holder
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import ApiToken, User
 
@@ -32,7 +33,7 @@ def _valid() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-_HOLDER = (
+_HOLDER = Fixed(
     select(
         *columns_of(
             TokenHolder,
@@ -54,7 +55,6 @@ _HOLDER = (
         col(User.disabled_at).is_(None),
     )
 )
-"""Built once, for every request of a program runs it."""
 
 
 async def add(tx: Transaction, values: Mapping[str, Any]) -> ApiToken:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ _FIELDS = select(*columns_of(FieldDetails, ContactField)).where(
 )
 
 
+@cache
 def values() -> ColumnElement[Any]:
     """Select a contact's values of fields, but none of fields that are being deleted."""
     removed = select(cast(col(ContactField.key), Text)).where(
@@ -58,10 +60,9 @@ async def get(tx: Transaction, field_id: UUID) -> FieldDetails | None:
     return await tx.one(FieldDetails, _FIELDS.where(col(ContactField.id) == field_id))
 
 
-async def is_removed(tx: Transaction, key: str) -> bool:
-    """Tell whether a field with this key is being deleted."""
-    sql = "SELECT id FROM contact_fields WHERE key = :key AND removed_at IS NOT NULL"
-    return await tx.value(UUID, sql, key=key) is not None
+async def removed_keys(tx: Transaction) -> list[str]:
+    """List the keys of fields that are being deleted."""
+    return await tx.column("SELECT key FROM contact_fields WHERE removed_at IS NOT NULL")
 
 
 async def find(

@@ -5,6 +5,7 @@ Each condition is defined once, over a row of ``enrollments``, and used for both
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, TextClause, func, select, text
@@ -44,12 +45,16 @@ HOUR_OF_WEEK = """CAST(
 FIRST_ANSWER = f"""
     SELECT m.user_id, m.created_at AS at FROM messages m
     WHERE m.contact_id = enrollments.contact_id AND m.created_at >= enrollments.replied_at
+    AND coalesce(m.written_at, m.created_at) >= enrollments.replied_at
     AND m.direction = 'outbound' AND m.step IS NULL AND m.user_id IS NOT NULL
     AND m.status NOT IN ('pending', 'refused', 'failed', 'undelivered', 'canceled')
     AND NOT starts_with(m.body, '{TEST_MARK.strip()}')
     ORDER BY m.created_at, m.id LIMIT 1
 """  # noqa: S608 - built from constants
-"""SQL: who first answered the contact's reply, and when: a person, with a text that was sent."""
+"""SQL: who first answered the contact's reply, and when: a person, with a text that was sent.
+
+One that was to be sent later counts from when it went, and only if it was written after the reply.
+"""
 
 _OF_TEXT: Mapping[StepOutcome, str] = {
     StepOutcome.SENT: SENT,
@@ -66,6 +71,7 @@ _OF_ROW: Mapping[StepOutcome, tuple[str, str]] = {
 """SQL: what is true of the enrollment, and of which step."""
 
 
+@cache
 def failing_code() -> ScalarSelect[int | None]:
     """Select the error code of an active enrollment's current text, if it failed and is retried.
 

@@ -1,9 +1,10 @@
-"""Queries of the inbox: conversations as lists show them, whose they are, whether they are done."""
+"""Queries of the inbox: conversations as lists show them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Select,
     Tuple,
     and_,
+    bindparam,
     case,
     exists,
     false,
@@ -21,10 +23,9 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
-from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.messaging import (
     TEST_MARK,
@@ -35,6 +36,7 @@ from domain.statuses.messaging import (
 )
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
@@ -161,6 +163,11 @@ def _passed_over(text: type[Message]) -> ColumnElement[bool]:
     )
 
 
+def said_something(text: type[Message]) -> ColumnElement[bool]:
+    """Build the condition that a text is theirs and asks for something."""
+    return and_(_asks(text), ~_passed_over(text))
+
+
 def _is_test(text: type[Message]) -> ColumnElement[bool]:
     by_hand = and_(col(text.user_id).is_not(None), col(text.step).is_(None))
     return and_(by_hand, func.starts_with(col(text.body), TEST_MARK.strip()))
@@ -177,42 +184,42 @@ def _of_contact(other: type[Message]) -> ColumnElement[bool]:
 _UNANSWERED = unanswered(_of_contact)
 
 
-def _is_put_away() -> ColumnElement[bool]:
-    """Build the condition that the conversation was done or snoozed, and they wrote nothing since.
+def wrote_since(at: ColumnElement[Any] | Mapped[Any]) -> ColumnElement[bool]:
+    """Build the condition that ``Contact`` asked for something since then.
 
-    What they wrote that needs no reply, a keyword or a reaction, does not open it again.
+    What they wrote that needs no reply, a keyword or a reaction, does not count.
     """
     since = aliased(Message)
-    wrote = exists().where(
+    return exists().where(
         col(since.contact_id) == col(Contact.id),
-        col(since.created_at) > col(Contact.conversation_done_at),
-        _asks(since),
-        ~_passed_over(since),
+        col(since.created_at) > at,
+        said_something(since),
     )
-    return and_(col(Contact.conversation_done_at).is_not(None), ~wrote)
 
 
+_DONE_AT = col(Contact.conversation_done_at)
 _UNTIL = col(Contact.conversation_snoozed_until)
-_PUT_AWAY = _is_put_away()
-_DONE = and_(_PUT_AWAY, _UNTIL.is_(None))
+_PUT_AWAY = and_(_DONE_AT.is_not(None), ~wrote_since(_DONE_AT))
+DONE = and_(_PUT_AWAY, _UNTIL.is_(None))
 _SNOOZED = and_(_PUT_AWAY, col(Contact.conversation_snoozed_until) > func.now())
-_SNOOZED_UNTIL = case((_SNOOZED, _UNTIL))
-_RESTS = and_(_PUT_AWAY, func.coalesce(func.now() < _UNTIL, true()))
+SNOOZED_UNTIL = case((_SNOOZED, _UNTIL))
+RESTS = and_(_PUT_AWAY, func.coalesce(func.now() < _UNTIL, true()))
 
 
 def _in_state(state: ConversationState, unanswered: ColumnElement[bool]) -> ColumnElement[bool]:
     """Build the condition that the conversation is in a state, given when it is unanswered."""
     match state:
         case ConversationState.NEEDS_REPLY:
-            return and_(unanswered, ~_RESTS)
+            return and_(unanswered, ~RESTS)
         case ConversationState.OPEN:
-            return and_(~unanswered, ~_RESTS)
+            return and_(~unanswered, ~RESTS)
         case ConversationState.SNOOZED:
             return _SNOOZED
         case ConversationState.DONE:
-            return _DONE
+            return DONE
 
 
+@cache
 def is_nobodys() -> ColumnElement[bool]:
     """Build the condition that a contact has no owner, or one whose account is disabled."""
     disabled = exists().where(
@@ -256,11 +263,6 @@ def last_that(same: Same, *conditions: Same) -> ColumnElement[bool]:
     )
 
 
-def said_something(text: type[Message]) -> ColumnElement[bool]:
-    """Build the condition that a text is theirs and asks for something."""
-    return and_(_asks(text), ~_passed_over(text))
-
-
 def _counts(text: type[Message]) -> ColumnElement[bool]:
     return ~_passed_over(text)
 
@@ -300,8 +302,8 @@ def _shown(
                 last_name=col(Contact.last_name),
                 owner_id=col(Contact.owner_id),
                 owner_name=col(owner.name),
-                done=_DONE,
-                snoozed_until=_SNOOZED_UNTIL,
+                done=DONE,
+                snoozed_until=SNOOZED_UNTIL,
                 **others,
             )
         )
@@ -310,13 +312,72 @@ def _shown(
     )
 
 
-def _last_texts() -> Select[*tuple[Any, ...]]:
-    """Select the last text of each contact who has one.
+def _waits_for_its_time(text: type[Message]) -> ColumnElement[bool]:
+    return and_(
+        col(text.status) == MessageStatus.PENDING, col(text.send_at) == col(text.next_try_at)
+    )
 
-    Texts are walked from the latest back; those that a later one of the same contact follows are
-    passed over.
+
+def _answer(*, waiting: bool = False) -> ColumnElement[Any]:
+    """Select how our last answer after ``Message`` fares, be it failed; null without one.
+
+    ``waiting``: when it goes instead, if it waits for its time.
     """
-    return _shown(_UNANSWERED).where(last_that(_of_contact))
+    ours = aliased(Message)
+    shown = case((_waits_for_its_time(ours), col(ours.send_at))) if waiting else col(ours.status)
+    return (
+        select(shown)
+        .where(
+            col(ours.contact_id) == col(Message.contact_id),
+            _place(ours) > _place(Message),
+            col(ours.direction) == Direction.OUTBOUND,
+            col(ours.step).is_(None),
+            col(ours.status) != MessageStatus.CANCELED,
+            ~func.coalesce(_is_test(ours), false()),
+        )
+        .order_by(col(ours.created_at).desc(), col(ours.id).desc())
+        .limit(1)
+        .correlate(Message)
+        .scalar_subquery()
+    )
+
+
+_LAST_TEXTS = _shown(_UNANSWERED).where(last_that(_of_contact))
+"""Selects the last text of each contact who has one; built once, as its parts take long.
+
+Texts are walked from the latest back; those that a later one of the same contact follows are passed
+over.
+"""
+
+_LAST_ASKS = _shown(_WAITS, answer=_answer(), answer_at=_answer(waiting=True)).where(_LAST_ASKED)
+"""Selects the last text of each contact that asks for something."""
+
+
+def _never_asked() -> ColumnElement[bool]:
+    other = aliased(Message)
+    return ~exists().where(_of_contact(other), said_something(other))
+
+
+_WITHOUT_ASKS = _LAST_TEXTS.where(_never_asked())
+"""Selects the last text of each contact who asked for nothing."""
+
+_OF = col(Message.contact_id) == bindparam("contact_id")
+
+_LAST_TEXT_OF = Fixed(_LAST_TEXTS.where(_OF))
+_LAST_ASKED_OF = Fixed(
+    select(col(Message.created_at), col(Message.id))
+    .where(_OF, said_something(Message))
+    .order_by(col(Message.created_at).desc(), col(Message.id).desc())
+    .limit(1)
+)
+_IS_ASKED = Fixed(
+    select(col(Message.id)).where(col(Message.id) == bindparam("id"), said_something(Message))
+)
+_SCHEDULED_FOR = Fixed(
+    select(func.min(col(Message.send_at))).where(
+        _OF, col(Message.direction) == Direction.OUTBOUND, _waits_for_its_time(Message)
+    )
+)
 
 
 def _narrowed(
@@ -346,7 +407,7 @@ async def page(
     """
     if wanted.only_waiting:
         return await page_by_reply(tx, wanted, after=after, limit=limit)
-    query = _narrowed(_last_texts(), wanted, _UNANSWERED, after)
+    query = _narrowed(_LAST_TEXTS, wanted, _UNANSWERED, after)
     return await tx.rows(LastTextOfContact, query.limit(limit))
 
 
@@ -360,85 +421,36 @@ async def page_by_reply(
     """
     found: list[LastTextOfContact] = []
     if after is None or await _asked(tx, after.id):
-        answers = {"answer": _answer(), "answer_at": _answer(waiting=True)}
-        theirs = _shown(_WAITS, **answers).where(_LAST_ASKED, *_since(wanted))
-        query = _narrowed(theirs, wanted, _WAITS, after)
+        query = _narrowed(_LAST_ASKS.where(*_since(wanted)), wanted, _WAITS, after)
         found = await tx.rows(LastTextOfContact, query.limit(limit))
         after = None
     left = limit - len(found)
     # Of the others none needs a reply.
     if left and wanted.age is None and not wanted.only_waiting:
-        other = aliased(Message)
-        asked = exists().where(
-            col(other.contact_id) == col(Message.contact_id), said_something(other)
-        )
-        query = _narrowed(_last_texts().where(~asked), wanted, false(), after)
+        query = _narrowed(_WITHOUT_ASKS, wanted, false(), after)
         found += await tx.rows(LastTextOfContact, query.limit(left))
     return found
 
 
 async def _asked(tx: Transaction, message_id: UUID) -> bool:
     """Tell whether a text is a contact's that asks for something."""
-    query = select(col(Message.id)).where(col(Message.id) == message_id, said_something(Message))
-    return await tx.value(UUID, query) is not None
+    return await tx.value(UUID, _IS_ASKED, id=message_id) is not None
 
 
 async def last_asked(tx: Transaction, contact_id: UUID) -> Position | None:
     """Tell where a contact stands in the list by reply; None if they said nothing of the kind."""
-    query = (
-        select(col(Message.created_at), col(Message.id))
-        .where(col(Message.contact_id) == contact_id, said_something(Message))
-        .order_by(col(Message.created_at).desc(), col(Message.id).desc())
-        .limit(1)
-    )
-    found = (await tx.run(query)).one_or_none()
+    found = (await tx.run(_LAST_ASKED_OF, contact_id=contact_id)).one_or_none()
     return None if found is None else Position(found.created_at, found.id)
-
-
-def _waits_for_its_time(text: type[Message]) -> ColumnElement[bool]:
-    return and_(
-        col(text.status) == MessageStatus.PENDING, col(text.send_at) == col(text.next_try_at)
-    )
 
 
 async def scheduled_for(tx: Transaction, contact_id: UUID) -> datetime | None:
     """Tell when the first text to a contact that waits for its time goes; None without one."""
-    query = select(func.min(col(Message.send_at))).where(
-        col(Message.contact_id) == contact_id,
-        col(Message.direction) == Direction.OUTBOUND,
-        _waits_for_its_time(Message),
-    )
-    return await tx.value(datetime, query)
-
-
-def _answer(*, waiting: bool = False) -> ColumnElement[Any]:
-    """Select how our last answer after ``Message`` fares, be it failed; null without one.
-
-    ``waiting``: when it goes instead, if it waits for its time.
-    """
-    ours = aliased(Message)
-    shown = case((_waits_for_its_time(ours), col(ours.send_at))) if waiting else col(ours.status)
-    return (
-        select(shown)
-        .where(
-            col(ours.contact_id) == col(Message.contact_id),
-            _place(ours) > _place(Message),
-            col(ours.direction) == Direction.OUTBOUND,
-            col(ours.step).is_(None),
-            col(ours.status) != MessageStatus.CANCELED,
-            ~func.coalesce(_is_test(ours), false()),
-        )
-        .order_by(col(ours.created_at).desc(), col(ours.id).desc())
-        .limit(1)
-        .correlate(Message)
-        .scalar_subquery()
-    )
+    return await tx.value(datetime, _SCHEDULED_FOR, contact_id=contact_id)
 
 
 async def last_text(tx: Transaction, contact_id: UUID) -> LastTextOfContact | None:
     """Read the last text with a contact; None if there is none."""
-    query = _last_texts().where(col(Message.contact_id) == contact_id)
-    return await tx.one(LastTextOfContact, query)
+    return await tx.one(LastTextOfContact, _LAST_TEXT_OF, contact_id=contact_id)
 
 
 def _since(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
@@ -453,85 +465,11 @@ def needing_reply(owner: ColumnElement[bool], age: ColumnElement[timedelta]) -> 
     return (
         select(col(Message.id))
         .join(Contact, col(Contact.id) == col(Message.contact_id))
-        .where(_LAST_ASKED, _WAITS, ~_RESTS, owner, col(Message.created_at) > func.now() - age)
+        .where(_LAST_ASKED, _WAITS, ~RESTS, owner, col(Message.created_at) > func.now() - age)
     )
 
 
-async def put_away(
-    tx: Transaction, seen: Mapping[UUID, UUID | None], until: datetime | None = None
-) -> list[UUID]:
-    """Mark conversations of locked contacts done, or snoozed until then; return those changed.
-
-    ``seen`` has the last text of each that somebody saw, None for all of them. A text that comes at
-    this moment is later than what is seen here, and opens its conversation again.
-    """
-    sql = """
-        UPDATE contacts c
-        SET conversation_done_at = seen.at,
-            conversation_snoozed_until = CAST(:until AS timestamptz)
-        FROM (
-            SELECT s.id, coalesce(
-                max(m.created_at) FILTER (WHERE m.id = s.last_id), max(m.created_at), now()
-            ) AS at
-            FROM unnest(CAST(:ids AS uuid[]), CAST(:last_ids AS uuid[])) AS s (id, last_id)
-            LEFT JOIN messages m ON m.contact_id = s.id
-            GROUP BY s.id
-        ) seen
-        WHERE c.id = seen.id AND (
-            c.conversation_done_at IS DISTINCT FROM seen.at
-            OR c.conversation_snoozed_until IS DISTINCT FROM CAST(:until AS timestamptz)
-        )
-        RETURNING c.id
-    """
-    return await tx.column(sql, ids=list(seen), last_ids=list(seen.values()), until=until)
-
-
-async def reopen(tx: Transaction, contact_ids: Collection[UUID]) -> list[UUID]:
-    """Take back that conversations of locked contacts are done or snoozed; return which were."""
-    sql = """
-        UPDATE contacts SET conversation_done_at = NULL, conversation_snoozed_until = NULL
-        WHERE id = ANY(:ids) AND conversation_done_at IS NOT NULL
-        RETURNING id
-    """
-    return await tx.column(sql, ids=list(contact_ids))
-
-
-async def set_owner(tx: Transaction, contact_id: UUID, owner_id: UUID | None) -> bool:
-    """Change whose inbox a contact's replies belong to; False if it is theirs already."""
-    sql = """
-        UPDATE contacts
-        SET owner_id = CAST(:owner_id AS uuid), updated_at = clock_timestamp()
-        WHERE id = :id AND owner_id IS DISTINCT FROM CAST(:owner_id AS uuid)
-    """
-    return await tx.count(sql, id=contact_id, owner_id=owner_id) > 0
-
-
-@dataclass(frozen=True)
-class Handling:
-    """Whose the conversation with a contact is, and whether it is done or snoozed."""
-
-    owner_id: UUID | None
-    owner_name: str | None
-    done: bool
-    snoozed_until: datetime | None
-
-
-async def handling(tx: Transaction, contact_id: UUID) -> Handling | None:
-    """Read how a contact's conversation is handled; None if there is no such contact."""
-    query: Select[*tuple[Any, ...]] = (
-        select(
-            col(Contact.owner_id),
-            col(User.name).label("owner_name"),
-            _DONE.label("done"),
-            _SNOOZED_UNTIL.label("snoozed_until"),
-        )
-        .outerjoin(User, col(User.id) == col(Contact.owner_id))
-        .where(col(Contact.id) == contact_id)
-    )
-    return await tx.one(Handling, query)
-
-
-async def owners(tx: Transaction) -> list[Named]:
-    """List the users who can own contacts, by name."""
-    sql = "SELECT id, name FROM users WHERE disabled_at IS NULL ORDER BY lower(name), id"
-    return await tx.rows(Named, sql)
+def needs_reply() -> ColumnElement[bool]:
+    """Build the condition that the conversation with ``Contact`` needs a reply, however old."""
+    asks = exists().where(col(Message.contact_id) == col(Contact.id), _LAST_ASKED, _WAITS)
+    return and_(asks, ~RESTS)

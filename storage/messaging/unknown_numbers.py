@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,10 @@ from domain.platform.paging import Position
 from domain.statuses.messaging import ConversationState, Direction
 from storage.contacts.contacts import has_digits, number_in, opted_out
 from storage.messaging.inbox import (
+    SNOOZED_UNTIL,
     LastText,
     last_that,
+    needs_reply,
     said_something,
     still_waits,
     unanswered,
@@ -35,6 +38,7 @@ def _of_number(other: type[Message]) -> ColumnElement[bool]:
     return and_(col(other.phone) == col(Message.phone), col(other.contact_id).is_(None))
 
 
+@cache
 def _is_done() -> ColumnElement[bool]:
     """Build the condition that a number was dismissed, and nothing came since that asks."""
     seen, since = aliased(Message), aliased(Message)
@@ -144,16 +148,23 @@ def needing_reply(age: ColumnElement[timedelta]) -> Select[Any]:
     )
 
 
-async def dismiss(tx: Transaction, phone: str, last_id: UUID | None) -> bool:
-    """Mark the texts from a locked number done, up to one or all; False if they are already."""
+async def seen_at(tx: Transaction, phone: str, last_id: UUID) -> datetime | None:
+    """Tell when a text with a number was stored; None if it is none of the number's."""
+    sql = """
+        SELECT created_at FROM messages
+        WHERE id = :last_id AND phone = :phone AND contact_id IS NULL
+    """
+    return await tx.value(datetime, sql, phone=phone, last_id=last_id)
+
+
+async def dismiss(tx: Transaction, phone: str, until: datetime | None) -> bool:
+    """Mark the texts from a locked number done, up to a moment; False if they are already."""
     sql = """
         UPDATE messages SET dismissed_at = now()
         WHERE phone = :phone AND contact_id IS NULL AND direction = 'inbound'
-        AND dismissed_at IS NULL AND created_at <= coalesce(
-            (SELECT created_at FROM messages WHERE id = :last_id AND phone = :phone), now()
-        )
+        AND dismissed_at IS NULL AND created_at <= coalesce(CAST(:until AS timestamptz), now())
     """
-    return await tx.count(sql, phone=phone, last_id=last_id) > 0
+    return await tx.count(sql, phone=phone, until=until) > 0
 
 
 async def take_back(tx: Transaction, phone: str) -> bool:
@@ -182,17 +193,28 @@ async def of_text(tx: Transaction, message_id: UUID) -> TextedFrom | None:
 async def claim(tx: Transaction, phones: Collection[str]) -> None:
     """Give the texts that came from these numbers while nobody had them to those who do now.
 
-    What was dismissed of them is done in the conversations.
+    What was dismissed of them is done in the conversations, and nothing else: a question of the
+    contact's own that waits for a reply goes on waiting.
     """
-    sql = """
-        UPDATE contacts c SET conversation_done_at = seen.at FROM (
-            SELECT phone, max(created_at) AS at FROM messages
-            WHERE phone = ANY(:phones) AND contact_id IS NULL AND dismissed_at IS NOT NULL
-            GROUP BY phone
-        ) seen
-        WHERE c.phone = seen.phone AND c.conversation_done_at IS NULL
-    """
-    await tx.run(sql, phones=list(phones))
+    seen = (
+        select(col(Message.phone), func.max(col(Message.created_at)).label("at"))
+        .where(
+            col(Message.phone) == func.any(list(phones)),
+            col(Message.contact_id).is_(None),
+            col(Message.dismissed_at).is_not(None),
+        )
+        .group_by(col(Message.phone))
+        .subquery()
+    )
+    await tx.run(
+        update(Contact)
+        .where(col(Contact.phone) == seen.c.phone, ~needs_reply())
+        .values(
+            conversation_done_at=func.greatest(col(Contact.conversation_done_at), seen.c.at),
+            conversation_snoozed_until=SNOOZED_UNTIL,
+        )
+        .execution_options(synchronize_session=False)
+    )
     await tx.run(_CLAIM.where(col(Message.phone) == func.any(list(phones))))
 
 

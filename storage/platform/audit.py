@@ -110,6 +110,15 @@ async def find_acts(
     return [AuditRow(*row) for row in await tx.execute(query)]
 
 
+async def last_user(tx: Transaction, action: str, subject_id: UUID) -> UUID | None:
+    """Tell who did this last to a subject; None if nobody who was signed in."""
+    sql = """
+        SELECT user_id FROM audit_log WHERE action = :action AND subject_id = :subject_id
+        ORDER BY id DESC LIMIT 1
+    """
+    return await tx.value(UUID, sql, action=action, subject_id=subject_id)
+
+
 async def only_sequences(tx: Transaction, entry_ids: Collection[int]) -> dict[int, UUID]:
     """Find the sequence that all enrollments of an act are in, by the act's last entry."""
     sql = """

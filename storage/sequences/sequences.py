@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -244,6 +245,7 @@ async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
     return await tx.value(UUID, sql, id=sender_id) is not None
 
 
+@cache
 def _sequences() -> Select[Any]:
     """Select sequences, each with its highest version."""
     newest = (

@@ -39,3 +39,6 @@ async def test_router_is_asked_only_about_paths_that_begin_like_its_routes() -> 
         assert (await client.post("/api/things")).status_code == 405
         assert (await client.get("/api/things/7")).status_code == 404
     assert set(asked) == {"/api/things/7/parts", "/api/things", "/api/things/7"}
+    behind = httpx.ASGITransport(app, root_path="/behind")
+    async with httpx.AsyncClient(transport=behind, base_url="http://segue.test/behind") as client:
+        assert (await client.get("/api/things/7/parts")).json() == 7

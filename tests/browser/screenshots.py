@@ -140,7 +140,7 @@ async def upload(page: Page) -> None:
     await page.get_by_label("CSV file").set_input_files(
         {"name": "applicants.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
     )
-    await page.get_by_label("What “Mobile” holds").select_option("Phone")
+    await page.get_by_label("Import “Mobile” as").select_option("Phone")
     await expect(page.get_by_role("button", name="Enroll 2 people")).to_be_visible()
 
 

@@ -138,9 +138,9 @@ async def enroll_file(page: Page, desk: Desk, sequence_id: str) -> None:
     await page.get_by_label("CSV file").set_input_files(
         {"name": "drivers.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
     )
-    await page.get_by_label("What “Mobile” holds").select_option("Phone")
-    await page.get_by_label("What “Given” holds").select_option("First name")
-    await page.get_by_label("What “Family” holds").select_option("Last name")
+    await page.get_by_label("Import “Mobile” as").select_option("Phone")
+    await page.get_by_label("Import “Given” as").select_option("First name")
+    await page.get_by_label("Import “Family” as").select_option("Last name")
     summary = page.locator("#summary")
     await expect(summary).to_contain_text("2 people will be texted")
     await expect(summary).to_contain_text("1 opted out: listed as omitted, never texted")

@@ -108,9 +108,9 @@ async def test_file_is_enrolled_after_the_browser_closes(desk: Desk, visit: Visi
     await page.get_by_label("CSV file").set_input_files(file)
 
     await expect(page.get_by_role("alert")).to_contain_text("Choose the column for phone")
-    await page.get_by_label("What \N{LEFT DOUBLE QUOTATION MARK}Whom").select_option("first_name")
+    await page.get_by_label("Import \N{LEFT DOUBLE QUOTATION MARK}Whom").select_option("first_name")
     await expect(page.get_by_role("alert")).to_contain_text("for phone.")
-    await page.get_by_label("What \N{LEFT DOUBLE QUOTATION MARK}Line").select_option("phone")
+    await page.get_by_label("Import \N{LEFT DOUBLE QUOTATION MARK}Line").select_option("phone")
     await expect(page.get_by_role("heading", name="2 people will be texted")).to_be_visible()
     await expect(page.get_by_text("1 is a new contact")).to_be_visible()
     await page.get_by_role("button", name="Enroll 2 people").click()

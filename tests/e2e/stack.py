@@ -7,15 +7,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
+import psycopg
+from psycopg import sql
+
 from settings import child_environment
 from standalone import ports, processes
 from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
 from standalone.processes import Child, log_file
 from standalone.temporal import TemporalServer
-from tests.kits.fork_server import Forked, fork_server
+from tests.kits.fork_server import Forked
+from tests.kits.postgres import TEMPLATE, copied_postgres
 from tests.kits.programs import Process as Program
-from tests.kits.programs import alembic
 
 DATABASE = "segue_e2e"
 
@@ -200,16 +203,15 @@ def own_servers(
         dynamic_config: Temporal's; it keeps its state in a file.
         options: PostgreSQL's.
     """
-    fork_server()  # which imports meanwhile
     with ExitStack() as running:
-        postgres = EmbeddedPostgres(folder / "postgres", free_port(), options=options)
+        postgres = copied_postgres(folder / "postgres", options)
         temporal = TemporalServer(
             folder / "temporal.db", free_port(), None, dynamic_config=dynamic_config
         )
         for server in (postgres, temporal):
             running.callback(server.stop)
             server.start()
-        postgres.create_database(DATABASE)
-        url = postgres.url(DATABASE)
-        alembic(url, folder / "alembic.log", "upgrade", "head").completes()
-        yield postgres, temporal, url
+        names = sql.Identifier(DATABASE), sql.Identifier(TEMPLATE)
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            connection.execute(sql.SQL("ALTER DATABASE {1} RENAME TO {0}").format(*names))
+        yield postgres, temporal, postgres.url(DATABASE)

@@ -6,7 +6,7 @@ All of them are whole minutes: time passes by the minute. None is -1, whose hash
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from domain.platform.rules import SendingRules
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason
@@ -161,43 +161,40 @@ class Sender(NamedTuple):
     seen: int | None = None
 
 
+_KNOWN: dict[tuple[object, ...], Any] = {}
+"""The rows of a search."""
+
+
 class Rows:
     """All rows; the same number of texts belongs to each enrollment, one for each step.
 
     An attempt's id is made of its text's index and its number, so that whichever of two texts was
-    tried first makes no difference to it. They never change, so their hash is computed once: the
-    search asks for it dozens of times.
+    tried first makes no difference to it. Equal rows are one object: the search compares them, and
+    looks up what follows from them, dozens of times.
     """
 
-    __slots__ = ("_hash", "enrollments", "is_suppressed", "sender", "steps", "texts")
+    __slots__ = ("enrollments", "is_suppressed", "sender", "steps", "texts")
 
-    def __init__(
-        self,
+    enrollments: tuple[Enrollment, ...]
+    texts: tuple[Text, ...]
+    sender: Sender
+    is_suppressed: bool
+    steps: int
+
+    def __new__(
+        cls,
         enrollments: tuple[Enrollment, ...],
         texts: tuple[Text, ...],
         sender: Sender = Sender(),  # noqa: B008 - a tuple
         is_suppressed: bool = False,  # noqa: FBT001, FBT002 - as in a tuple
-    ) -> None:
-        self.enrollments = enrollments
-        self.texts = texts
-        self.sender = sender
-        self.is_suppressed = is_suppressed
-        self.steps = len(texts) // len(enrollments)  # of the sequence
-        self._hash: int | None = None
-
-    def __hash__(self) -> int:
-        if self._hash is None:
-            self._hash = hash((self.enrollments, self.texts, self.sender, self.is_suppressed))
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, Rows)
-            and self.texts == other.texts
-            and self.enrollments == other.enrollments
-            and self.sender == other.sender
-            and self.is_suppressed == other.is_suppressed
-        )
+    ) -> Self:
+        key = (enrollments, texts, sender, is_suppressed)
+        known = _KNOWN.get(key)
+        if known is None:
+            known = _KNOWN[key] = super().__new__(cls)
+            known.enrollments, known.texts, known.sender, known.is_suppressed = key
+            known.steps = len(texts) // len(enrollments)  # of the sequence
+        return known
 
     def text_of(self, enrollment: int, step: int) -> int:
         """Return the index of a step's text."""
@@ -259,6 +256,11 @@ class Rows:
         """Return the rows with one text changed."""
         texts = _with(self.texts, index, row)
         return Rows(self.enrollments, texts, self.sender, self.is_suppressed)
+
+
+def forget_rows() -> None:
+    """Begin a search: no rows of an earlier one may be in use."""
+    _KNOWN.clear()
 
 
 def newest_at(text: int, row: Text) -> int:

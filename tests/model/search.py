@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.model import promise
 from tests.model.moves import A_MINUTE, Moves
 from tests.model.promise import Promise
+from tests.model.rows import forget_rows
 from tests.model.state import State, alike, beginning
 from tests.model.worlds import World
 
@@ -153,4 +154,5 @@ def _dated(steps: list[str]) -> Iterator[str]:
 
 def search(world: World) -> Found:
     """Search a world until every state is reached or the promise is broken."""
+    forget_rows()
     return _Search(world).run()

@@ -1,5 +1,5 @@
-// Conversations: which one is open, where the focus is, a line between days only once, Ctrl+Enter
-// sends, what is typed stays, phones.
+// Conversations: which one is open, where the focus is, a line between days only once, Enter in the
+// time to send schedules, Ctrl+Enter sends, what is typed stays, phones.
 
 const thread = () => document.getElementById("thread");
 const heading = () => document.getElementById("thread-heading");
@@ -73,7 +73,14 @@ document.addEventListener("submit", (event) => {
 restore();
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  if (event.key !== "Enter") return;
+  if (event.target.matches("#reply [name=send_at]")) {
+    // By itself it would press Send, which sends at once.
+    event.preventDefault();
+    document.querySelector("#reply [name=schedule]").click();
+    return;
+  }
+  if (!event.ctrlKey && !event.metaKey) return;
   const form = event.target.closest("form[data-ctrl-enter]");
   if (!form) return;
   event.preventDefault();

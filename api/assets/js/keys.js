@@ -1,6 +1,7 @@
 // Single keys: they do nothing while one types, in dialogs, or if one has turned them off.
 
 const GO_MS = 1500;
+const TYPED = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
 
 let goesUntil = 0; // "g" was pressed: the next key says where to
 let last = null; // the id of the row that was at hand
@@ -11,17 +12,46 @@ function rows() {
   return [...all].filter((row) => row.offsetParent && row.querySelector("a[href]"));
 }
 
+const thread = () => document.getElementById("thread");
+const shown = () => thread()?.querySelector(":scope > input")?.value;
+const areOff = () => Boolean(document.querySelector("[data-no-keys], dialog[open]"));
+let loading = null; // the request for the conversation that is shown next, and the key that waits for it
+
 /** Do what a key does to the conversation that is shown: press a button, or go into a field. */
-function handle(key, event) {
-  if (event.repeat) return; // a key that is held would go on with what comes next
+function handle(key) {
   const target = document.querySelector(`#thread [aria-keyshortcuts="${CSS.escape(key.toUpperCase())}"]`);
-  if (!target) return;
-  event.preventDefault();
+  if (!target) return false;
   if (!target.matches("button")) target.focus();
   else target.click();
   if (target.matches("select")) target.showPicker();
   target.popoverTargetElement?.querySelector("button, input")?.focus();
+  return true;
 }
+
+function press(key, event) {
+  if (event.repeat) return; // a key that is held would go on with what comes next
+  if (loading) loading.key = key; // it means the one that comes, not the one that goes
+  else if (!handle(key)) return;
+  event.preventDefault();
+}
+
+const PUTS_AWAY = '#thread [aria-keyshortcuts="D"], #snooze-menu';
+
+document.addEventListener("htmx:beforeSend", (event) => {
+  const { elt, target, xhr } = event.detail;
+  if (!thread() || (target !== thread() && !elt.closest(`${PUTS_AWAY}, [data-undo]`))) return;
+  loading = { xhr, key: null, stays: elt.closest(PUTS_AWAY) ? shown() : null };
+  thread().ariaBusy = "true";
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.xhr !== loading?.xhr) return;
+  const { key, stays } = loading;
+  loading = null;
+  thread().ariaBusy = null;
+  // Who wrote again meanwhile stays: that has not been read yet.
+  if (key && shown() !== stays && !areOff() && !document.activeElement?.matches(TYPED)) handle(key);
+});
 
 /** The row with focus, else the open one, else the one that was at hand. */
 function current(all) {
@@ -68,9 +98,7 @@ const ACTS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.querySelector("[data-no-keys], dialog[open]")) return;
-  const typing = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
-  if (event.target.closest?.(typing)) return;
+  if (areOff() || event.target.closest?.(TYPED)) return;
   const key = event.key?.length === 1 ? event.key.toLowerCase() : "";
   if (Date.now() < goesUntil && key) {
     goesUntil = 0;
@@ -78,5 +106,5 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (ACTS[key]) ACTS[key](event);
-  else if (key) handle(key, event);
+  else if (key) press(key, event);
 });

@@ -1,6 +1,7 @@
 // Merge fields in a text area, shown as pills. The text area says what each field is called, as one
 // word that does not break; a hidden input has the text as it is sent. So the text area keeps its own
 // keys, undo and spell checking. A layer behind it, with the same letters in the same box, colors them.
+// Whatever changes a pill in part changes it whole, and what is sent has nothing that nobody sees.
 
 const FIELD = /(?<!\{)\{\{([^{}|]*)(?:\|([^{}]*))?\}\}(?!\})/g;
 // What a line may break behind, unless a word joiner follows it.
@@ -33,14 +34,31 @@ function asPill(text, called) {
 }
 
 const shown = (text, called) => text.replace(FIELD, (field) => asPill(field, called));
-const sent = (value) => value.replace(PILL, (pill) => written.get(pill) ?? pill);
+const sent = (value) => plain(value).replace(PILL, (pill) => written.get(pill));
 
-/** The pills of a text area: where they are, and the merge field of each. */
-function pillsIn(area) {
-  return [...area.value.matchAll(PILL)]
+/** Whether a text has no pieces of pills. */
+const isWhole = (value) => !/[\u2063\u2064]/.test(value.replace(PILL, (pill) => (written.has(pill) ? "" : pill)));
+
+/** Make words of pieces of pills. */
+function plain(value) {
+  const words = (piece) => {
+    const seen = piece.replace(/\u2063\u202f?|\u202f?\u2064|\u2060/g, "");
+    return seen === piece ? piece : seen.replace(/\u00a0/g, " ");
+  };
+  return value
+    .split(new RegExp(`(${PILL.source})`))
+    .map((part) => (written.has(part) ? part : words(part)))
+    .join("");
+}
+
+/** The pills of a text: where they are, and the merge field of each. */
+function pillsOf(value) {
+  return [...value.matchAll(PILL)]
     .filter(([pill]) => written.has(pill))
     .map(({ 0: pill, index }) => ({ from: index, to: index + pill.length, ...parse(written.get(pill)) }));
 }
+
+const pillsIn = (area) => pillsOf(area.value);
 
 /** Put something in the place of what is selected, so that undo takes it back. */
 export function insert(area, value) {
@@ -71,7 +89,7 @@ export function showPills(area, { called, edit, blanks = [] }) {
   area.replaceWith(frame);
   frame.append(layer, area, input, words);
   area.removeAttribute("name");
-  area.value = shown(area.value, called);
+  area.value = shown(plain(area.value), called);
   if (hadFocus) area.focus();
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby") ?? ""} ${words.id}`.trim());
   frames.set(area, { layer, input, words, called, blanks });
@@ -80,8 +98,10 @@ export function showPills(area, { called, edit, blanks = [] }) {
     // Once what is inserting it is done: one edit is not made within another.
     if (!event.isComposing) queueMicrotask(() => showTyped(area, event.inputType));
   });
+  // Browsers differ in whether an input follows this.
+  area.addEventListener("compositionend", () => queueMicrotask(() => showTyped(area)));
   area.addEventListener("beforeinput", (event) => deleteWhole(area, event));
-  for (const kind of ["copy", "cut"]) area.addEventListener(kind, (event) => take(area, event));
+  for (const kind of ["copy", "cut", "dragstart"]) area.addEventListener(kind, (event) => take(area, event));
   area.addEventListener("keydown", (event) => {
     const chosen = event.key === "Enter" && !event.isComposing && chosenIn(area);
     if (!chosen) return;
@@ -103,9 +123,14 @@ export function showPills(area, { called, edit, blanks = [] }) {
 /** Make pills of what is typed, pasted or inserted as texts have it; undo and redo go past that state. */
 function showTyped(area, how) {
   const fields = [...area.value.matchAll(FIELD)];
-  if (!fields.length) return;
+  const isDamaged = !isWhole(area.value);
+  if (!fields.length && !isDamaged) return;
   if (how === "historyUndo" || how === "historyRedo") {
     document.execCommand(how === "historyUndo" ? "undo" : "redo");
+    return;
+  }
+  if (isDamaged) {
+    mend(area);
     return;
   }
   const last = fields.at(-1);
@@ -116,9 +141,32 @@ function showTyped(area, how) {
   area.setSelectionRange(area.value.length - after, area.value.length - after);
 }
 
+/** Have what changed pills in part change them whole; what was written into one stands behind it. */
+function mend(area) {
+  const { whole } = frames.get(area);
+  const now = area.value;
+  const most = Math.min(whole.length, now.length);
+  let head = 0;
+  while (head < most && whole[head] === now[head]) head += 1;
+  let tail = 0;
+  while (tail < most - head && whole.at(-1 - tail) === now.at(-1 - tail)) tail += 1;
+  let [from, to] = [head, whole.length - tail];
+  const isBetween = from === to;
+  for (const pill of pillsOf(whole)) {
+    if (isBetween && pill.from < from && from < pill.to) from = to = pill.to;
+    else if (pill.from < to && from < pill.to) [from, to] = [Math.min(from, pill.from), Math.max(to, pill.to)];
+  }
+  const start = Math.min(head, from);
+  const put = plain(now.slice(head, now.length - tail));
+  area.setSelectionRange(start, now.length - (whole.length - to));
+  insert(area, whole.slice(start, from) + put);
+}
+
 function draw(area) {
-  const { layer, input, words, called, blanks } = frames.get(area);
+  const frame = frames.get(area);
+  const { layer, input, words, called, blanks } = frame;
   const pills = pillsIn(area);
+  if (isWhole(area.value)) frame.whole = area.value;
   input.value = sent(area.value);
   let at = 0;
   const parts = [];
@@ -210,11 +258,12 @@ function deleteWhole(area, event) {
   insert(area, "");
 }
 
-/** Give the clipboard what is selected as texts have it. */
+/** Give the clipboard, or where it is dragged to, what is selected as texts have it. */
 function take(area, event) {
   const value = area.value.slice(area.selectionStart, area.selectionEnd);
   if (sent(value) === value) return;
+  (event.clipboardData ?? event.dataTransfer).setData("text/plain", sent(value));
+  if (event.type === "dragstart") return;
   event.preventDefault();
-  event.clipboardData.setData("text/plain", sent(value));
   if (event.type === "cut") insert(area, "");
 }

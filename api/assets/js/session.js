@@ -48,7 +48,9 @@ document.addEventListener("htmx:beforeOnLoad", async (event) => {
 
 function repeat(element, by) {
   if (!element.isConnected) return;
-  if (by.type === "submit") element.requestSubmit(by.submitter?.isConnected ? by.submitter : null);
+  // A button that is gone is not pressed: without it, the form would mean something else.
+  if (by.type === "submit" && by.submitter?.isConnected === false) return;
+  if (by.type === "submit") element.requestSubmit(by.submitter);
   else if (by.type === "click") element.click();
   else htmx.trigger(element, by.type);
 }

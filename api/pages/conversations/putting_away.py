@@ -4,6 +4,8 @@ Afterwards the next one that needs a reply is shown, by the list that is beside 
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -28,13 +30,18 @@ from domain.contacts.names import ContactName, called
 from domain.platform.errors import InvalidFieldError
 from domain.platform.phones import readable
 from domain.statuses.messaging import ConversationState
-from services.messaging.inbox import ConversationChange
+from services.messaging.inbox import ConversationChange, PutAway
 
 router = APIRouter()
 
 _AT_ONCE = 200
 _GOES_ON = {Only.NEEDS_REPLY, Only.ALL}
-_FIELDS = {"owner_id": "The owner", "snoozed_until": "The time", "state": "The state"}
+_FIELDS = {
+    "owner_id": "The owner",
+    "snoozed_until": "The time",
+    "state": "The state",
+    "last_message_id": "The last message",
+}
 _ALL_DONE = "conversations/_all_done.html"
 _WROTE_AGAIN = Flash("They wrote again meanwhile, so it still needs a reply.", "warning")
 
@@ -49,11 +56,6 @@ class HandlingFields(FormFields):
     state: ConversationState | None = None
     snoozed_until: str = ""
     seen: UUID | None = None
-
-    @property
-    def is_put_away(self) -> bool:
-        """Whether it is to be done or snoozed."""
-        return self.state is ConversationState.DONE or bool(self.snoozed_until)
 
 
 class TalkAct(StrEnum):
@@ -87,9 +89,26 @@ class TalksFields(FormFields):
 
 
 class ReopenQuery(FilterQuery):
-    """Conversations that are to be as they were."""
+    """Conversations that are to be as they were.
+
+    ``rested`` has those that were not open: CONTACT: if it was done, CONTACT:MOMENT if it was
+    snoozed until then.
+    """
 
     contact: list[UUID] = Field(default_factory=list, max_length=_AT_ONCE)
+    rested: list[str] = Field(default_factory=list, max_length=_AT_ONCE)
+
+    def before(self) -> Mapping[UUID, datetime | None]:
+        """Return until when conversations were snoozed, None for those that were done.
+
+        Raises:
+            InvalidFieldError: No id, or no moment.
+        """
+        pairs = [one.partition(":") for one in self.rested]
+        return {
+            chosen_id(whose, field="rested"): moment_of(until, "UTC", field="rested")
+            for whose, _, until in pairs
+        }
 
 
 @router.post("/conversations/{contact_id}/handling")
@@ -102,17 +121,15 @@ async def change_handling(
     """
     flash = None
     with page.refusing():
-        change = _change(page, form)
-        now = await page.services.inbox.change(contact_id, change)
-        if form.is_put_away and now.state is ConversationState.NEEDS_REPLY:
+        until = moment_of(form.snoozed_until, page.clock.zone, field="snoozed_until")
+        if until is None and form.state is not ConversationState.DONE:
+            await page.services.inbox.change(contact_id, _change(form))
+        else:
+            away = await page.services.inbox.put_away({contact_id: form.seen}, until)
+            contact = (await page.services.inbox.get(contact_id)).contact
+            if not away.wrote_again:
+                return await _go_on(page, contact_id, _put_away(page, contact, until, away))
             flash = _WROTE_AGAIN
-        elif form.is_put_away:
-            who, until = _who(now.contact), now.snoozed_until
-            words = (
-                f"{who} snoozed until {page.clock.exact(until)}." if until else f"{who} is done."
-            )
-            undo = page.path_to("reopen_conversation", contact_id=contact_id)
-            return await _go_on(page, contact_id, Flash(words, undo=undo))
     for field, reason in page.errors.fields.items():
         flash = Flash(f"{_FIELDS.get(field, field)} {reason}.", "warning")
     return page.part(
@@ -124,10 +141,19 @@ async def change_handling(
 
 
 @router.post("/conversations/{contact_id}/reopen")
-async def reopen_conversation(page: PageDep, contact_id: UUID) -> Response:
+async def reopen_conversation(
+    page: PageDep, contact_id: UUID, query: InQuery[ReopenQuery]
+) -> Response:
     """Take back that a conversation is done or snoozed, and show it."""
-    now = await page.services.inbox.change(contact_id, {"state": ConversationState.OPEN})
-    return await _show(page, contact_id, Flash(f"{_who(now.contact)} is back in the list."))
+    await page.services.inbox.reopen([contact_id], rested=query.before())
+    now = await page.services.inbox.get(contact_id)
+    who = called(now.contact.name, now.contact.phone)
+    words = f"{who} is back in the list."
+    if now.snoozed_until is not None:
+        words = f"{who} is snoozed until {page.clock.exact(now.snoozed_until)} again."
+    elif now.state is ConversationState.DONE:
+        words = f"{who} is done, as before."
+    return await _show(page, contact_id, Flash(words))
 
 
 @router.get("/conversations/{contact_id}/opt-out", dependencies=[MembersOnly])
@@ -164,18 +190,24 @@ async def act_on_conversations(
     if talk_act is TalkAct.SNOOZE and until is None:
         raise InvalidFieldError("snoozed_until", "is missing; choose a time")
     until = until if talk_act is TalkAct.SNOOZE else None
-    changed = await page.services.inbox.put_away(form.chosen(), until)
+    away = await page.services.inbox.put_away(form.chosen(), until)
     words = f"snoozed until {page.clock.exact(until)}" if until else "marked done"
-    undo = address(page.path_to("reopen_conversations"), contact=sorted(map(str, changed)))
-    flash = Flash(f"{_many(changed)} {words}.", undo=undo) if changed else _nothing()
+    told = [f"{_many(away.changed)} {words}."] if away.changed else []
+    if away.wrote_again:
+        told.append(f"{_many(away.wrote_again)} stayed, as they wrote again meanwhile.")
+    undo = _undo(page.path_to("reopen_conversations"), away) if away.changed else ""
+    flash = Flash(" ".join(told), undo=undo) if told else _nothing()
+    if away.wrote_again:
+        flash = replace(flash, kind="warning")
     return page.done(flash, event=PageEvent.TEXTS_CHANGED)
 
 
 @router.post("/conversations/reopen")
 async def reopen_conversations(page: PageDep, query: InQuery[ReopenQuery]) -> Response:
     """Take back that several conversations are done or snoozed."""
-    reopened = await page.services.inbox.reopen(query.contact)
-    flash = Flash(f"{_many(reopened)} back in the list.") if reopened else _nothing()
+    reopened = await page.services.inbox.reopen(query.contact, rested=query.before())
+    words = "as before" if query.rested else "back in the list"
+    flash = Flash(f"{_many(reopened)} {words}.") if reopened else _nothing()
     return page.done(flash, event=PageEvent.TEXTS_CHANGED)
 
 
@@ -225,19 +257,30 @@ async def opt_out_unknown_number(
     return await _ask_number_opt_out(page, message_id, form)
 
 
-def _change(page: Page, form: HandlingFields) -> ConversationChange:
+def _change(form: HandlingFields) -> ConversationChange:
     change: ConversationChange = {}
     if form.owner_id is not None:
         given = form.owner_id
         change["owner_id"] = chosen_id(given, field="owner_id") if given else None
     if form.state is not None:
         change["state"] = form.state
-    until = moment_of(form.snoozed_until, page.clock.zone, field="snoozed_until")
-    if until is not None:
-        change["snoozed_until"] = until
-    if form.seen is not None:
-        change["last_message_id"] = form.seen
     return change
+
+
+def _put_away(page: Page, contact: ContactName, until: datetime | None, away: PutAway) -> Flash:
+    words = f"snoozed until {page.clock.exact(until)}" if until else "is done"
+    undo = _undo(page.path_to("reopen_conversation", contact_id=contact.id), away)
+    return Flash(f"{called(contact.name, contact.phone)} {words}.", undo=undo)
+
+
+def _undo(path: str, away: PutAway) -> str:
+    """Return the address that has conversations be as they were."""
+    rested = [
+        f"{contact_id}:{until.isoformat() if until else ''}"
+        for contact_id, until in away.rested.items()
+    ]
+    contacts = sorted(str(one) for one in away.changed if one not in away.rested)
+    return address(path, contact=contacts, rested=sorted(rested))
 
 
 async def _go_on(page: Page, contact_id: UUID, flash: Flash) -> Response:
@@ -295,10 +338,6 @@ async def _ask_number_opt_out(
 ) -> Response:
     number = await page.services.unknown_numbers.get(message_id, limit=1)
     return ask_reason(page, question_of(readable(number.phone)), form)
-
-
-def _who(contact: ContactName) -> str:
-    return called(contact.name, contact.phone)
 
 
 def _many(contacts: Collection[UUID]) -> str:

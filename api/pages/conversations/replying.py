@@ -46,8 +46,9 @@ class ReplyFields(FormFields):
 
     Attributes:
         media: Addresses of pictures, one a line.
-        send_at: A date and time on the contact's clock; empty for now.
-        send_next: The moment of the button that sends later, if one was pressed.
+        send_at: A date and time on the contact's clock; only the button beside it sends then.
+        zone: That clock, as the form said.
+        send_next: The moment of another button that sends later, if that was pressed.
         schedule: Not empty if the button beside ``send_at`` was pressed.
     """
 
@@ -56,6 +57,7 @@ class ReplyFields(FormFields):
     sender_id: str = ""
     media: str = ""
     send_at: str = ""
+    zone: str = ""
     send_next: str = ""
     schedule: str = ""
 
@@ -65,17 +67,22 @@ class ReplyFields(FormFields):
         return tuple(line.strip() for line in self.media.splitlines() if line.strip())
 
     def moment(self, zone: str) -> datetime | None:
-        """Read when to send it, on the clock of a zone; None for now.
+        """Read when to send it, on the clock of the contact's zone; None for now.
 
         Raises:
-            InvalidFieldError: It is no date and time, two are given, or one is missing.
+            InvalidFieldError: It is no date and time, or none; or the form had another clock.
         """
-        if self.schedule and not self.send_at.strip():
+        if not self.schedule:
+            return moment_of(self.send_next, zone, field="send_at")
+        if not self.send_at.strip():
             raise InvalidFieldError("send_at", "is missing; choose a date and time")
-        if self.send_next and self.send_at.strip():
-            reason = "has another time; clear it, or press Send to send at that time"
+        if self.zone != zone:
+            reason = (
+                f"was typed on another clock: the contact's time zone is {zone} now; check the"
+                " time, and press Schedule again"
+            )
             raise InvalidFieldError("send_at", reason)
-        return moment_of(self.send_next or self.send_at, zone, field="send_at")
+        return moment_of(self.send_at, zone, field="send_at")
 
 
 @router.post("/conversations/{contact_id}/reply", dependencies=[Sends])

@@ -356,10 +356,11 @@ async def _summary(
         file_name=file_name,
         missing=[LABELS.columns[name] for name in file.missing] if file else (),
         column_options=[
-            ("", "Leave it out"),
+            ("", "Ignore"),
             *((name, label or LABELS.columns[name]) for name, label in offered.items()),
         ],
-        field_at={index: name for name, index in file.columns.items()} if file else {},
+        held=file.held if file else (),
+        is_swapped=False,
     )
 
 

@@ -1,7 +1,9 @@
 """Working through the inbox: what is put away, what comes next, and what is taken back."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -182,11 +184,15 @@ async def test_conversations_that_are_ticked_are_put_away_and_taken_back(
 
     ticked = {"contact": [str(ada), str(cid)], "seen": seen}
     done = await member.post("/conversations/act/done", data=ticked, headers=HTMX)
-    assert "2 conversations marked done." in done.text
+    assert "1 conversation marked done. 1 conversation stayed, as they wrote again" in done.text
     assert "texts-changed" in done.headers["HX-Trigger"]
     assert listed((await member.get("/conversations")).text) == [str(cid), str(bob)]
     back = await member.post(undo_in(done.text), headers=HTMX)
-    assert "2 conversations back in the list." in back.text
+    assert "1 conversation back in the list." in back.text
+    assert len(listed((await member.get("/conversations")).text)) == 3
+    other = {"contact": [str(ada)], "seen": [f"{ada}:{seen[0].partition(':')[2]}"]}
+    refused = await member.post("/conversations/act/done", data=other, headers=HTMX)
+    assert refused.status_code == 422
     assert len(listed((await member.get("/conversations")).text)) == 3
 
     for data in ({**ticked, "snoozed_until": ""}, {"snoozed_until": "2030-01-01T09:00"}):
@@ -197,7 +203,19 @@ async def test_conversations_that_are_ticked_are_put_away_and_taken_back(
     snooze = {"contact": [str(bob)], "snoozed_until": offered[1]}
     snoozed = await member.post("/conversations/act/snooze", data=snooze, headers=HTMX)
     assert "1 conversation snoozed until" in snoozed.text
-    assert (await services.inbox.get(bob)).state is ConversationState.SNOOZED
+    until = (await services.inbox.get(bob)).snoozed_until
+    assert until == datetime.fromisoformat(offered[1])
+    away = {"contact": [str(ada), str(bob)]}
+    done = await member.post("/conversations/act/done", data=away, headers=HTMX)
+    back = await member.post(undo_in(done.text), headers=HTMX)
+    assert "2 conversations as before." in back.text
+    assert (await services.inbox.get(bob)).snoozed_until == until
+    path = f"/conversations/{bob}"
+    done = await member.post(f"{path}/handling", data={"state": "done"}, headers=at(path))
+    assert (await services.inbox.get(bob)).state is ConversationState.DONE
+    back = await member.post(undo_in(done.text), headers=at(path))
+    assert re.search(r"Bob is snoozed until [^.]+ again\.", back.text)
+    assert (await services.inbox.get(bob)).snoozed_until == until
     refused = await viewer.post("/conversations/act/done", data=ticked, headers=HTMX)
     assert refused.status_code == 403
     assign = await member.get(f"/contacts/act/assign?contact={ada}&contact={cid}", headers=HTMX)
@@ -274,3 +292,35 @@ async def test_saved_replies_are_shown_with_pills(member: httpx.AsyncClient) -> 
     assert "data-pills" in form
     assert '<option value="start_date" data-fallback="" data-dated>Start date</option>' in form
     assert "Variables, given when you enroll" not in form
+
+
+async def test_only_schedule_sends_at_the_time_that_is_typed(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    path = f"/conversations/{await person(world, 'Zoë Quill')}"
+    move = "UPDATE contacts SET time_zone = :zone"
+    await world.run(move, zone="Asia/Tokyo")
+    assert 'name="zone" value="Asia/Tokyo"' in (await member.get(path)).text
+    typed = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T09:00"
+    wall = {"body": "By their clock", "send_at": typed, "zone": "Asia/Tokyo", "schedule": "yes"}
+
+    async def written(**changed: str) -> tuple[httpx.Response, list[datetime | None]]:
+        answer = await member.post(f"{path}/reply", data={**wall, **changed}, headers=HTMX)
+        body = changed.get("body", wall["body"])
+        rows = await world.rows("SELECT send_at FROM messages WHERE body = :body", body=body)
+        return answer, [row.send_at for row in rows]
+
+    _, at_once = await written(body="At once", schedule="")
+    assert at_once == [None]
+    at_no_time, none = await written(body="Now or never", send_at="")
+    assert (at_no_time.status_code, none) == (422, [])
+    assert "is missing; choose a date and time" in at_no_time.text
+    await world.run(move, zone="Europe/Lisbon")
+    moved, none = await written()
+    assert (moved.status_code, none) == (422, [])
+    assert "time zone is Europe/Lisbon now; check the time" in moved.text
+    assert f'value="{typed}"' in moved.text
+    assert 'name="zone" value="Europe/Lisbon"' in moved.text
+    _, at_typed = await written(zone="Europe/Lisbon")
+    there = datetime.fromisoformat(typed).replace(tzinfo=ZoneInfo("Europe/Lisbon"))
+    assert at_typed == [there], "as the menu says"

@@ -7,6 +7,8 @@ import pytest
 
 from domain.platform.errors import ConflictError
 from domain.statuses.contacts import FieldType
+from services.platform import audit
+from services.platform.audit import Actor
 from storage.contacts import fields
 from storage.enrollments import waking
 from storage.platform.database import Transaction
@@ -39,7 +41,8 @@ async def test_deleted_field_is_hidden_at_once_and_its_values_go_page_by_page(
         await services.contacts.update(one, {"fields": both})
     before = [await services.contacts.get(one) for one in people]
 
-    await services.fields.remove(field.id)
+    with audit.acting(Actor(kit.world.user_id)):
+        await services.fields.remove(field.id)
     assert [one.key for one in await services.fields.all()] == ["team"]
     shown = [await services.contacts.get(one) for one in people]
     assert [one.fields for one in shown] == [{"team": "A"}] * _COUNT
@@ -48,6 +51,8 @@ async def test_deleted_field_is_hidden_at_once_and_its_values_go_page_by_page(
     with pytest.raises(ConflictError) as refused:
         await services.fields.create("city", "Town", FieldType.NUMBER)
     assert refused.value.conflict == "field_being_deleted"
+    town = await services.fields.create("", "City", FieldType.TEXT)
+    assert town.key == "city_2"
     # What a text says is what everybody is shown.
     enrollment = await kit.enroll(await kit.sequence("{{team}} in {{city|town}}"), max(people))
     await kit.send(enrollment)
@@ -70,5 +75,8 @@ async def test_deleted_field_is_hidden_at_once_and_its_values_go_page_by_page(
     assert pages == [2, 1, 1]
     assert await stored(kit) == [{"team": "A"}] * _COUNT
     assert await kit.world.rows("SELECT 1 FROM wakes") == []
+    told = "SELECT user_id, detail FROM audit_log WHERE action = 'field.clear'"
+    [entry] = await kit.world.rows(told)
+    assert (entry.user_id, entry.detail) == (kit.world.user_id, {"contacts": _COUNT})
     made = await services.fields.create("city", "Town", FieldType.NUMBER)
     assert (made.label, made.type) == ("Town", FieldType.NUMBER)

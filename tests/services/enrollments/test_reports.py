@@ -165,25 +165,27 @@ async def test_time_to_answer_runs_from_the_first_reply_to_what_a_person_wrote(
     for one, user_id, minutes in ((quick, kit.world.user_id, 4), (slow, kim, 20)):
         await kit.send(one)
         await kit.text_back(one)
-        for at, by, body, status in (
-            (-5, kim, "Sent before the reply", "sent"),
-            (1, None, "Written by no one", "sent"),
-            (2, kim, "[Test] Only a test", "sent"),
-            (3, kim, "Taken back", "canceled"),
-            (minutes, user_id, "Hello", "delivered"),
-            (minutes + 1, kim, "Later", "sent"),
+        for at, written, by, body, status in (
+            (-5, None, kim, "Sent before the reply", "sent"),
+            (1, None, None, "Written by no one", "sent"),
+            (2, None, kim, "[Test] Only a test", "sent"),
+            (3, None, kim, "Taken back", "canceled"),
+            (3, -9, kim, "Scheduled before the reply", "sent"),
+            (minutes, 1, user_id, "Hello, scheduled", "delivered"),
+            (minutes + 1, None, kim, "Later", "sent"),
         ):
             await kit.world.run(
                 "INSERT INTO messages (id, direction, contact_id, phone, user_id, body, status,"
-                " created_at) SELECT gen_random_uuid(), 'outbound', c.id, c.phone,"
-                " CAST(:by AS uuid), :body,"
-                " :status, e.replied_at + make_interval(mins => :at)"
+                " created_at, written_at) SELECT gen_random_uuid(), 'outbound', c.id, c.phone,"
+                " CAST(:by AS uuid), :body, :status, e.replied_at + make_interval(mins => :at),"
+                " e.replied_at + make_interval(mins => CAST(:written AS integer))"
                 " FROM enrollments e JOIN contacts c ON c.id = e.contact_id WHERE e.id = :id",
                 id=one,
                 by=by,
                 body=body,
                 status=status,
                 at=at,
+                written=written,
             )
     await kit.send(silent)
     await kit.text_back(silent)

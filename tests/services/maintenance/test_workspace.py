@@ -42,14 +42,14 @@ async def zoneless_contact(kit: SendingKit) -> UUID:
 
 
 async def test_default_zone_applies_until_one_is_set(kit: SendingKit) -> None:
-    assert await kit.services.workspace.get() == WorkspaceDetails(None, ZONE, 12, None)
+    assert await kit.services.workspace.get() == WorkspaceDetails(ZONE, 12, None, None)
 
     changed = await set_zone(kit, ELSEWHERE)
-    assert changed == WorkspaceDetails(ELSEWHERE, ELSEWHERE, 12, None)
+    assert changed == WorkspaceDetails(ELSEWHERE, 12, ELSEWHERE, None)
     await kit.services.workspace.change({"hour_cycle": 24}, kit.world.user_id)
-    assert await kit.services.workspace.get() == WorkspaceDetails(ELSEWHERE, ELSEWHERE, 24, None)
+    assert await kit.services.workspace.get() == WorkspaceDetails(ELSEWHERE, 24, ELSEWHERE, None)
 
-    assert await set_zone(kit, None) == WorkspaceDetails(None, ZONE, 24, None)
+    assert await set_zone(kit, None) == WorkspaceDetails(ZONE, 24, None, None)
     audited = await kit.world.rows("SELECT detail FROM audit_log WHERE action = 'workspace.change'")
     assert [row.detail["fields"] for row in audited] == ["time_zone", "hour_cycle", "time_zone"]
 

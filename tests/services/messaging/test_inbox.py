@@ -12,7 +12,7 @@ import pytest
 from domain.platform.errors import InvalidFieldError, NotFoundError
 from domain.statuses.access import Role
 from domain.statuses.messaging import ConversationState, Direction
-from services.messaging.inbox import ConversationChange, ListedConversation
+from services.messaging.inbox import ConversationChange, ListedConversation, PutAway
 from storage.messaging.inbox import ConversationFilter
 from storage.platform.locks import lock_numbers
 from tests.kits.conversation_list import add_contact, listed_names, receive_text
@@ -278,13 +278,23 @@ async def test_conversations_are_put_away_together_and_one_leads_to_the_next(
     await receive_text(kit, "+12125550103", "One more thing")
     gone = uuid4()
     wanted = {ids[name]: seen[ids[name]] for name in ("Bob", "Cid", "Dee")}
-    assert set(await inbox.put_away({**wanted, gone: None})) == set(wanted)
+    with pytest.raises(InvalidFieldError) as refused:
+        await inbox.put_away({ids["Ada"]: None, ids["Bob"]: wanted[ids["Dee"]]})
+    assert refused.value.field_code == "unknown_message"
+    assert await listed_names(kit, DONE) == []
+    away = await inbox.put_away({**wanted, gone: None})
+    assert set(away.changed) == {ids["Bob"], ids["Dee"]}
+    assert away.wrote_again == [ids["Cid"]], "that text was not seen"
     assert await listed_names(kit, DONE) == ["Dee", "Bob"]
-    assert await listed_names(kit, NEEDS_REPLY) == ["Cid", "Ada"], "Cid's text was not seen"
+    assert await listed_names(kit, NEEDS_REPLY) == ["Cid", "Ada"]
     assert await after("Dee") == "Ada", "Cid is above now"
-    assert await inbox.put_away({ids["Dee"]: None}) == [], "it is so already"
+    assert await inbox.put_away({ids["Dee"]: None}) == PutAway([], {}, []), "it is so already"
     until = datetime.now(UTC) + timedelta(hours=2)
-    assert await inbox.put_away({ids["Cid"]: None}, until) == [ids["Cid"]]
+    away = await inbox.put_away({ids["Cid"]: None}, until)
+    assert away == PutAway([ids["Cid"]], {}, [])
+    assert (await inbox.get(ids["Cid"])).snoozed_until == until
+    away = await inbox.put_away({ids["Cid"]: wanted[ids["Cid"]]})
+    assert away.wrote_again == [ids["Cid"]], "who saw less takes nothing back"
     assert (await inbox.get(ids["Cid"])).snoozed_until == until
     with pytest.raises(InvalidFieldError):
         await inbox.put_away({ids["Ada"]: None}, datetime.now(UTC))
@@ -293,12 +303,44 @@ async def test_conversations_are_put_away_together_and_one_leads_to_the_next(
     audited = await kit.world.rows("SELECT action, subject_id FROM audit_log WHERE action ~ 'conv'")
     told = Counter((row.action.partition("_")[0], names[row.subject_id]) for row in audited)
     assert told == Counter(
-        [("contact.close", name) for name in ("Bob", "Cid", "Dee")]
+        [("contact.close", name) for name in ("Bob", "Dee")]
         + [("contact.snooze", "Cid")]
         + [("contact.reopen", name) for name in ("Bob", "Cid", "Dee")]
     )
     await inbox.put_away(dict.fromkeys(ids.values()))
     assert await after("Ada") is None
+
+
+async def test_what_was_done_or_snoozed_before_it_was_put_away_is_so_again(
+    kit: SendingKit,
+) -> None:
+    inbox, soon = kit.services.inbox, datetime.now(UTC) + timedelta(hours=2)
+    ids = {}
+    for number, name in enumerate(("Ada", "Bob", "Cid")):
+        phone = f"+1212555010{number + 1}"
+        ids[name] = await add_contact(kit, name, phone)
+        await receive_text(kit, phone, "Hello?")
+    everybody = dict.fromkeys(ids.values())
+    await inbox.put_away({ids["Bob"]: None})
+    await inbox.put_away({ids["Cid"]: None}, soon)
+
+    done = await inbox.put_away(everybody)
+    assert set(done.changed) == {ids["Ada"], ids["Cid"]}
+    assert done.rested == {ids["Cid"]: soon}
+    later = await inbox.put_away(everybody, soon + timedelta(days=1))
+    assert later.rested == dict.fromkeys(ids.values())
+    assert await listed_names(kit, SNOOZED) == ["Cid", "Bob", "Ada"]
+    assert set(await inbox.reopen(later.changed, rested=later.rested)) == set(ids.values())
+    assert await listed_names(kit, DONE) == ["Cid", "Bob", "Ada"]
+    assert set(await inbox.reopen(done.changed, rested=done.rested)) == {ids["Ada"], ids["Cid"]}
+    found = [await inbox.get(one) for one in ids.values()]
+    assert [(one.state, one.snoozed_until) for one in found] == [
+        (NEEDS_REPLY, None),
+        (DONE, None),
+        (SNOOZED, soon),
+    ]
+    await inbox.reopen([ids["Cid"]])
+    assert await inbox.reopen([], rested={ids["Cid"]: soon}) == [], "somebody reopened it meanwhile"
 
 
 async def test_conversations_are_found_by_sequence_and_by_group(kit: SendingKit) -> None:

@@ -1,6 +1,7 @@
 """Texts from numbers that belong to no contact yet."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from domain.platform.errors import ConflictError, InvalidFieldError, NotFoundError
 from domain.platform.paging import Position
 from domain.statuses.messaging import ConversationState
+from services.messaging.inbox import ConversationChange
 from services.messaging.unknown_numbers import made_known
 from storage.tables.contacts import Contact
 from tests.kits.conversation_list import add_contact, listed_names, receive_text
@@ -70,6 +72,12 @@ async def test_number_is_done_until_it_asks_again_and_its_contact_has_it_so(
     await receive_text(kit, ADA, "Hello?")
     assert await state() is needs
     assert (await numbers.dismiss(text_id, last_id=text_id)).state is needs, "not seen by the user"
+    await receive_text(kit, BOB, "Who is this?")
+    with pytest.raises(InvalidFieldError) as unknown_text:
+        await numbers.dismiss(text_id, last_id=await first_text(kit, BOB))
+    assert unknown_text.value.field_code == "unknown_message"
+    await kit.world.run("DELETE FROM messages WHERE phone = :phone", phone=BOB)
+    assert await state() is needs
     assert (await numbers.dismiss(text_id)).state is done
     assert (await numbers.reopen(text_id)).state is await state() is needs
     suppress = kit.services.suppressions.suppress
@@ -91,6 +99,30 @@ async def test_number_is_done_until_it_asks_again_and_its_contact_has_it_so(
     assert refused.value.conflict == "is_contact"
     with pytest.raises(NotFoundError):
         await numbers.reopen(uuid4())
+
+
+async def test_contact_who_gets_a_number_that_is_done_keeps_their_own_question(
+    kit: SendingKit,
+) -> None:
+    inbox, tomorrow = kit.services.inbox, datetime.now(UTC) + timedelta(days=1)
+    needs, _, snoozed, done = ConversationState
+    changes: dict[ConversationState, ConversationChange] = {
+        needs: {},
+        snoozed: {"snoozed_until": tomorrow},
+        done: {"state": done},
+    }
+    found = {}
+    for number, (before, change) in enumerate(changes.items()):
+        own, given = f"+1212555011{number}", f"+1212555012{number}"
+        contact_id = await add_contact(kit, "Ada", own)
+        await receive_text(kit, own, "Is the job open?")
+        await receive_text(kit, given, "Wrong number?")
+        await kit.services.unknown_numbers.dismiss(await first_text(kit, given))
+        assert (await inbox.change(contact_id, change)).state is before
+        await kit.services.contacts.update(contact_id, {"phone": given})
+        assert len(await bodies(kit, contact_id)) == 2
+        found[before] = (await inbox.get(contact_id)).state
+    assert found == {one: one for one in (needs, snoozed, done)}
 
 
 async def test_number_that_is_done_leads_to_the_next(kit: SendingKit) -> None:
