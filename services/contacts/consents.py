@@ -83,6 +83,18 @@ class Consents:
             await audit.record_each(tx, "contact.add_consent", "contact", told)
         return list(added)
 
+    async def get(self, contact_id: UUID, consent_id: UUID) -> ConsentRow:
+        """Read a consent of the number that a contact has.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        async with self._database.transaction() as tx:
+            phone = await _number_of(tx, contact_id)
+            found = await consents.get(tx, consent_id)
+        of_number = found if found is not None and found.phone == phone else None
+        return required(of_number, "consent", consent_id)
+
     async def find(
         self, contact_id: UUID, *, after: Position | None = None, limit: int = 50
     ) -> Page[ConsentRow]:
