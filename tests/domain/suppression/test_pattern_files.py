@@ -95,7 +95,7 @@ def test_what_matches_begin_with(pattern: str, begun: set[str]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=2 * settings.default.max_examples)
+@settings(max_examples=2 * (settings.default or settings()).max_examples)
 def test_every_match_begins_as_its_pattern_is_filed(data: st.DataObject) -> None:
     pattern = data.draw(st.sampled_from(PHRASES + SPELLINGS))
     text = data.draw(st.from_regex(pattern, fullmatch=True))
