@@ -216,7 +216,8 @@ class OptInPages:
 
 
 async def _found(tx: Transaction, slug: str) -> OptInPageRow:
-    return required(await rows.of_slug(tx, slug), "opt-in page", slug)
+    there = await rows.of_slug(tx, slug) if _SLUG.fullmatch(slug) else None
+    return required(there, "opt-in page", slug)
 
 
 def _opted_out(page: OptInPageRow) -> str:

@@ -16,6 +16,7 @@ from domain.statuses.access import Role
 from tests.api.pages.conftest import HTMX, Browse
 
 PARAMETERS: Mapping[str, str] = {
+    "slug": "everyone",
     "act": "mark-finished",
     "contact_act": "add-to-group",
     "line": "2",
