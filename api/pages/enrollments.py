@@ -15,17 +15,19 @@ from api.pages.labels import LABELS
 from api.pages.page import Page, PageDep, PageEvent
 from api.pages.times import Clock
 from api.pages.values import label_of
+from domain.sequences.departures import Reason
 from domain.sequences.texts import MERGE_FIELDS
 from domain.statuses.enrollments import STATUS_WORDS, EnrollmentStatus, HeldReason, PauseReason
 from domain.statuses.messaging import TextKind
 from domain.statuses.suppression import TextMeaning
 from services.enrollments.enrollment_detail import EnrollmentDetails, TimelineEntry
-from services.enrollments.step_plan import Reason, StepAhead
+from services.enrollments.step_plan import StepAhead
 from services.messaging.holds import Decision
 
 router = APIRouter()
 
 _TEXTS_MOST = 50
+_NAMED_MOST = 3
 _VARIABLE = "variables."
 
 
@@ -150,8 +152,24 @@ def _reason(clock: Clock, zone: str | None, reason: Reason) -> str:
                 f"moved into the send window, from {clock.date_of(due, zone)},"
                 f" {clock.time_of(due, zone)} to {clock.exact(at, zone)}"
             )
+        case "pack" if detail["is_open"]:
+            at = datetime.fromisoformat(detail["to"])
+            return f"held back until {clock.exact(at, zone)} by the rules of {_some(detail)}"
         case _:
             return reason.text
+
+
+def _some(detail: Mapping[str, Any]) -> str:
+    """Name the rule packs of a reason, or the first few of many."""
+    names = detail["names"]
+    more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
+    return ", ".join(names[:_NAMED_MOST]) + more
+
+
+def _waited(detail: Mapping[str, Any]) -> str:
+    """Say why a text waited, as was kept when that was decided."""
+    codes = [str(one["code"]) for one in detail.get("reasons", ())] or [str(detail.get("because"))]
+    return f"Waited, {' and '.join(LABELS.waits.get(one, 'until later') for one in codes)}"
 
 
 def _told(clock: Clock, details: EnrollmentDetails) -> Iterator[Told]:
@@ -216,7 +234,7 @@ def _sentence(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
         case "ended" if entry.status:
             return f"{STATUS_WORDS[EnrollmentStatus(entry.status)].label}{who}"
         case "waits":
-            return f"Waited, {LABELS.waits.get(str(entry.detail.get('because')), 'until later')}"
+            return _waited(entry.detail)
         case "blocked":
             return _blocked(entry.detail)
         case "released":

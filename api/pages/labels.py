@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from domain.event_webhooks.events import DeliveryState, EventType
 from domain.messaging.snoozing import SendLater, SnoozeUntil
 from domain.statuses.contacts import ConsentNeeded, FieldType, LineType
-from domain.statuses.enrollments import HeldReason, StepOutcome
+from domain.statuses.enrollments import HeldReason, StepOutcome, WaitReason
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.messaging import TextKind
 from domain.statuses.sequences import Purpose
@@ -55,6 +55,7 @@ class Labels(BaseModel):
     held: Mapping[HeldReason, HeldLabels]
     attempts: Mapping[str, str]
     waits: Mapping[str, str]
+    wait_reasons: Mapping[WaitReason, str]
     releases: Mapping[Decision, str]
     received: Mapping[TextMeaning, str]
     meanings: Mapping[TextMeaning, str]

@@ -19,6 +19,7 @@ from domain.statuses.enrollments import (
     HeldReason,
     PauseReason,
     StepOutcome,
+    WaitReason,
 )
 from domain.statuses.messaging import LastText
 from domain.statuses.sequences import SequenceState
@@ -153,6 +154,10 @@ class EnrollmentFilter(FieldsQuery):
     held: bool = Field(default=False, description="Only those that are held.")
     held_reason: list[HeldReason] = Field(default_factory=list, max_length=50)
     """Only those that are held for any of these reasons."""
+    reason: list[WaitReason] = Field(default_factory=list, max_length=50)
+    """Only those that wait and whose next text was postponed for any of these: its send window
+    (`window`), the law (`pack`), a `holiday`, the distance to the text before (`spacing`), another
+    try (`retry`)."""
     replied_late: bool = False
     """Only those whose contact replied after they finished without a response."""
     enrollment: list[UUID] = Field(default_factory=list, max_length=200)
@@ -246,6 +251,7 @@ _MISSING = (
     "With `missing_data`: the fields or variables that the next text says, which are blank and have"
     " no fallback there."
 )
+_WAITS_FOR = "What postponed the next text of one that waits, beyond its own timing; see `reason`."
 _LATE = "When the contact first replied after it finished without a response."
 _ERROR = (
     "Why it failed or is held. Of an active one that is not held: why its text was not delivered,"
@@ -280,6 +286,7 @@ class _Line(Schema):
     activity: EnrollmentPhase | None = Field(description="What an active one is doing.")
     held_reason: HeldReason | None
     missing_fields: list[str] = Field(description=_MISSING)
+    waits_for: list[WaitReason] = Field(description=_WAITS_FOR)
     paused_reason: PauseReason | None = Field(description=_PAUSED)
     step: int = Field(description=_STEP)
     step_count: int
@@ -386,6 +393,7 @@ class Enrollment(Schema):
     activity: EnrollmentPhase | None
     held_reason: HeldReason | None
     missing_fields: list[str] = Field(description=_MISSING)
+    waits_for: list[WaitReason] = Field(description=_WAITS_FOR)
     variables: dict[str, str | int | float | bool] = Field(
         description="What its texts say before the contact's field of the same key."
     )

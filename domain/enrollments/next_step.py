@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, time
 
+from domain.enrollments.next_event import NextEvent
+from domain.sequences.departures import NextText, departure
 from domain.sequences.sending_hours import SendingHours
-from domain.sequences.timing import Whereabouts, next_slot, step_due
+from domain.sequences.timing import Whereabouts, step_due
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +29,12 @@ class NextStep(Whereabouts):
     reply_window_seconds: int
     workspace_zone: str | None = None
 
-    def due(self, sent_at: datetime, now: datetime, zone: str) -> tuple[datetime, datetime]:
-        """Return when the step is due by its own timing, and when, from now on, it may go.
+    def due(self, sent_at: datetime, now: datetime, zone: str) -> NextEvent:
+        """Tell when the step is due by its own timing, and when, from now on, it may go.
 
         ``sent_at`` is when the text before was accepted, ``zone`` the workspace's by the settings.
         """
         clock = self.clock(self.workspace_zone or zone)
         due_at = step_due(self, sent_at, clock)
-        return due_at, next_slot(max(due_at, now), self.hours, clock).at
+        found = departure(NextText(due_at, self.hours, clock), now)
+        return NextEvent(self.position, due_at, found.at, reasons=found.reasons)

@@ -1,12 +1,12 @@
 """May an enrollment's next text, or a one-off text, start now? Decided from facts alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
 
 from domain.platform.rules import EARLY_TOLERANCE, INBOUND_WAIT, SendingRules
+from domain.sequences.departures import Departure, NextText, Reason, departure
 from domain.sequences.sending_hours import SendingHours
-from domain.sequences.timing import ContactClock, next_slot, spaced, validity_seconds
+from domain.sequences.timing import ContactClock, validity_seconds
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from domain.statuses.messaging import AttemptOutcome, MessageStatus
@@ -72,10 +72,22 @@ class EndAs:
 
 @dataclass(frozen=True)
 class Later:
-    """Not before this moment, because of: delay, retry, window, inbound, spacing."""
+    """Not before this moment.
+
+    Attributes:
+        because: ``delay``, ``inbound`` or, of the reasons, the last.
+        reasons: What postponed the text beyond its step's own timing.
+    """
 
     at: datetime
     because: str
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def by(cls, found: Departure) -> "Later":
+        """Wait for a text's departure."""
+        codes = found.waits_for
+        return cls(found.at, codes[-1] if codes else "delay", found.reasons)
 
 
 @dataclass(frozen=True)
@@ -149,15 +161,31 @@ OneOffDecision = OneOffObstacle | Go
 
 def decide(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision:
     """Say what an enrollment must do now; the first rule that applies wins."""
-    for rule in (_over_or_open, _waiting, _not_due, _must_not, _not_yet):
-        decision = rule(facts, now, rules)
-        if decision is not None:
-            return decision
-    slot = next_slot(now, facts.hours, facts.clock)
-    return Go(validity_seconds(now, slot.closes_at), facts.hours.packs_at(now, facts.clock))
+    stopped = _over_or_open(facts) or _waiting(facts, now)
+    if stopped is not None:
+        return stopped
+    found = departure(_next_text(facts, now, rules), now)
+    if found.earliest > now:  # the step's delay or date, a wait after a failure, the distance
+        return Later.by(found)
+    obstacle = _must_not(facts, rules) or _not_yet(facts, now, found)
+    if obstacle is not None:
+        return obstacle
+    return Go(validity_seconds(now, found.closes_at), facts.hours.packs_at(now, facts.clock))
 
 
-def _over_or_open(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Decision | None:
+def _next_text(facts: StepFacts, now: datetime, rules: SendingRules) -> NextText:
+    return NextText(
+        facts.due_at or now,
+        facts.hours,
+        facts.clock,
+        last_sent_at=facts.last_sent_at,
+        gap=facts.gap,
+        enough=rules.min_spacing,
+        next_try_at=facts.next_try_at,
+    )
+
+
+def _over_or_open(facts: StepFacts) -> Obstacle | None:
     """What ended, must be proven, or waits for a person."""
     if facts.held_reason is HeldReason.OUTCOME_UNKNOWN and not facts.status.is_final:
         return Held(facts.held_reason)
@@ -170,7 +198,7 @@ def _over_or_open(facts: StepFacts, _now: datetime, _rules: SendingRules) -> Dec
     return None
 
 
-def _waiting(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision | None:
+def _waiting(facts: StepFacts, now: datetime) -> Obstacle | None:
     """What has nothing left to send, or waits until a person or its sequence lets it go on."""
     if facts.position > facts.step_count:
         return _all_sent(facts, now)
@@ -179,7 +207,7 @@ def _waiting(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision 
     return None
 
 
-def _all_sent(facts: StepFacts, now: datetime) -> Decision:
+def _all_sent(facts: StepFacts, now: datetime) -> Obstacle:
     """The reply window; an inbound text that is not applied yet may be the reply."""
     until = facts.reply_until or now
     if facts.inbound_pending:
@@ -187,20 +215,7 @@ def _all_sent(facts: StepFacts, now: datetime) -> Decision:
     return Close() if until <= now + EARLY_TOLERANCE else AwaitReply(until)
 
 
-def _not_due(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision | None:
-    """The step's delay or date, the wait after a passing failure, the distance between texts."""
-    due = facts.due_at or now
-    retry = facts.next_try_at or due
-    apart = spaced(facts.last_sent_at, facts.gap, now, enough=rules.min_spacing)
-    waits = (due, "delay"), (retry, "retry"), (apart, "spacing")
-    moment, because = max(waits, key=itemgetter(0))  # of equal ones the first
-    if moment <= now + EARLY_TOLERANCE:
-        return None
-    slot = next_slot(moment, facts.hours, facts.clock)
-    return Later(slot.at, because if slot.at == moment else "window")
-
-
-def _must_not(facts: StepFacts, _now: datetime, rules: SendingRules) -> Decision | None:
+def _must_not(facts: StepFacts, rules: SendingRules) -> Obstacle | None:
     """Who may not be texted at all; checked again when the first text would go."""
     if facts.suppressed:
         return EndAs(EnrollmentStatus.OPTED_OUT)
@@ -211,7 +226,7 @@ def _must_not(facts: StepFacts, _now: datetime, rules: SendingRules) -> Decision
     return None
 
 
-def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision | None:
+def _not_yet(facts: StepFacts, now: datetime, found: Departure) -> Obstacle | None:
     """What keeps a due text from going this minute."""
     if facts.inbound_pending:
         return Later(now + INBOUND_WAIT, "inbound")
@@ -219,9 +234,8 @@ def _not_yet(facts: StepFacts, now: datetime, _rules: SendingRules) -> Decision 
         return Held(HeldReason.CONSENT_MISSING)
     if facts.missing:
         return Held(HeldReason.MISSING_DATA, facts.missing)
-    slot = next_slot(now, facts.hours, facts.clock)
-    if slot.at > now:
-        return Later(slot.at, "window")
+    if found.at > now:
+        return Later.by(found)
     if facts.sender_on_hold and not facts.probing:
         return Held(HeldReason.SENDER_ON_HOLD)
     return None

@@ -205,7 +205,7 @@ def _next_of(attempt: StepAttempt, at: datetime, now: datetime, rules: SendingRu
         raise ValueError("the step that comes next was not read")
     ends_as = None
     if step.position <= attempt.step_count:
-        following = NextEvent(step.position, *step.due(at, now, rules.workspace_zone))
+        following = step.due(at, now, rules.workspace_zone)
     else:
         reply_until = at + timedelta(seconds=step.reply_window_seconds)
         following = NextEvent(step.position, reply_until=reply_until)

@@ -328,18 +328,6 @@ def validity_seconds(now: datetime, closes_at: datetime | None) -> int:
     return max(1, min(MAX_VALIDITY_SECONDS, left))
 
 
-def spaced(
-    previous: datetime | None, delay: timedelta, moment: datetime, *, enough: timedelta
-) -> datetime:
-    """Postpone a text so that it keeps its distance from the one before, if any.
-
-    The distance is the step's delay, but not more than ``enough``.
-    """
-    if previous is None:
-        return moment
-    return max(moment, previous + min(delay, enough))
-
-
 def _parse_day(pair: object, field: str) -> tuple[time, time]:
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise InvalidFieldError(

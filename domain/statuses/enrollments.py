@@ -97,6 +97,21 @@ class StepOutcome(StrEnum):
     OPTED_OUT = "opted_out"
 
 
+class WaitReason(StrEnum):
+    """What postpones the next text of an enrollment that waits, beyond the step's own timing.
+
+    ``retry``: it failed for a passing reason. ``spacing``: the text before went out a short while
+    ago. ``window``: its send window. ``pack``: the law, by a rule pack. ``holiday``: one on which
+    that closes the day.
+    """
+
+    RETRY = "retry"
+    SPACING = "spacing"
+    WINDOW = "window"
+    PACK = "pack"
+    HOLIDAY = "holiday"
+
+
 class PauseReason(StrEnum):
     """Why an enrollment alone is paused: a person paused it, or its contact replied."""
 

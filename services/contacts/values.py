@@ -151,8 +151,10 @@ def require_place(
         InvalidFieldError: See ``check_jurisdiction``.
     """
     if any(values.get(name) is not None for name in PLACE):
-        merged = {**known, **values}
-        check_jurisdiction(**{name: merged.get(name) for name in ("phone", *PLACE)})
+        merged: dict[str, Any] = {**known, **values}
+        check_jurisdiction(
+            phone=merged.get("phone", ""), **{name: merged.get(name) for name in PLACE}
+        )
 
 
 def require_owner(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -118,7 +118,8 @@ class EnrollmentDetail:
         if not facts.status.is_final:
             live = await self._temporal.progress([enrollment_id], deadline=self._live_deadline)
         clock = facts.clock(zone)
-        ahead = plan(facts, steps, clock, events, min_spacing=self._rules.min_spacing)
+        now, spacing = datetime.now(UTC), self._rules.min_spacing
+        ahead = plan(facts, steps, clock, events, now=now, min_spacing=spacing)
         entries = [
             *_own_entries(facts),
             *(_event_entry(event) for event in events),

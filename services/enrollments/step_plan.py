@@ -1,17 +1,18 @@
 """The plan of an enrollment's remaining steps: when each would go, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.enrollments.faults import Fault
 from domain.platform.durations import in_units
 from domain.platform.moments import written
+from domain.sequences.departures import NextText, Reason, departure, retry, spacing, window
 from domain.sequences.texts import outline
-from domain.sequences.timing import ContactClock, SendWindow, next_slot, spaced, step_due
-from domain.statuses.enrollments import EnrollmentPhase, HeldReason, PauseReason
+from domain.sequences.timing import ContactClock, step_due
+from domain.statuses.enrollments import EnrollmentPhase, HeldReason, PauseReason, WaitReason
 from domain.statuses.sequences import SequenceState
 from storage.enrollments.enrollment_detail import EnrollmentFacts, EventRow
 from storage.sequences.sequences import StepRecord
@@ -23,31 +24,6 @@ _HELD_WORDS = {
     HeldReason.MISSING_DATA: "waits until the missing details are filled in",
     HeldReason.CONSENT_MISSING: "waits until their consent is on record",
 }
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a step goes when it does.
-
-    Attributes:
-        code: Stable; ``delay``, ``date``, ``zone``, ``window``, ``spacing``, ``retry``, ``later``
-            explain the time, in this order; ``held``, ``sender_on_hold``, ``paused``,
-            ``enrollment_paused`` and ``after_others`` why it is only an estimate.
-        text: For people.
-        detail: The same as facts; times are ISO 8601 in UTC.
-            ``delay``: ``seconds``, ``after`` (``text`` or ``enrollment``), ``at_time`` or null.
-            ``date``: ``local``. ``zone``: ``zone``, ``zones`` (all that the contact may be in).
-            ``window``, ``spacing``, ``retry``, ``later``: ``from`` and ``to``; ``window`` also
-            ``zones``, ``spacing`` also ``seconds``, ``retry`` also ``error_code``. ``held``:
-            ``held_reason``, ``held_code``, ``missing_fields``. ``sender_on_hold``: ``since``,
-            ``held_code``.
-            ``enrollment_paused``: ``since``, ``left_seconds``. ``after_others``: ``step``, the
-            previous one.
-    """
-
-    code: str
-    text: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,33 +54,43 @@ def plan(
     clock: ContactClock,
     events: Many[EventRow],
     *,
+    now: datetime,
     min_spacing: timedelta,
 ) -> Iterator[StepAhead]:
     """Plan the remaining steps of an active enrollment: the next as stored, later ones computed.
 
-    Two texts are at least ``min_spacing`` apart, or their delay if that is shorter.
+    Why is what ``departure`` says, which decides it. To its reasons are added, about the time,
+    ``delay`` (``seconds``, ``after`` ``text`` or ``enrollment``, ``at_time`` or null), ``date``
+    (``local``), ``zone`` (``zone``, ``zones``) and ``later`` (``from``, ``to``); about why it is
+    only an estimate, ``held`` (``held_reason``, ``held_code``, ``missing_fields``),
+    ``sender_on_hold`` (``since``, ``held_code``), ``paused``, ``enrollment_paused`` (``since``,
+    ``left_seconds``) and ``after_others`` (``step``, the previous one). ``retry`` also has the
+    ``error_code``.
     """
     waits = _waits(facts)
     at = facts.next_send_at
     for step in steps[facts.position - 1 :]:
         reasons = _timing(step, clock)
+        gap = _least_distance(step, steps)
         if step.position == facts.position:
-            if facts.failing_code is not None and facts.error is not None:
-                reasons += (_repeat(facts.error, facts.due_at, at),)
-            if at is not None and facts.due_at is not None and at > facts.due_at:
-                because = _noted(events, at)
-                reasons += _postponed(facts, at, facts.hours, clock, because, min_spacing)
+            text = NextText(
+                facts.due_at or now,
+                facts.hours,
+                clock,
+                last_sent_at=facts.last_sent_at,
+                gap=gap,
+                enough=min_spacing,
+                next_try_at=facts.next_try_at,
+            )
+            reasons += tuple(_postponed(facts, text, events, now))
             yield _ahead(facts, step, at, (*waits, *reasons), estimated=bool(waits))
-            at = None if at is None else max(at, datetime.now(UTC))
+            at = None if at is None else max(at, now)
             continue
         if at is not None:
             due = step_due(step, at, clock)
-            apart = spaced(at, _least_distance(step, steps), due, enough=min_spacing)
-            if apart > due:
-                reasons += (_spacing(due, apart, min_spacing),)
-            at = next_slot(apart, facts.hours, clock).at
-            if at > apart:
-                reasons += (_moved(apart, at, clock),)
+            text = NextText(due, facts.hours, clock, last_sent_at=at, gap=gap, enough=min_spacing)
+            found = departure(text, due)
+            at, reasons = found.at, reasons + found.reasons
         others = Reason(
             "after_others",
             f"if step {step.position - 1} goes out as planned",
@@ -155,9 +141,9 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
 
 def _least_distance(step: StepRecord, steps: Many[StepRecord]) -> timedelta:
     """Give the configured distance to the text before."""
-    before = steps[step.position - 2].send_at
-    if step.send_at is not None and before is not None:
-        return step.send_at - before
+    before = steps[step.position - 2].send_at if step.position > 1 else None
+    if step.send_at is not None:
+        return step.send_at - (before or step.send_at)
     return timedelta(seconds=step.delay_seconds or 0)
 
 
@@ -185,57 +171,48 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
     return (Reason("delay", f"{words}, at {step.at_time:%H:%M}", detail), zone)
 
 
+def _postponed(
+    facts: EnrollmentFacts, text: NextText, events: Many[EventRow], now: datetime
+) -> Iterator[Reason]:
+    """Explain why the next step goes later than its own timing: as was kept when it was decided."""
+    at, due = facts.next_send_at, facts.due_at
+    error = facts.error if facts.failing_code is not None else None
+    if error is not None:
+        yield _repeat(error, due, at)
+    if at is None or due is None or at <= due:
+        return
+    kept = _kept(events, at, text)
+    if not kept:
+        since = (departure(text, moment) for moment in (due, now))
+        kept = next((found.reasons for found in since if found.at == at), ())
+    told = [one for one in kept if error is None or one.code != WaitReason.RETRY]
+    yield from told
+    if not told and error is None:
+        yield Reason("later", "moved to a later moment", _from_to(due, at))
+
+
+def _kept(events: Many[EventRow], at: datetime, text: NextText) -> tuple[Reason, ...]:
+    """Read the reasons that were kept for postponing the next step until this moment, if any."""
+    noted = [event.detail for event in events if event.kind == "waits"]
+    if not noted or written(datetime.fromisoformat(noted[-1]["until"])) != written(at):
+        return ()
+    if "reasons" in noted[-1]:
+        return tuple(Reason(**one) for one in noted[-1]["reasons"])
+    match noted[-1]["because"]:  # as the releases before 0038 kept it
+        case WaitReason.SPACING:
+            return (spacing(text.due_at, at, text.enough),)
+        case WaitReason.RETRY:
+            return (retry(text.due_at, at),)
+        case WaitReason.WINDOW:
+            return (window(text.due_at, at, text.clock),)
+        case _:
+            return ()
+
+
 def _repeat(error: Fault, due: datetime | None, at: datetime | None) -> Reason:
     words = f"not delivered ({error.meaning.rstrip('.')}), so it is tried again"
     moments = {} if due is None or at is None else _from_to(due, at)
-    return Reason("retry", words, {**moments, "error_code": error.code})
-
-
-def _postponed(
-    facts: EnrollmentFacts,
-    at: datetime,
-    window: SendWindow | None,
-    clock: ContactClock,
-    because: str | None,
-    min_spacing: timedelta,
-) -> tuple[Reason, ...]:
-    """Explain why the next step goes later than its own timing or its retry.
-
-    The last postponement was noted when it was decided; before that, only the window can be why.
-    """
-    due = facts.due_at or at
-    if because == "spacing":
-        return (_spacing(due, at, min_spacing),)
-    if window is not None and because == "window":
-        return (_moved(due, at, clock),)
-    if facts.failing_code is not None:
-        return ()
-    if because == "retry":
-        return (Reason("retry", "tried again after a temporary failure", _from_to(due, at)),)
-    if window is not None and next_slot(due, window, clock).at == at:
-        return (_moved(due, at, clock),)
-    return (Reason("later", "moved to a later moment", _from_to(due, at)),)
-
-
-def _noted(events: Many[EventRow], at: datetime) -> str | None:
-    """Find the noted reason for postponing the next step until this moment."""
-    noted = [event.detail for event in events if event.kind == "waits"]
-    is_it = bool(noted) and written(datetime.fromisoformat(noted[-1]["until"])) == written(at)
-    return str(noted[-1]["because"]) if is_it else None
-
-
-def _spacing(due: datetime, at: datetime, min_spacing: timedelta) -> Reason:
-    detail = {**_from_to(due, at), "seconds": int(min_spacing.total_seconds())}
-    return Reason("spacing", "kept apart from the previous text", detail)
-
-
-def _moved(due: datetime, at: datetime, clock: ContactClock) -> Reason:
-    zone = clock.wall_zone
-    words = (
-        f"moved into the send window, from {due.astimezone(zone):%Y-%m-%d %H:%M}"
-        f" to {at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
-    )
-    return Reason("window", words, {**_from_to(due, at), "zones": list(clock.zones)})
+    return Reason(WaitReason.RETRY, words, {**moments, "error_code": error.code})
 
 
 def _from_to(due: datetime, at: datetime) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from domain.messaging.ports import (
     SendRequest,
     SendResult,
 )
-from domain.platform.moments import written
 from domain.platform.provider_errors import explain
 from domain.platform.rules import EARLY_TOLERANCE, SendingRules
 from domain.sequences.texts import render
@@ -28,14 +27,11 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldR
 from domain.statuses.messaging import CancelReason, MessageStatus
 from services.messaging import reconciliation
 from services.messaging.applying import GONE, learn
-from storage.enrollments import enrollments, one_offs, timeline
+from storage.enrollments import enrollments, one_offs
 from storage.event_webhooks import events
 from storage.messaging import attempts, holds, sending
 from storage.messaging.sending import MessageRow, StepRow
 from storage.platform.database import Pools, Transaction
-
-_UNREMARKABLE = frozenset({"delay", "inbound"})
-"""Waits that an enrollment's timeline need not tell: as planned, or for seconds."""
 
 
 class Sending:
@@ -235,12 +231,10 @@ class Sending:
     async def _later(
         self, tx: Transaction, row: StepRow, decision: deciding.Later
     ) -> EnrollmentState:
-        await enrollments.schedule(tx, row.id, decision.at)
-        if decision.because not in _UNREMARKABLE and decision.at != row.next_send_at:
-            until = written(decision.at)
-            await timeline.note(
-                tx, [row.id], "waits", at=row.read_at, because=decision.because, until=until
-            )
+        if decision.reasons:
+            await enrollments.postpone(tx, row.id, decision.at, decision.reasons, at=row.read_at)
+        else:
+            await enrollments.schedule(tx, row.id, decision.at)
         return _state(row, EnrollmentPhase.WAITING, due_at=decision.at)
 
     async def _write_obstacle_of_message(

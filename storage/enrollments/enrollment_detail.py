@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import ScalarSelect, func, literal_column, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -22,6 +22,7 @@ from storage.enrollments.enrollment_list import (
     CONTACT_COLUMNS,
     MISSING_FIELDS,
     PAUSED_REASON,
+    WAITS_FOR,
     EnrollmentOfContact,
 )
 from storage.enrollments.step_outcomes import failing_code
@@ -64,6 +65,8 @@ class EnrollmentFacts(EnrollmentOfContact, Whereabouts):
     replied_at: datetime | None
     paused_at: datetime | None
     due_at: datetime | None
+    last_sent_at: datetime | None
+    next_try_at: datetime | None
     reply_until: datetime | None
     fields: Mapping[str, Value]
     variables: Mapping[str, Value]
@@ -157,6 +160,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         postal_code=col(Contact.postal_code),
         paused_reason=PAUSED_REASON,
         missing_fields=MISSING_FIELDS,
+        waits_for=WAITS_FOR,
         fields=fields.values(),
         sequence_name=col(Sequence.name),
         sequence_state=col(Sequence.state),
@@ -172,6 +176,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         ended_by_id=col(Enrollment.ended_by),
         ended_by_name=col(ender.name),
         failing_code=failing_code(),
+        next_try_at=_next_try_at(),
     )
     query = (
         select(*columns)
@@ -185,6 +190,19 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         .where(col(Enrollment.id) == enrollment_id)
     )
     return await tx.one(EnrollmentFacts, query)
+
+
+def _next_try_at() -> ScalarSelect[datetime | None]:
+    """Select when an enrollment's current text may be tried again, if it failed."""
+    return (
+        select(col(Message.next_try_at))
+        .where(
+            col(Message.enrollment_id) == col(Enrollment.id),
+            col(Message.step) == col(Enrollment.position),
+            col(Message.pass_number) == col(Enrollment.pass_number),
+        )
+        .scalar_subquery()
+    )
 
 
 async def events(tx: Transaction, enrollment_id: UUID) -> list[EventRow]:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import (
     Integer,
     Select,
+    Text,
     Uuid,
     bindparam,
     case,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     table,
     true,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import col
 
 from domain.contacts.fields import Value
@@ -82,6 +83,15 @@ MISSING_FIELDS = case(
 )
 """The names whose lack holds an enrollment; none if something else does."""
 
+WAITS_FOR = case(
+    (
+        col(Enrollment.activity) == EnrollmentPhase.WAITING,
+        func.string_to_array(col(Enrollment.waits_for), " "),
+    ),
+    else_=literal([], ARRAY(Text())),
+)
+"""What postponed the next text of an enrollment that waits: codes of ``WaitReason``."""
+
 _SHORT, _SHORT_LOOKED_UP = 20, 10
 """So many pages are walked at first; the second where each row is looked up in another table."""
 
@@ -123,7 +133,8 @@ class EnrollmentRow:
 class EnrollmentOfContact(EnrollmentRow):
     """An enrollment with its contact, and what went wrong.
 
-    ``missing_fields`` are the names whose lack holds it, ``failing_code`` is as
+    ``missing_fields`` are the names whose lack holds it, ``waits_for`` the codes of what postponed
+    its next text (``WaitReason``), ``failing_code`` is as
     ``storage.enrollments.step_outcomes.failing_code`` says.
     """
 
@@ -135,6 +146,7 @@ class EnrollmentOfContact(EnrollmentRow):
     held_reason: HeldReason | None
     held_code: int | None
     missing_fields: tuple[str, ...]
+    waits_for: tuple[str, ...]
     paused_reason: PauseReason | None
     error_code: int | None
     last_message_at: datetime | None
@@ -402,6 +414,7 @@ def row_columns() -> dict[str, Any]:
         "enrolled_by_name": col(User.name),
         "paused_reason": PAUSED_REASON,
         "missing_fields": MISSING_FIELDS,
+        "waits_for": WAITS_FOR,
         "failing_code": step_outcomes.failing_code(),
     }
 

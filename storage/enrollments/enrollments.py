@@ -5,7 +5,7 @@ Only this module, ``pauses``, ``replies`` and ``variables`` write enrollments. T
     enroll        -> waiting, or final at once
     START         -> sending
     record_sent   -> waiting for the next step, or awaiting_reply after the last
-    schedule, retry_step, resume, release, release_filled -> waiting
+    schedule, postpone, retry_step, resume, release, release_filled -> waiting
     pause, pause_for_replies, wait_for_sequence -> paused
     hold, hold_step, hold_restored        -> held
     end           -> a final status, which never changes
@@ -25,6 +25,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
+from domain.platform.moments import written
+from domain.sequences.departures import Reason
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from storage.contacts import consents
 from storage.enrollments import timeline
@@ -153,7 +155,7 @@ It changes no indexed column, so that PostgreSQL writes to no index (HOT).
 _RECORD_SENT = f"""
     UPDATE enrollments e SET step = greatest(step, :step), position = :position, due_at = :due_at,
         next_send_at = CASE WHEN paused_at IS NULL THEN CAST(:next_send_at AS timestamptz) END,
-        reply_until = :reply_until,
+        reply_until = :reply_until, waits_for = :waits_for,
         activity = CASE
             WHEN CAST(:reply_until AS timestamptz) IS NOT NULL THEN 'awaiting_reply'
             WHEN paused_at IS NOT NULL THEN 'paused' ELSE 'waiting'
@@ -180,10 +182,44 @@ async def record_sent(
 
     ``following`` is what it waits for next, unless a person has paused it.
     """
-    asked = {"id": enrollment_id, "step": step, "pass_number": pass_number, "at": at}
-    moved = await go_on(tx, _RECORD_SENT, **asked, **asdict(following))
+    moved = await go_on(
+        tx,
+        _RECORD_SENT,
+        id=enrollment_id,
+        step=step,
+        pass_number=pass_number,
+        at=at,
+        position=following.position,
+        due_at=following.due_at,
+        next_send_at=following.next_send_at,
+        reply_until=following.reply_until,
+        waits_for=_codes(following.reasons),
+    )
+    if following.reasons and following.next_send_at is not None:
+        await _note_wait(tx, moved, following.next_send_at, following.reasons, at=at)
     await _signal(tx, moved, signal)
     return bool(moved)
+
+
+def _codes(reasons: Sequence[Reason]) -> str:
+    """Write what postpones a text as ``waits_for`` does."""
+    return " ".join(dict.fromkeys(one.code for one in reasons))
+
+
+async def _note_wait(
+    tx: Transaction,
+    enrollment_ids: Sequence[UUID],
+    until: datetime,
+    reasons: Sequence[Reason],
+    *,
+    at: datetime,
+) -> None:
+    """Keep in the timeline that a text was postponed, and why."""
+    why = [asdict(one) for one in reasons]
+    because = reasons[-1].code
+    await timeline.note(
+        tx, enrollment_ids, "waits", at=at, because=because, until=written(until), reasons=why
+    )
 
 
 _RECORD_TEXT = """
@@ -211,6 +247,7 @@ _STEP_BACK = f"""
         activity = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'waiting' ELSE 'held' END,
         held_reason = CAST(:reason AS varchar), held_code = :code, next_send_at = :next_send_at,
         due_at = least(paused_at, :at), reply_until = NULL,
+        waits_for = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'retry' ELSE '' END,
         last_sent_at = {LAST_SENT_AT}
     {_WAS}
     WHERE e.id = was.id AND status = 'active'
@@ -261,23 +298,58 @@ async def hold_step(
 
 _WAIT = f"""
     UPDATE enrollments e SET activity = :activity, held_reason = NULL, held_code = NULL,
-        next_send_at = :at, probing = :probing
+        next_send_at = :at, probing = :probing, waits_for = :waits_for
     {_WAS}
     WHERE e.id = was.id AND status = 'active'
     {RELEASED}
 """  # noqa: S608 - built from constants
+
+_POSTPONE = """
+    UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
+        next_send_at = :until, probing = false, waits_for = :waits_for
+    FROM (
+        SELECT id, held_reason AS held_for, next_send_at, waits_for FROM enrollments
+        WHERE id = :id AND status = 'active' FOR NO KEY UPDATE
+    ) was
+    WHERE e.id = was.id
+    RETURNING was.held_for, (was.next_send_at, was.waits_for)
+        IS DISTINCT FROM (e.next_send_at, e.waits_for) AS is_news
+"""
 
 
 async def schedule(
     tx: Transaction, enrollment_id: UUID, at: datetime, *, probing: bool = False
 ) -> None:
     """Let an active enrollment wait for a moment; ``probing`` lets it try a sender on hold then."""
-    await go_on(tx, _WAIT, id=enrollment_id, activity="waiting", at=at, probing=probing)
+    asked = {"id": enrollment_id, "activity": "waiting", "at": at, "waits_for": ""}
+    await go_on(tx, _WAIT, **asked, probing=probing)
+
+
+async def postpone(
+    tx: Transaction,
+    enrollment_id: UUID,
+    until: datetime,
+    reasons: Sequence[Reason],
+    *,
+    at: datetime,
+) -> None:
+    """Let an active enrollment wait for a moment because of something; the timeline keeps it once.
+
+    It is told again if the moment or a reason is another.
+    """
+    asked = {"id": enrollment_id, "until": until, "waits_for": _codes(reasons)}
+    row = (await tx.run(_POSTPONE, **asked)).one_or_none()
+    if row is None:
+        return
+    await events.enrollments_released(tx, {enrollment_id: row.held_for} if row.held_for else {})
+    if row.is_news:
+        await _note_wait(tx, [enrollment_id], until, reasons, at=at)
 
 
 async def await_reply(tx: Transaction, enrollment_id: UUID) -> None:
     """Let an active enrollment wait for the end of its reply window."""
-    await go_on(tx, _WAIT, id=enrollment_id, activity="awaiting_reply", at=None, probing=False)
+    asked = {"id": enrollment_id, "activity": "awaiting_reply", "at": None, "waits_for": ""}
+    await go_on(tx, _WAIT, **asked, probing=False)
 
 
 _SET_REPLY_WINDOW = """
@@ -308,7 +380,7 @@ MOMENTS = "unnest(CAST(:ids AS uuid[]), CAST(:due AS timestamptz[]), CAST(:next 
 """SQL: the moments of steps as rows, ``(id, due, next_at)``."""
 
 _RESCHEDULE = f"""
-    UPDATE enrollments e SET due_at = m.due, next_send_at = m.next_at
+    UPDATE enrollments e SET due_at = m.due, next_send_at = m.next_at, waits_for = ''
     FROM {MOMENTS} AS m(id, due, next_at)
     WHERE e.id = m.id AND e.status = 'active' AND e.activity = 'waiting'
     RETURNING e.id
@@ -412,7 +484,7 @@ consent that it takes is there."""
 
 GO_ON = """
     UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
-        next_send_at = clock_timestamp(), probing = e.probing OR {probing}
+        next_send_at = clock_timestamp(), probing = e.probing OR {probing}, waits_for = ''
 """
 """SQL: an enrollment ``e`` that is blocked, or held, goes on; a guard follows."""
 

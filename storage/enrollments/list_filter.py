@@ -7,10 +7,29 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, TextClause, and_, select, text, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    TextClause,
+    and_,
+    cast,
+    func,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
 from sqlmodel import col
 
-from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldReason, StepOutcome
+from domain.statuses.enrollments import (
+    EnrollmentPhase,
+    EnrollmentStatus,
+    HeldReason,
+    StepOutcome,
+    WaitReason,
+)
 from storage.contacts.contacts import has_values, matches
 from storage.enrollments import step_outcomes
 from storage.enrollments.enrollment_counts import Cell, counted
@@ -19,6 +38,8 @@ from storage.tables.enrollments import Enrollment, EnrollmentSearch
 from storage.tables.messaging import Attempt, Message
 
 _REPLIED_IN = step_outcomes.HOUR_OF_WEEK.format(zone=":replied_zone")
+
+_WAITS_FOR = func.string_to_array(col(Enrollment.waits_for), " ")
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -32,6 +53,7 @@ class ListFilter:
         waiting_for_step: Active, and the step to be sent next is any of these.
         held: Only held ones.
         held_reason: Only those held for any of these.
+        reason: Only those that wait, and whose next text any of these postponed.
         replied_late: Only those whose contact replied after they ended without a response.
         search: Part of "first last", or phone digits; see ``storage.contacts.contacts.matches``.
         outcome: What became of the step ``outcome_step``, or of any step, as reports count it.
@@ -53,6 +75,7 @@ class ListFilter:
     status: Many[EnrollmentStatus] = ()
     held: bool = False
     held_reason: Many[HeldReason] = ()
+    reason: Many[WaitReason] = ()
     group: Many[UUID] = ()
     search: str = ""
     enrollment: Many[UUID] = ()
@@ -87,7 +110,7 @@ def known(cells: Many[Cell], wanted: ListFilter) -> int | None:
     """Count what matches a filter of statuses, steps and holds alone; None for any other."""
     more = (
         *(wanted.enrolled_by, wanted.group, wanted.search, wanted.enrollment, wanted.outcome),
-        *(wanted.replied_late, wanted.held_reason, wanted.fields, wanted.sender),
+        *(wanted.replied_late, wanted.held_reason, wanted.reason, wanted.fields, wanted.sender),
         *(wanted.enrolled_from, wanted.enrolled_until, wanted.replied_zone),
         *(wanted.waiting_for_step, wanted.answered, wanted.answered_by),
     )
@@ -112,6 +135,10 @@ def of_row(wanted: ListFilter) -> list[ColumnElement[bool] | TextClause]:
     if wanted.held_reason:
         why = col(Enrollment.held_reason).in_(wanted.held_reason)
         found.append(and_(col(Enrollment.blocked), why))
+    if wanted.reason:
+        found.append(col(Enrollment.activity) == EnrollmentPhase.WAITING)
+        found.append(col(Enrollment.waits_for) != "")
+        found.append(cast(_WAITS_FOR, ARRAY(Text)).overlap(list(wanted.reason)))
     if wanted.replied_late:
         found.append(col(Enrollment.replied_late_at).is_not(None))
     if wanted.enrollment:

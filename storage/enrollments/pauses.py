@@ -36,6 +36,7 @@ PAUSE = f"""
 _RESUME = f"""
     UPDATE enrollments e SET paused_at = NULL, paused_reason = NULL, due_at = m.due,
         next_send_at = CASE WHEN activity = 'paused' THEN m.next_at ELSE next_send_at END,
+        waits_for = '',
         activity = CASE WHEN activity = 'paused' THEN 'waiting' ELSE activity END
     FROM {MOMENTS} AS m(id, due, next_at)
     WHERE e.id = m.id AND e.status = 'active' AND e.paused_at IS NOT NULL

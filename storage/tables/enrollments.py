@@ -24,7 +24,8 @@ class Enrollment(SQLModel, table=True):
     not clear it; null for a person. ``replied_late_at`` is when the contact first replied to one
     that ended without a response. ``variables`` are what texts say besides the contact's fields, by
     name; ``missing_fields`` the names whose lack holds it, and count only while it is held for
-    them. ``blocked``: it waits for a person, its sequence or its sender.
+    them. ``blocked``: it waits for a person, its sequence or its sender. ``waits_for``: the codes,
+    with blanks between them, of what postponed ``next_send_at``; counts only while it waits.
     """
 
     __tablename__: ClassVar[Any] = "enrollments"
@@ -64,6 +65,13 @@ class Enrollment(SQLModel, table=True):
             postgresql_where=text("replied_late_at IS NOT NULL"),
         ),
         Index("ix_enrollments_blocked", "sequence_id", "id", postgresql_where=text("blocked")),
+        Index(
+            "ix_enrollments_waits_for",
+            "sequence_id",
+            "enrolled_at",
+            "id",
+            postgresql_where=text("waits_for <> ''"),
+        ),
         Index(
             "ix_enrollments_missing_data",
             "contact_id",
@@ -114,6 +122,7 @@ class Enrollment(SQLModel, table=True):
     variables: dict[str, Any] = json("{}")
     missing_fields: list[str] = json("[]")
     probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    waits_for: str = Field(default="", sa_column_kwargs={"server_default": ""})
     # What is in an index must not change whenever a text goes: PostgreSQL would write to them all.
     blocked: bool = computed("coalesce(activity IN ('paused', 'held'), false)")
 

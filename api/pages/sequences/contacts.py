@@ -12,6 +12,7 @@ from api.dependencies import OwnAccount
 from api.enrollments import CONTACTS_CURSORS
 from api.pages.addresses import Addresses, PlaceQuery, as_view
 from api.pages.forms import FormFields
+from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep, own_path
 from api.pages.sequences.display import (
     MOST_COLUMNS,
@@ -151,6 +152,7 @@ async def _choices(page: Page, sequence_id: UUID, own: Sequence[FieldDetails]) -
     ]
     return {
         "step_options": steps,
+        "reason_options": list(LABELS.wait_reasons.items()),
         "user_options": [(one.id, one.name) for one in found.users],
         "group_options": [(one.id, one.name) for one in found.groups],
         "own": own,

@@ -102,7 +102,7 @@ LADDER: list[Rung] = [
     ("missing", {"missing": ("job",)}, Held(HeldReason.MISSING_DATA, ("job",))),
     (
         "window",
-        {"window": SendWindow(dict.fromkeys(DAYS, (time(11), time(17))))},
+        {"hours": SendingHours(SendWindow(dict.fromkeys(DAYS, (time(11), time(17)))))},
         Later(NOW + HOUR, "window"),
     ),
     ("sender", {"sender_on_hold": True}, Held(HeldReason.SENDER_ON_HOLD)),

@@ -59,7 +59,7 @@ def under(
 def test_jurisdictions_are_given_or_all_that_number_and_zone_allow(
     known: dict[str, str], expected: set[str]
 ) -> None:
-    assert under(**known) == expected  # type: ignore[arg-type]
+    assert under(**known) == expected
 
 
 def test_zone_alone_says_nothing_but_what_it_rules_out() -> None:

@@ -126,7 +126,7 @@ def test_slots_under_the_law_agree_with_brute_force(jurisdiction: str) -> None:
                 for one in bounds_of(id_, [zone], [start.year, start.year + 1])
             ]
             own = [] if window is None else [Bound(zone, pairs(window))]
-            hours = SendingHours(window and SendWindow.parse(window), Purpose.MARKETING)
+            hours = SendingHours(SendWindow.parse(window) if window else None, Purpose.MARKETING)
             slot = next_slot(start, hours, clock)
             expected = first_allowed(start, [*own, *law], days=22, step=QUARTER)
             if expected is None and window is not None:  # then by the workspace's clock

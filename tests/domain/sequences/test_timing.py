@@ -23,7 +23,6 @@ from domain.sequences.timing import (
     next_slot,
     ongoing_due,
     scheduled_due,
-    spaced,
     validity_seconds,
 )
 
@@ -466,34 +465,6 @@ def test_a_text_stays_valid_until_just_before_the_window_ends(
 
 def test_a_text_without_a_window_is_valid_as_long_as_the_provider_allows() -> None:
     assert validity_seconds(utc("2026-11-23T18:00"), None) == 36_000
-
-
-@pytest.mark.parametrize(
-    ("delay", "enough", "gap"),
-    [
-        (timedelta(0), HOUR, timedelta(0)),
-        (timedelta(minutes=5), HOUR, timedelta(minutes=5)),
-        (HOUR, HOUR, HOUR),
-        (timedelta(days=2), HOUR, HOUR),
-        (timedelta(days=2), 3 * HOUR, 3 * HOUR),
-        (timedelta(days=2), timedelta(0), timedelta(0)),
-    ],
-)
-def test_two_texts_stay_apart_whatever_was_overdue(
-    delay: timedelta, enough: timedelta, gap: timedelta
-) -> None:
-    """Row "two texts of one enrollment"."""
-    previous = utc("2026-11-23T18:00")
-    overdue = previous - timedelta(days=1)
-    assert spaced(previous, delay, overdue, enough=enough) == previous + gap
-    assert spaced(previous, delay, previous + gap, enough=enough) == previous + gap
-    later = previous + timedelta(days=9)
-    assert spaced(previous, delay, later, enough=enough) == later
-
-
-def test_the_first_text_keeps_no_distance() -> None:
-    moment = utc("2026-11-23T18:00")
-    assert spaced(None, timedelta(days=2), moment, enough=HOUR) == moment
 
 
 @pytest.mark.parametrize(
