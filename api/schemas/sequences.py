@@ -17,6 +17,7 @@ from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import (
     CountsAsReply,
+    LatePolicy,
     Purpose,
     ReplyPolicy,
     SequenceKind,
@@ -94,6 +95,11 @@ class NewStep(Schema):
     """Time of the day the delay leads to; only with whole days."""
     send_at: str | None = Field(default=None, examples=["2027-12-01T09:30"])
     """Date and time on the contact's own clock, without a zone."""
+    late: LatePolicy = LatePolicy.SEND
+    """If it can no longer go at its time (after an outage, a pause, a limit): `send` it as soon as
+    it may, let it `expire` after `late_hours`, or `skip` it at once, an hour after its time."""
+    late_hours: int | None = None
+    """1 to 720; with `expire` only."""
 
     def draft(self) -> StepDraft:
         """Convert it for the use case."""
@@ -183,6 +189,8 @@ class Step(Schema):
     at_time: str | None
     send_at: str | None = Field(examples=["2027-12-01T09:30"])
     """As it was written: on the contact's own clock, without a zone."""
+    late: LatePolicy
+    late_hours: int | None
     segments: SegmentCount
 
     @classmethod
@@ -251,6 +259,8 @@ class TemplateStep(Schema):
     delay_seconds: int | None
     at_time: str | None
     send_at: str | None = Field(examples=["2027-12-01T09:30"])
+    late: LatePolicy
+    late_hours: int | None
 
 
 class SequenceTemplate(Schema):

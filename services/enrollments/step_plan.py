@@ -69,6 +69,7 @@ def plan(
     """
     waits = _waits(facts)
     at = facts.next_send_at
+    texts = () if facts.last_sent_at is None else (facts.last_sent_at,)  # of this enrollment alone
     for step in steps[facts.position - 1 :]:
         reasons = _timing(step, clock)
         gap = _least_distance(step, steps)
@@ -87,8 +88,17 @@ def plan(
             at = None if at is None else max(at, now)
             continue
         if at is not None:
+            texts = (*texts, at)
             due = step_due(step, at, clock)
-            text = NextText(due, facts.hours, clock, last_sent_at=at, gap=gap, enough=min_spacing)
+            text = NextText(
+                due,
+                facts.hours,
+                clock,
+                last_sent_at=at,
+                gap=gap,
+                enough=min_spacing,
+                recent=texts,
+            )
             found = departure(text, due)
             at, reasons = found.at, reasons + found.reasons
         others = Reason(

@@ -20,6 +20,7 @@ from domain.sequences.texts import check_body, check_media
 from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
 from domain.statuses.sequences import (
     CountsAsReply,
+    LatePolicy,
     Purpose,
     ReplyPolicy,
     SequenceKind,
@@ -38,6 +39,7 @@ MAX_STEPS = 100
 MAX_DELAY = timedelta(days=365)
 MAX_AHEAD = timedelta(days=5 * 365)
 """How far ahead a date may be; a later one is a typo."""
+MAX_LATE_HOURS = 30 * 24
 MAX_REPLY_WINDOW = timedelta(days=90)
 DEFAULT_REPLY_WINDOW = timedelta(days=7)
 
@@ -425,7 +427,11 @@ def _check_step(
                     )
             with problems.collect():
                 step = replace(step, send_at=_send_at(draft.send_at, path))
-    return step
+    with problems.collect():
+        late = _late(draft, path)
+        hours = _late_hours(late, draft.late_hours, path)
+        step = replace(step, late=late, late_hours=hours)
+    return step  # noqa: RET504 - as the problems leave it
 
 
 def _delay(seconds: int | None, path: str) -> int:
@@ -479,6 +485,31 @@ def _send_at(text: str | None, path: str) -> datetime:
             code="bad_date",
         )
     return moment
+
+
+def _late(draft: StepDraft, path: str) -> LatePolicy:
+    if draft.late not in set(LatePolicy):
+        raise InvalidFieldError(
+            f"{path}.late", f"must be {', '.join(LatePolicy)}", code="unknown_value"
+        )
+    return LatePolicy(draft.late)
+
+
+def _late_hours(late: LatePolicy, hours: int | None, path: str) -> int | None:
+    field, expires = f"{path}.late_hours", late is LatePolicy.EXPIRE
+    if hours is None:
+        if expires:
+            raise InvalidFieldError(
+                field, "is missing; say after how many hours the step expires", code="missing"
+            )
+        return None
+    if not expires:
+        raise InvalidFieldError(
+            field, 'belongs to late "expire"; leave it out otherwise', code="wrong_timing"
+        )
+    if not 1 <= hours <= MAX_LATE_HOURS:
+        raise InvalidFieldError(field, f"must be 1 to {MAX_LATE_HOURS}", code="out_of_range")
+    return hours
 
 
 async def _check_sender(tx: Transaction, sender_id: UUID, problems: Problems) -> None:

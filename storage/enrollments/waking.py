@@ -38,6 +38,12 @@ async def consent_changed(tx: Transaction) -> None:
     await wakes.add(tx, WakeKind.UNBLOCKED, await tx.column(sql))
 
 
+async def cap_changed(tx: Transaction) -> None:
+    """Ask for enrollments to look again that wait for room under a cap on texts."""
+    sql = "SELECT DISTINCT sequence_id FROM enrollments WHERE waits_for <> '' AND status = 'active'"
+    await wakes.add(tx, WakeKind.SEND_WINDOW, await tx.column(sql))
+
+
 async def data_changed(tx: Transaction, contact_ids: Collection[UUID]) -> None:
     """Ask for enrollments of contacts to go on that wait for what is there now.
 

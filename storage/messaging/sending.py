@@ -9,26 +9,29 @@ from uuid import UUID, uuid4
 from domain.event_webhooks.events import ContactChange
 from domain.messaging.attempts import LastAttempt
 from domain.messaging.deciding import OneOffFacts, StepFacts
+from domain.sequences.steps import patience
 from domain.sequences.texts import Value, merge_values, missing
 from domain.sequences.timing import Whereabouts
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
+from domain.statuses.sequences import LatePolicy
 from storage.contacts import consents
 from storage.contacts.contacts import WHEREABOUTS
 from storage.contacts.fields import VALUES as FIELD_VALUES
 from storage.enrollments.enrollments import START
 from storage.event_webhooks import events
+from storage.messaging.caps import RECENT
 from storage.platform.database import Transaction, as_json
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.platform.rows import made
-from storage.platform.workspace import ZONE_SQL
+from storage.platform.workspace import HOLD_ZONE, ZONE_SQL
 from storage.sequences.sequences import hours_sql
 from storage.tables.sent import ANYTHING_SENT
 
 _LOCK_STEP = f"""
     WITH locked AS MATERIALIZED (
         SELECT e.id, c.phone, q.sender_id,
-            {LOCK_NUMBER.format(phone="c.phone")},
+            {LOCK_NUMBER.format(phone="c.phone")}, {HOLD_ZONE},
             {SHARE_SEQUENCE.format(id="q.id")},
             {SHARE_SENDER.format(id="q.sender_id")}
         FROM enrollments e
@@ -65,6 +68,7 @@ _LOAD_STEP = f"""
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at,
         t.body, coalesce(t.media_urls, '[]') AS media_urls, t.delay_seconds, t.send_at,
+        t.late, t.late_hours, e.replied_at,
         p.send_at AS previous_send_at,
         m.id AS message_id, m.next_try_at,
         m.phone AS attempt_phone, m.sender_id AS attempt_sender_id,
@@ -75,6 +79,7 @@ _LOAD_STEP = f"""
         {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
         {consents.IS_MISSING.format(phone="c.phone", purpose="q.purpose")} AS consent_missing,
         {consents.BEST.format(phone="c.phone")} AS consent_id,
+        {RECENT} AS recent,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
         ) AS inbound_pending,
@@ -145,6 +150,7 @@ class StepRow(StepFacts):
     body: str | None
     media_urls: Sequence[str]
     message_id: UUID | None
+    replied_at: datetime | None
     consent_id: UUID | None
     last_attempt: LastAttempt | None
 
@@ -207,6 +213,7 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
         StepRow,
         row,
         gap=gap,
+        patience=row["late"] and patience(LatePolicy(row["late"]), row["late_hours"]),
         values=values,
         missing=missing(row["body"] or "", values, has_media=bool(row["media_urls"])),
         clock=made(Whereabouts, row).clock(row["workspace_zone"] or zone),

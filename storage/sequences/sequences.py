@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,9 +13,11 @@ from sqlmodel import col
 from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.sequences.sending_hours import SendingHours
+from domain.sequences.steps import patience
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import (
     CountsAsReply,
+    LatePolicy,
     Purpose,
     ReplyPolicy,
     SequenceKind,
@@ -36,7 +38,8 @@ def hours_sql(sequences: str = "q") -> str:
     """SQL: what ``SendingHours.parse`` reads, of a row of ``sequences`` by that name."""
     return f"""jsonb_build_object(
         'window', {sequences}.send_window, 'purpose', {sequences}.purpose,
-        'packs', (SELECT w.rule_packs FROM workspace w WHERE w.id = 1)
+        'packs', (SELECT w.rule_packs FROM workspace w WHERE w.id = 1),
+        'texts_per_day', (SELECT w.texts_per_day FROM workspace w WHERE w.id = 1)
     )"""  # noqa: S608 - a name written in this repository
 
 
@@ -51,6 +54,7 @@ class StepRecord:
         at_time: Wall-clock time of day at which the delay ends, if given.
         send_at: Naive wall-clock moment; None in an ongoing sequence.
         segments: Of the body as written.
+        late_hours: With ``expire`` only.
     """
 
     position: int
@@ -60,6 +64,13 @@ class StepRecord:
     at_time: time | None
     send_at: datetime | None
     segments: int
+    late: LatePolicy = LatePolicy.SEND
+    late_hours: int | None = None
+
+    @property
+    def patience(self) -> timedelta | None:
+        """How long after its time it may still go; None for whenever."""
+        return patience(self.late, self.late_hours)
 
 
 @dataclass(frozen=True, kw_only=True)

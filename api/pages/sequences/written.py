@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import zip_longest
 from typing import Annotated
@@ -17,8 +17,8 @@ from api.schemas.sequences import as_written
 from domain.platform.durations import UNITS, in_units, whole
 from domain.sequences.steps import StepDraft
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
-from domain.statuses.sequences import SequenceKind
-from services.sequences.sequences import MAX_STEPS
+from domain.statuses.sequences import LatePolicy, SequenceKind
+from services.sequences.sequences import MAX_LATE_HOURS, MAX_STEPS
 from storage.sequences.sequences import StepRecord
 
 _CLOCK_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -44,6 +44,8 @@ class WrittenStep:
     at_time: str = ""
     send_at: str = ""
     media: str = ""
+    late: str = LatePolicy.SEND
+    late_hours: str = ""
 
     @classmethod
     def of(cls, step: StepRecord) -> "WrittenStep":
@@ -57,6 +59,8 @@ class WrittenStep:
             at_time=f"{step.at_time:%H:%M}" if step.at_time else "",
             send_at=as_written(step.send_at) if step.send_at else "",
             media="\n".join(step.media_urls),
+            late=step.late,
+            late_hours=str(step.late_hours or ""),
         )
 
     @classmethod
@@ -70,6 +74,8 @@ class WrittenStep:
             at_time=step.at_time or "",
             send_at=step.send_at or "",
             media="\n".join(step.media_urls),
+            late=step.late,
+            late_hours=str(step.late_hours or ""),
         )
 
     @classmethod
@@ -91,10 +97,19 @@ class WrittenStep:
 
     def draft(self, kind: SequenceKind) -> StepDraft:
         """Return the step as the service takes it; a time of day only counts with days."""
+        hours = self.late_hours.strip()
+        step = StepDraft(
+            self.body,
+            self.media_urls,
+            late=self.late or LatePolicy.SEND,
+            late_hours=int(hours)
+            if self.late == LatePolicy.EXPIRE and _WHOLE.fullmatch(hours)
+            else None,
+        )
         if kind is SequenceKind.SCHEDULED:
-            return StepDraft(self.body, self.media_urls, send_at=self.send_at.strip() or None)
+            return replace(step, send_at=self.send_at.strip() or None)
         at_time = self.at_time.strip() if self.unit == "days" else ""
-        return StepDraft(self.body, self.media_urls, self.delay_seconds, at_time or None)
+        return replace(step, delay_seconds=self.delay_seconds, at_time=at_time or None)
 
     def timing(self, kind: SequenceKind, clock: Clock, *, first: bool) -> str:
         """Say when the step goes out, ``2 days later at 9:30 AM``; empty if no time is written."""
@@ -151,10 +166,21 @@ class StepFields(FormFields):
     at_time: list[str] = Field(default_factory=list)
     send_at: list[str] = Field(default_factory=list)
     media: list[str] = Field(default_factory=list)
+    late: list[str] = Field(default_factory=list)
+    late_hours: list[str] = Field(default_factory=list)
 
     def steps(self) -> list[WrittenStep]:
         """Return the steps, with the CR LF of browsers as LF."""
-        columns = (self.body, self.delay, self.unit, self.at_time, self.send_at, self.media)
+        columns = (
+            self.body,
+            self.delay,
+            self.unit,
+            self.at_time,
+            self.send_at,
+            self.media,
+            self.late,
+            self.late_hours,
+        )
         return [
             WrittenStep(key, *(value.replace("\r\n", "\n") for value in values))
             for key, *values in zip_longest(
@@ -172,6 +198,10 @@ def errors_beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
             case ["steps", at, "delay_seconds"]:
                 fields[f"{steps[int(at)].key}-delay"] = (
                     "must be a whole number: 0 for at once, at most 365 days"
+                )
+            case ["steps", at, "late_hours"]:
+                fields[f"{steps[int(at)].key}-late_hours"] = (
+                    f"must be a whole number of hours, 1 to {MAX_LATE_HOURS}"
                 )
             case ["steps", at, "media_urls", *which]:
                 line = f"line {int(which[0]) + 1} " if which else ""
