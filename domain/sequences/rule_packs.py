@@ -188,7 +188,8 @@ def _check_keys(
 
 
 def _shipped() -> Iterator[RulePack]:
-    for file in sorted(Path(__file__).with_name("packs").glob("*.toml")):
+    files = Path(__file__).with_name("packs").glob("*.toml")
+    for file in sorted(files, key=lambda one: one.stem):  # a country before its states
         yield read(file.stem, file.read_text(encoding="utf-8"))
 
 

@@ -28,7 +28,7 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldR
 from domain.statuses.messaging import CancelReason, MessageStatus
 from services.messaging import reconciliation
 from services.messaging.applying import GONE, learn
-from storage.enrollments import enrollments, next_step, one_offs, skips
+from storage.enrollments import enrollments, next_step, one_offs, skips, waits
 from storage.event_webhooks import events
 from storage.messaging import attempts, holds, sending
 from storage.messaging.sending import MessageRow, StepRow
@@ -235,7 +235,7 @@ class Sending:
         self, tx: Transaction, row: StepRow, decision: deciding.Later
     ) -> EnrollmentState:
         if decision.reasons:
-            await enrollments.postpone(tx, row.id, decision.at, decision.reasons, at=row.read_at)
+            await waits.postpone(tx, row.id, decision.at, decision.reasons, at=row.read_at)
         else:
             await enrollments.schedule(tx, row.id, decision.at)
         return _state(row, EnrollmentPhase.WAITING, due_at=decision.at)

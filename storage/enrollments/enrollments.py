@@ -1,7 +1,7 @@
 """The enrollment's row: every statement that writes it, each a named transition with its guard.
 
-Only this module, ``pauses``, ``replies``, ``skips`` and ``variables`` write enrollments. Their
-life::
+Only this module, ``pauses``, ``replies``, ``skips``, ``variables`` and ``waits`` write enrollments.
+Their life::
 
     enroll        -> waiting, or final at once
     START         -> sending
@@ -20,17 +20,15 @@ Locks are taken in the order of ``storage.platform.locks``, of several enrollmen
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
-from domain.platform.moments import written
-from domain.sequences.departures import Reason
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
 from storage.contacts import consents
-from storage.enrollments import timeline
+from storage.enrollments import timeline, waits
 from storage.enrollments.enrolling import NewRow, SequenceSnapshot, Start
 from storage.enrollments.waiting_steps import RescheduledStep
 from storage.event_webhooks import events
@@ -194,33 +192,12 @@ async def record_sent(
         due_at=following.due_at,
         next_send_at=following.next_send_at,
         reply_until=following.reply_until,
-        waits_for=_codes(following.reasons),
+        waits_for=waits.codes(following.reasons),
     )
     if following.reasons and following.next_send_at is not None:
-        await _note_wait(tx, moved, following.next_send_at, following.reasons, at=at)
+        await waits.note(tx, moved, following.next_send_at, following.reasons, at=at)
     await _signal(tx, moved, signal)
     return bool(moved)
-
-
-def _codes(reasons: Sequence[Reason]) -> str:
-    """Write what postpones a text as ``waits_for`` does."""
-    return " ".join(dict.fromkeys(one.code for one in reasons))
-
-
-async def _note_wait(
-    tx: Transaction,
-    enrollment_ids: Sequence[UUID],
-    until: datetime,
-    reasons: Sequence[Reason],
-    *,
-    at: datetime,
-) -> None:
-    """Keep in the timeline that a text was postponed, and why."""
-    why = [asdict(one) for one in reasons]
-    because = reasons[-1].code
-    await timeline.note(
-        tx, enrollment_ids, "waits", at=at, because=because, until=written(until), reasons=why
-    )
 
 
 _RECORD_TEXT = """
@@ -305,18 +282,6 @@ _WAIT = f"""
     {RELEASED}
 """  # noqa: S608 - built from constants
 
-_POSTPONE = """
-    UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
-        next_send_at = :until, probing = false, waits_for = :waits_for
-    FROM (
-        SELECT id, held_reason AS held_for, next_send_at, waits_for FROM enrollments
-        WHERE id = :id AND status = 'active' FOR NO KEY UPDATE
-    ) was
-    WHERE e.id = was.id
-    RETURNING was.held_for, (was.next_send_at, was.waits_for)
-        IS DISTINCT FROM (e.next_send_at, e.waits_for) AS is_news
-"""
-
 
 async def schedule(
     tx: Transaction, enrollment_id: UUID, at: datetime, *, probing: bool = False
@@ -324,27 +289,6 @@ async def schedule(
     """Let an active enrollment wait for a moment; ``probing`` lets it try a sender on hold then."""
     asked = {"id": enrollment_id, "activity": "waiting", "at": at, "waits_for": ""}
     await go_on(tx, _WAIT, **asked, probing=probing)
-
-
-async def postpone(
-    tx: Transaction,
-    enrollment_id: UUID,
-    until: datetime,
-    reasons: Sequence[Reason],
-    *,
-    at: datetime,
-) -> None:
-    """Let an active enrollment wait for a moment because of something; the timeline keeps it once.
-
-    It is told again if the moment or a reason is another.
-    """
-    asked = {"id": enrollment_id, "until": until, "waits_for": _codes(reasons)}
-    row = (await tx.run(_POSTPONE, **asked)).one_or_none()
-    if row is None:
-        return
-    await events.enrollments_released(tx, {enrollment_id: row.held_for} if row.held_for else {})
-    if row.is_news:
-        await _note_wait(tx, [enrollment_id], until, reasons, at=at)
 
 
 async def await_reply(tx: Transaction, enrollment_id: UUID) -> None:

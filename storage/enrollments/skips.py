@@ -5,7 +5,7 @@ from uuid import UUID
 
 from domain.enrollments.next_event import NextEvent
 from domain.platform.moments import written
-from storage.enrollments import timeline
+from storage.enrollments import timeline, waits
 from storage.enrollments.enrollments import RELEASED, WAS, go_on
 from storage.platform.database import Transaction
 
@@ -49,6 +49,6 @@ async def skip_step(
         due_at=following.due_at,
         next_send_at=following.next_send_at,
         reply_until=following.reply_until,
-        waits_for=" ".join(dict.fromkeys(one.code for one in following.reasons)),
+        waits_for=waits.codes(following.reasons),
     )
     await timeline.note(tx, moved, "skipped", at=at, step=step, missed=written(missed))

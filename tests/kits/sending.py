@@ -21,10 +21,11 @@ from domain.sequences.steps import StepDraft
 from domain.sequences.timing import DAYS
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState, NewEnrollment
-from domain.statuses.enrollments import Need
+from domain.statuses.enrollments import Need, WaitReason
 from domain.statuses.messaging import Direction, MessageStatus
 from services.enrollments.enrolling import Enrolling
 from services.factory import ServiceConfig, Services
+from storage.enrollments.list_filter import ListFilter
 from storage.platform import outbox
 from storage.platform.database import Database
 from storage.sequences.sequences import SequenceRecord
@@ -324,6 +325,13 @@ class SendingKit:
     async def row(self, enrollment_id: UUID) -> Any:
         [row] = await self.world.rows("SELECT * FROM enrollments WHERE id = :id", id=enrollment_id)
         return row
+
+    async def waiting_for(
+        self, sequence_id: UUID, *reasons: WaitReason
+    ) -> dict[UUID, tuple[str, ...]]:
+        """List whom a reason keeps from going, with all their reasons."""
+        tab = await self.services.enrollment_list.page(sequence_id, ListFilter(reason=reasons))
+        return {one.enrollment_id: one.waits_for for one in tab.page.items}
 
     async def phone(self, enrollment_id: UUID) -> str:
         [row] = await self.world.rows(

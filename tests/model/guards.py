@@ -15,6 +15,7 @@ from domain.messaging.deciding import Decision, StepFacts
 from domain.messaging.effects import Effects
 from domain.messaging.ports import ListedMessage
 from domain.platform.rules import SendingRules
+from domain.sequences.departures import Departure
 from domain.statuses.sequences import ReplyPolicy
 from tests.model import promise, protocol
 from tests.model.worlds import Act, Fault, World
@@ -83,12 +84,12 @@ def _word_for_word(
     return [one for one in _UNCLAIMED(attempt, texts, claimed) if one.body == attempt.body]
 
 
-def _whatever_came_in(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision | None:
-    return _NOT_YET(replace(facts, inbound_pending=False), now, rules)
+def _whatever_came_in(facts: StepFacts, now: datetime, found: Departure) -> Decision | None:
+    return _NOT_YET(replace(facts, inbound_pending=False), now, found)
 
 
-def _whether_paused_or_not(facts: StepFacts, now: datetime, rules: SendingRules) -> Decision | None:
-    return _WAITING(replace(facts, paused=False), now, rules)
+def _whether_paused_or_not(facts: StepFacts, now: datetime) -> Decision | None:
+    return _WAITING(replace(facts, paused=False), now)
 
 
 def _nearest_in_time(

@@ -1,6 +1,7 @@
 """The frame of the pages: access, headers, errors."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -220,7 +221,13 @@ class TestAnswers:
 
     async def test_flash_message_is_shown_once(self, browse: Browse) -> None:
         admin = await browse(Role.ADMIN)
-        form = {"time_zone": "Asia/Tokyo", "hour_cycle": "24", "marketing": "written"}
+        form = {
+            "time_zone": "Asia/Tokyo",
+            "hour_cycle": "24",
+            "marketing": "written",
+            "shows_packs": "true",
+            "rule_packs": ["us", "us-tx"],
+        }
 
         changed = await admin.post("/settings/workspace", data=form)
         first = await admin.get("/settings/workspace")
@@ -230,6 +237,11 @@ class TestAnswers:
         assert "Workspace saved." in first.text
         assert first.text.count('<option value="written" selected>') == 1
         assert "Workspace saved." not in second.text
+        ticked = re.findall(r'name="rule_packs" value="([a-z-]+)" checked', second.text)
+        assert ticked == ["us", "us-tx"]
+        everything = {**form, "rule_packs": re.findall(r'"rule_packs" value="(.*?)"', second.text)}
+        await admin.post("/settings/workspace", data=everything)
+        assert (await admin.get("/api/settings")).json()["rule_packs"] is None
 
     async def test_forged_flash_message_is_ignored(self, browse: Browse) -> None:
         member = await browse()

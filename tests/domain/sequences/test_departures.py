@@ -1,6 +1,7 @@
 """When a text may go and why: the reasons are what the decision was made of."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ NEW_ORLEANS = ContactClock(("America/Chicago",), "America/Chicago", ("US-LA",))
 NINE_TO_FIVE = SendWindow(dict.fromkeys(DAYS, (time(9), time(17))))
 
 
-def text(due_at: datetime, hours: SendingHours = ANY_TIME, **more: object) -> NextText:
-    return NextText(due_at, hours, **{"clock": CHICAGO, **more})  # type: ignore[arg-type]
+def text(due_at: datetime, hours: SendingHours = ANY_TIME, **more: Any) -> NextText:
+    return NextText(due_at, hours, **{"clock": CHICAGO, **more})
 
 
 def moves(found: Departure) -> list[tuple[str, str, str]]:
@@ -47,7 +48,7 @@ def test_two_texts_stay_apart_whatever_was_overdue(
     delay: timedelta, enough: timedelta, gap: timedelta
 ) -> None:
     """Row "two texts of one enrollment"."""
-    apart = {"last_sent_at": NOW, "gap": delay, "enough": enough}
+    apart: dict[str, Any] = {"last_sent_at": NOW, "gap": delay, "enough": enough}
     overdue = departure(text(NOW - DAY, **apart), NOW - DAY)
     assert overdue.at == NOW + gap
     assert [one.code for one in overdue.reasons] == [WaitReason.SPACING]

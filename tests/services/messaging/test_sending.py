@@ -12,15 +12,11 @@ import pytest
 
 from domain.messaging.ports import LateError, NeedsReconciliation, SendRequest
 from domain.platform.moments import written
-from domain.sequences import rule_packs
-from domain.sequences.rule_packs import read
-from domain.sequences.timing import DAYS
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollment_state import EnrollmentState
 from domain.statuses.enrollments import Need, WaitReason
-from domain.statuses.sequences import Purpose, ReplyPolicy, SequenceKind
+from domain.statuses.sequences import ReplyPolicy, SequenceKind
 from domain.statuses.suppression import OptOutSource
-from storage.enrollments.list_filter import ListFilter
 from storage.platform.locks import lock_numbers
 from tests.kits.query_plans import asked_of
 from tests.kits.sending import SendingKit, about, every_day, zone_where_it_is
@@ -39,14 +35,6 @@ def local(day_from_now: int, clock: str, zone: ZoneInfo) -> datetime:
 async def enroll_at(kit: SendingKit, zone: ZoneInfo, *bodies: str, **changes: object) -> UUID:
     sequence = await kit.sequence(*bodies, **changes)
     return await kit.enroll(sequence, (await kit.world.contacts(1, time_zone=zone.key))[0])
-
-
-async def waiting_for(
-    kit: SendingKit, sequence_id: UUID, *reasons: WaitReason
-) -> dict[UUID, tuple[str, ...]]:
-    """List whom a reason keeps from going, with all their reasons."""
-    tab = await kit.services.enrollment_list.page(sequence_id, ListFilter(reason=reasons))
-    return {one.enrollment_id: one.waits_for for one in tab.page.items}
 
 
 # When a step is due
@@ -99,7 +87,7 @@ async def test_a_due_time_outside_the_window_moves_to_the_next_allowed_moment(
     assert (kept.at, kept.detail["because"]) == (row.last_sent_at, "window")
     assert kept.detail["reasons"][0]["detail"]["to"] == written(row.next_send_at)
     assert details.steps[0].reasons[-1].detail == kept.detail["reasons"][0]["detail"]
-    found = await waiting_for(kit, details.sequence_id, WaitReason.WINDOW)
+    found = await kit.waiting_for(details.sequence_id, WaitReason.WINDOW)
     assert found == {enrollment: ("window",)}
 
 
@@ -126,58 +114,6 @@ async def test_without_a_window_the_provider_may_try_for_ten_hours(kit: SendingK
     """Without a window the validity period is the longest there is."""
     await kit.send(await kit.enroll())
     assert kit.gateway.calls[0].validity_seconds == 36_000
-
-
-async def test_marketing_goes_in_the_hours_of_the_law_and_keeps_the_pack_it_went_under(
-    kit: SendingKit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a send window too; informational texts go at any time, under no pack."""
-    hours = "\n".join(f'{day} = ["08:00", "20:00"]' for day in DAYS)
-    pack = read(
-        "gb",
-        f"""
-        name = "Britain"
-        country = "GB"
-        [[versions]]
-        version = "7"
-        effective_from = 2020-01-01
-        retrieved = 2026-11-28
-        sources = ["Made up"]
-        [versions.hours.marketing]
-        {hours}
-        """,
-    )
-    monkeypatch.setattr(rule_packs, "PACKS", {"gb": pack})
-    day, night = zone_where_it_is(12).key, zone_where_it_is(23).key
-    marketing = await kit.sequence(purpose=Purpose.MARKETING)
-    [by_day] = await kit.world.contacts(1, time_zone=day, country="GB")
-    [by_night] = await kit.world.contacts(1, time_zone=night, country="GB")
-    sent = await kit.enroll(marketing, by_day)
-    await kit.send(sent)
-    assert [one.rule_packs for one in await kit.attempts(sent)] == [["gb@7"]]
-    waits = await kit.enroll(marketing, by_night)
-    state = await kit.run_step(waits)
-    assert isinstance(state, EnrollmentState)
-    assert state.due_at is not None
-    assert state.due_at.astimezone(ZoneInfo(night)).time() == time(8)
-    assert (await kit.row(waits)).next_send_at == state.due_at
-    await kit.run_step(waits)  # the same decision again is told once
-    details = await kit.services.enrollment_detail.get(waits)
-    [kept] = [one for one in details.timeline if one.kind == "waits"]
-    assert kept.detail["until"] == written(state.due_at)
-    assert kept.detail["reasons"][0]["detail"]["packs"] == ["gb@7"]
-    shown = details.steps[0].reasons[-1]
-    assert (shown.code, "Britain" in shown.text) == (WaitReason.PACK, True)
-    assert await waiting_for(kit, marketing.id, WaitReason.PACK) == {waits: ("pack",)}
-    assert await waiting_for(kit, marketing.id, WaitReason.WINDOW) == {}
-    informational = await kit.enroll(None, by_night)
-    await kit.send(informational)
-    assert [one.rule_packs for one in await kit.attempts(informational)] == [[]]
-    await kit.services.workspace.change({"rule_packs": []}, kit.world.user_id)
-    assert await kit.pending_signals(waits) == ["reconsider"]
-    await kit.send(waits)
-    assert [one.rule_packs for one in await kit.attempts(waits)] == [[]]
-    assert await waiting_for(kit, marketing.id, *WaitReason) == {}
 
 
 async def test_less_than_90_seconds_of_window_count_as_outside(kit: SendingKit) -> None:
