@@ -46,12 +46,13 @@ _ADD_ACTIVE = """
         VALUES (:version_id, :id, 1, :step_count, :user_id)
     ), steps AS (
         INSERT INTO steps (
-            version_id, position, body, media_urls, delay_seconds, at_time, send_at, segments, late,
-            late_hours
+            version_id, position, body, media_urls, delay_seconds, at_time, send_at, segments,
+            anchor_key, anchor_offset_seconds, late, late_hours
         )
         SELECT :version_id, one.* FROM jsonb_to_recordset(:steps) AS one(
             position integer, body text, media_urls jsonb, delay_seconds integer, at_time time,
-            send_at timestamp, segments integer, late text, late_hours integer
+            send_at timestamp, segments integer, anchor_key text, anchor_offset_seconds integer,
+            late text, late_hours integer
         )
     )
     SELECT created_at, updated_at,
@@ -249,6 +250,8 @@ def _step(position: int, draft: StepDraft) -> StepRecord:
         time.fromisoformat(draft.at_time) if draft.at_time else None,
         datetime.fromisoformat(draft.send_at) if draft.send_at else None,
         measure(draft.body).count,
+        draft.anchor_key,
+        draft.anchor_offset_seconds,
         LatePolicy(draft.late),
         draft.late_hours,
     )

@@ -164,7 +164,10 @@ class Sending:
         return decide(row, row.read_at, self._rules)
 
     async def _lock(self, tx: Transaction, enrollment_id: UUID) -> StepRow | None:
-        return await sending.lock_step(tx, enrollment_id, self._rules.workspace_zone)
+        row = await sending.lock_step(tx, enrollment_id, self._rules.workspace_zone)
+        if row is not None and row.due_at is not None and row.due_at != row.stored_due_at:
+            await waits.set_due(tx, row.id, row.due_at)
+        return row
 
     async def _may_probe(self, row: StepRow, decision: deciding.Decision) -> bool:
         """Claim the sender on hold that an enrollment waits for, if it may be tried now.

@@ -54,6 +54,8 @@ class StepRecord:
         at_time: Wall-clock time of day at which the delay ends, if given.
         send_at: Naive wall-clock moment; None in an ongoing sequence.
         segments: Of the body as written.
+        anchor_key: Of the date that times it instead.
+        anchor_offset_seconds: From that date; negative for before.
         late_hours: With ``expire`` only.
     """
 
@@ -64,8 +66,10 @@ class StepRecord:
     at_time: time | None
     send_at: datetime | None
     segments: int
-    late: LatePolicy = LatePolicy.SEND
-    late_hours: int | None = None
+    anchor_key: str | None
+    anchor_offset_seconds: int | None
+    late: LatePolicy
+    late_hours: int | None
 
     @property
     def patience(self) -> timedelta | None:
@@ -185,6 +189,12 @@ async def page(
     found = await tx.rows(SequenceRecord, query.limit(limit))
     counts = await count_by_status(tx, [one.id for one in found])
     return [replace(one, counts=counts[one.id]) for one in found]
+
+
+async def date_fields(tx: Transaction) -> list[str]:
+    """List the keys of the contacts' fields that are dates, by which steps may go."""
+    sql = "SELECT key FROM contact_fields WHERE type = 'date' AND removed_at IS NULL ORDER BY key"
+    return await tx.column(sql)
 
 
 async def steps_of(tx: Transaction, version_id: UUID) -> tuple[StepRecord, ...]:
