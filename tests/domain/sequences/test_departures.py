@@ -1,7 +1,9 @@
 """When a text may go and why: the reasons are what the decision was made of."""
 
+import random
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -155,3 +157,24 @@ def test_step_is_missed_when_it_can_only_go_too_long_after_its_time() -> None:
     capped = text(NOW, hours, patience=DAY, recent=(NOW - HOUR,))
     assert departure(capped, NOW).missed is None
     assert departure(text(NOW, hours, patience=HOUR, recent=(NOW - HOUR,)), NOW).missed == NOW
+
+
+def test_capped_texts_go_at_the_first_minute_that_a_count_allows() -> None:
+    """Against brute force: minute by minute, whatever went when and whatever the window."""
+    rng = random.Random(20261201)
+    for _ in range(40):
+        most = rng.randint(1, 4)
+        sent = [NOW - timedelta(minutes=rng.randint(0, 40 * 60)) for _ in range(rng.randint(0, 9))]
+        window = rng.choice((None, NINE_TO_FIVE))
+        hours = SendingHours(window, texts_per_day=most)
+        due = NOW + timedelta(minutes=rng.randint(-60, 20 * 60))
+        found = departure(text(due, hours, recent=tuple(sent)), NOW)
+        moment = max(due, NOW)
+        while True:
+            counted = [at for at in sent if moment - DAY < at <= moment]
+            there = moment.astimezone(ZoneInfo("America/Chicago"))
+            last = there + timedelta(seconds=89)  # less is left of the window than a text needs
+            if len(counted) < most and (window is None or 9 <= there.hour <= last.hour < 17):
+                break
+            moment += timedelta(minutes=1)
+        assert found.at == moment, (most, sent, due)
