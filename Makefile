@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install assets chromium up test check lint screenshots bench bench-large chaos model lock clean clean-data
+.PHONY: help install assets chromium up test check lint screenshots bench bench-large chaos contract model properties lock clean clean-data
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +62,14 @@ bench-large: $(INSTALLED) ## Measure long lists and 100,000 open enrollments, fo
 chaos: $(INSTALLED) ## Break everything while 500 enrollments run; ENROLLMENTS=N SEED=N
 	$(BIN)/python -m tests.chaos $(if $(ENROLLMENTS),--enrollments $(ENROLLMENTS)) $(if $(SEED),--seed $(SEED))
 
+contract: $(INSTALLED) ## Send every operation of the API many generated requests; EXAMPLES=N
+	EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -n auto tests/api/test_contract.py
+
 model: $(INSTALLED) ## Search every interleaving for a broken promise; WORLD=NAME, WITHOUT=GUARD
 	$(BIN)/python -m tests.model $(if $(WORLD),--world "$(WORLD)") $(if $(WITHOUT),--without $(WITHOUT))
+
+properties: $(INSTALLED) ## Search thousands of random examples for each property of a rule
+	$(BIN)/pytest -n auto --hypothesis-profile=many tests/domain
 
 lock: $(INSTALLED) ## Bring all lock files up to date with their .in files
 	$(LOCK) requirements.in --output-file requirements.txt

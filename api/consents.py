@@ -51,3 +51,9 @@ async def add_consent(
         return consent
 
     return await once.answer(add, status_code=lambda: 200 if known else 201)
+
+
+@router.get("/{consent_id}")
+async def get_consent(contact_id: UUID, consent_id: UUID, services: ServicesDep) -> Consent:
+    """Return one consent of the number that a contact has."""
+    return Consent.model_validate(await services.consents.get(contact_id, consent_id))

@@ -19,6 +19,7 @@ SAVED_REPLY = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00f3"
 OWN_TOKEN = "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000c"  # noqa: S105 - a token's id
 
 IDS = {
+    "consent_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e3",
     "contact_id": CONTACT,
     "endpoint_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c00e1",
     "enrollment_id": ENROLLMENT,
@@ -31,7 +32,6 @@ IDS = {
     "note_id": NOTE,
     "saved_reply_id": SAVED_REPLY,
     "sender_id": SENDER,
-    "slug": "everyone",
     "sequence_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c0006",
     "session_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000e",
     "suppression_id": "6f1e8a52-3c1f-4b8e-9a55-0d3f5b1c000b",

@@ -43,8 +43,8 @@ async def get_proof(message_id: UUID, services: ServicesDep) -> SignedProof:
 
     What it said, to whom and when; the consent that it went under, the opt-outs of the number and
     whether any stood at each attempt, on which clock it was timed, who enrolled them, each attempt
-    and what the provider reported. `manage verify-proof FILE` checks it without this site. 409
-    `not_outbound` of a text that came in.
+    and what the provider reported. `python -m manage verify-proof FILE` checks it without this
+    site. 409 `not_outbound` of a text that came in.
     """
     return SignedProof.model_validate(await services.proofs.of(message_id))
 

@@ -235,9 +235,11 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_hashes() -> Iterator[None]:
-    """Make password hashing fast."""
+    """Make password hashing fast, and requests without a network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", fork_server.QUICK_HASHER)
+        # Not installed, and httpx looks for it in all folders at each request.
+        patch.setitem(sys.modules, "sniffio", None)
         yield
 
 

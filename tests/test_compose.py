@@ -546,7 +546,6 @@ async def test_commands_run_as_written_on_locked_packages(
     said = await deployment.run("set-up")
     assert f"created the namespace {namespace.namespace}" in said
     assert "workers v1 are current from now on" in said
-    assert "created the namespace" not in await deployment.run("set-up"), "it can be run again"
 
     api, worker = await asyncio.gather(deployment.start("api"), deployment.start("worker"))
     try:

@@ -1,9 +1,9 @@
 """A small world for tests: a user, a sender, contacts and sequences in a database."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -13,7 +13,6 @@ from domain.platform.rules import SendingRules
 from domain.sequences.segments import measure
 from domain.sequences.steps import StepDraft
 from domain.sequences.timing import SendWindow
-from domain.statuses.access import Role
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import LatePolicy, SequenceKind, SequenceState
@@ -25,13 +24,18 @@ from services.sequences.sequences import SequenceDraft, Sequences
 from storage.platform import outbox
 from storage.platform.database import Database, Written, _known, as_json
 from storage.sequences.sequences import SequenceRecord, StepRecord
-from storage.tables.access import User
-from storage.tables.contacts import Contact, Group, GroupMember
-from storage.tables.messaging import Sender
+from storage.tables.contacts import Group, GroupMember
 from storage.tables.suppression import Suppression
+from tests.kits.connections import lent
 
 ZONE = "America/New_York"
 
+ADD_USER = "INSERT INTO users (id, email, name, role) VALUES (:id, :email, :name, 'member')"
+_ADD_SENDER = """
+    INSERT INTO senders (
+        id, name, phone, segments_per_second, hold_from_report, shows_texts, shows_texts_at
+    ) VALUES (:id, 'Front desk', :phone, 1, false, true, now())
+"""
 _ADD_ACTIVE = """
     WITH sequence AS (
         INSERT INTO sequences (
@@ -87,32 +91,16 @@ class World:
 
     async def found(self) -> None:
         """Add the user and the sender."""
-        await self.at_once(
-            insert(User).values(
-                id=self.user_id, email="mia@example.com", name="Mia", role=Role.MEMBER
-            )
-        )
+        await self.run(ADD_USER, id=self.user_id, email="mia@example.com", name="Mia")
         await self.sender(self.sender_id, "+14155550100")
 
     async def sender(self, sender_id: UUID, phone: str) -> UUID:
-        await self.at_once(
-            insert(Sender).values(
-                id=sender_id,
-                name="Front desk",
-                phone=phone,
-                shows_texts=True,
-                shows_texts_at=datetime.now(UTC),
-            )
-        )
+        await self.run(_ADD_SENDER, id=sender_id, phone=phone)
         return sender_id
 
     async def user(self, name: str) -> UUID:
         user_id = uuid4()
-        await self.at_once(
-            insert(User).values(
-                id=user_id, email=f"{user_id}@example.com", name=name, role=Role.MEMBER
-            )
-        )
+        await self.run(ADD_USER, id=user_id, email=f"{user_id}@example.com", name=name)
         return user_id
 
     async def contacts(self, count: int, **values: Any) -> list[UUID]:
@@ -130,7 +118,7 @@ class World:
             for index in range(count)
         ]
         self.phones += count
-        await self.at_once(insert(Contact), rows)
+        await self._add_contacts(rows)
         return [cast("UUID", row["id"]) for row in rows]
 
     async def numbers(self, phones: Sequence[str]) -> list[UUID]:
@@ -139,8 +127,16 @@ class World:
             {"id": uuid4(), "first_name": "Ann", "last_name": "Lee", "phone": phone}
             for phone in phones
         ]
-        await self.at_once(insert(Contact), rows)
+        await self._add_contacts(rows)
         return [cast("UUID", row["id"]) for row in rows]
+
+    async def _add_contacts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        names = ", ".join({name: None for row in rows for name in row})
+        await self.run(
+            f"INSERT INTO contacts ({names})"  # noqa: S608 - names of ours
+            f" SELECT {names} FROM jsonb_populate_recordset(CAST(NULL AS contacts), :rows)",
+            rows=as_json(rows),
+        )
 
     async def landline(self) -> UUID:
         return (await self.contacts(1, line_type=LineType.LANDLINE))[0]
@@ -225,15 +221,13 @@ class World:
 
     async def rows(self, query: str, **values: Any) -> Sequence[Any]:
         """Read rows by SQL."""
-        sql = _known(query)
-        async with self._autocommitting.connect() as connection:
-            result = await connection.execute(sql.statement, values)
-            sql.learn(result)
-            return result.all()
+        async with lent(self.database.engine.url) as connection:
+            return (await _known(query).sent(connection, values)).all()
 
     async def run(self, statement: str, **values: Any) -> None:
         """Run a statement of SQL."""
-        await self.at_once(_known(statement).statement, values)
+        async with lent(self.database.engine.url) as connection:
+            await _known(statement).sent(connection, values)
 
     async def at_once(self, statement: Executable, values: Any = None) -> None:
         """Run a statement without a transaction, which would take two more round trips."""

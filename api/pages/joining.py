@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from pydantic import field_validator
 from starlette.responses import Response
 
 from api.dependencies import AdminOnly, address_of
@@ -41,6 +42,11 @@ class OptInPageFields(FormFields):
     terms_url: str = ""
     slug: str = ""
     sender_id: str = ""
+
+    @field_validator("sender_id", mode="before")
+    @classmethod
+    def _write_id(cls, given: object) -> str:
+        return str(given) if given else ""
 
 
 @public.get(OPT_IN_PATH + "/{slug}")

@@ -75,9 +75,25 @@ class Consents:
         if added:
             known = await contacts.by_phone(tx, sorted(set(added.values())))
             await self._hooks.data_changed(tx, list(known.values()))
-            told = {known[phone]: {"consent_id": str(one)} for one, phone in added.items()}
+            told = {
+                known[phone]: {"consent_id": str(one)}
+                for one, phone in added.items()
+                if phone in known  # a file may say another number than the contact keeps
+            }
             await audit.record_each(tx, "contact.add_consent", "contact", told)
         return list(added)
+
+    async def get(self, contact_id: UUID, consent_id: UUID) -> ConsentRow:
+        """Read a consent of the number that a contact has.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        async with self._database.transaction() as tx:
+            phone = await _number_of(tx, contact_id)
+            found = await consents.get(tx, consent_id)
+        of_number = found if found is not None and found.phone == phone else None
+        return required(of_number, "consent", consent_id)
 
     async def find(
         self, contact_id: UUID, *, after: Position | None = None, limit: int = 50

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     and_,
+    bindparam,
     exists,
     false,
     func,
@@ -31,6 +33,7 @@ from domain.sequences.timing import Whereabouts
 from domain.statuses.contacts import LineType
 from storage.contacts import fields
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
 from storage.tables.contacts import Contact, FormerPhone, GroupMember
 from storage.tables.suppression import Suppression
@@ -210,8 +213,13 @@ async def id_of_external_id(tx: Transaction, external_id: str) -> UUID | None:
 
 async def get(tx: Transaction, contact_id: UUID, *, lock: bool = False) -> ContactDetails | None:
     """Read a contact, if there is one; with ``lock``, lock its row."""
-    query = _contacts().where(col(Contact.id) == contact_id)
-    return await tx.one(ContactDetails, query.with_for_update(of=Contact) if lock else query)
+    return await tx.one(ContactDetails, _one(lock=lock), id=contact_id)
+
+
+@cache
+def _one(*, lock: bool) -> Fixed:
+    query = _contacts().where(col(Contact.id) == bindparam("id"))
+    return Fixed(query.with_for_update(of=Contact) if lock else query)
 
 
 async def change(tx: Transaction, contact_id: UUID, values: Mapping[str, Any]) -> bool:
@@ -288,6 +296,7 @@ def _conditions(wanted: ContactFilter) -> Iterator[ColumnElement[bool]]:
         yield has_values(wanted.fields)
 
 
+@cache
 def _contacts() -> Select[*tuple[Any, ...]]:
     return select(
         *columns_of(ContactDetails, Contact, fields=fields.values(), opted_out=opted_out())

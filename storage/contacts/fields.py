@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ _FIELDS = select(*columns_of(FieldDetails, ContactField)).where(
 )
 
 
+@cache
 def values() -> ColumnElement[Any]:
     """Select a contact's values of fields, but none of fields that are being deleted."""
     removed = select(cast(col(ContactField.key), Text)).where(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -28,6 +29,7 @@ class GroupDetails:
     sort_key: str
 
 
+@cache
 def _groups() -> Select[*tuple[Any, ...]]:
     members = (
         select(func.count())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,11 +29,10 @@ class NoteRow:
     created_at: datetime
 
 
-def _notes(contact_id: UUID) -> Select[*tuple[Any, ...]]:
-    return (
-        select(*columns_of(NoteRow, ContactNote, author_name=col(User.name)))
-        .join(User, col(User.id) == col(ContactNote.author_id))
-        .where(col(ContactNote.contact_id) == contact_id)
+@cache
+def _notes() -> Select[*tuple[Any, ...]]:
+    return select(*columns_of(NoteRow, ContactNote, author_name=col(User.name))).join(
+        User, col(User.id) == col(ContactNote.author_id)
     )
 
 
@@ -46,7 +46,8 @@ async def add(tx: Transaction, contact_id: UUID, author_id: UUID, body: str) -> 
 
 async def get(tx: Transaction, contact_id: UUID, note_id: UUID) -> NoteRow | None:
     """Read one note about a contact; None if there is none."""
-    return await tx.one(NoteRow, _notes(contact_id).where(col(ContactNote.id) == note_id))
+    one = col(ContactNote.contact_id) == contact_id, col(ContactNote.id) == note_id
+    return await tx.one(NoteRow, _notes().where(*one))
 
 
 async def find(
@@ -59,7 +60,7 @@ async def find(
     limit: int,
 ) -> list[NoteRow]:
     """List notes about a contact, the latest first, of a stretch of time if asked."""
-    query = _notes(contact_id)
+    query = _notes().where(col(ContactNote.contact_id) == contact_id)
     if since is not None:
         query = query.where(col(ContactNote.created_at) >= since)
     if before is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -56,7 +57,24 @@ async def page(
     What is empty does not matter. The order is that of ``enrollment_search``: sending texts does
     not write its indexes.
     """
-    query: Select[*tuple[Any, ...]] = (
+    query = _anywhere()
+    if contact_ids:
+        query = query.where(col(EnrollmentSearch.contact_id).in_(contact_ids))
+    if sequence_ids:
+        query = query.where(col(EnrollmentSearch.sequence_id).in_(sequence_ids))
+    if statuses:
+        query = query.where(col(Enrollment.status).in_(statuses))
+    if statuses and not contact_ids and not sequence_ids and all(one.is_final for one in statuses):
+        latest = [_latest(one, after, limit) for one in statuses]
+        query = query.where(col(EnrollmentSearch.enrollment_id).in_(union_all(*latest)))
+    key, row_id = col(EnrollmentSearch.enrolled_at), col(EnrollmentSearch.enrollment_id)
+    query = paged(query, key, row_id, after, down=True)
+    return await tx.rows(EnrollmentAnywhere, query.limit(limit))
+
+
+@cache
+def _anywhere() -> Select[*tuple[Any, ...]]:
+    return (
         select(
             *columns_of(
                 EnrollmentAnywhere,
@@ -72,18 +90,6 @@ async def page(
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(User, col(User.id) == col(Enrollment.enrolled_by))
     )
-    if contact_ids:
-        query = query.where(col(EnrollmentSearch.contact_id).in_(contact_ids))
-    if sequence_ids:
-        query = query.where(col(EnrollmentSearch.sequence_id).in_(sequence_ids))
-    if statuses:
-        query = query.where(col(Enrollment.status).in_(statuses))
-    if statuses and not contact_ids and not sequence_ids and all(one.is_final for one in statuses):
-        latest = [_latest(one, after, limit) for one in statuses]
-        query = query.where(col(EnrollmentSearch.enrollment_id).in_(union_all(*latest)))
-    key, row_id = col(EnrollmentSearch.enrolled_at), col(EnrollmentSearch.enrollment_id)
-    query = paged(query, key, row_id, after, down=True)
-    return await tx.rows(EnrollmentAnywhere, query.limit(limit))
 
 
 def _latest(

@@ -1,6 +1,7 @@
 """How many enrollments a sequence has, kept as they change; see ``EnrollmentCount``."""
 
 from collections.abc import Sequence as Many
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,7 @@ class Cell(NamedTuple):
     size: int
 
 
+@cache
 def of_sequence() -> Select[EnrollmentStatus, int, bool, int]:
     """Select the cells of ``:sequence_id``; those without any enrollments are left out."""
     status, step = col(EnrollmentCount.status), col(EnrollmentCount.step)

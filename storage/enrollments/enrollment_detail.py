@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, func, literal_column, select
+from sqlalchemy import ScalarSelect, Select, bindparam, func, literal_column, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -27,12 +28,13 @@ from storage.enrollments.enrollment_list import (
 )
 from storage.enrollments.step_outcomes import failing_code
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of
 from storage.sequences.sequences import hours_sql
 from storage.tables.access import User
 from storage.tables.contacts import Contact
 from storage.tables.enrollments import Enrollment
-from storage.tables.messaging import Attempt, Message, Sender
+from storage.tables.messaging import Message, Sender
 from storage.tables.sequences import Sequence, SequenceVersion
 
 _AFTERWARDS = timedelta(seconds=5)
@@ -150,6 +152,11 @@ class AttemptFacts:
 
 async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
     """Read one enrollment; None if there is no such."""
+    return await tx.one(EnrollmentFacts, _facts(), id=enrollment_id)
+
+
+@cache
+def _facts() -> Fixed:
     ender = aliased(User)
     columns = columns_of(
         EnrollmentFacts,
@@ -178,7 +185,7 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         failing_code=failing_code(),
         next_try_at=_next_try_at(),
     )
-    query = (
+    return Fixed(
         select(*columns)
         .select_from(Enrollment)
         .join(Sequence, col(Sequence.id) == col(Enrollment.sequence_id))
@@ -187,9 +194,8 @@ async def facts(tx: Transaction, enrollment_id: UUID) -> EnrollmentFacts | None:
         .join(Contact, col(Contact.id) == col(Enrollment.contact_id))
         .join(User, col(User.id) == col(Enrollment.enrolled_by))
         .outerjoin(ender, col(ender.id) == col(Enrollment.ended_by))
-        .where(col(Enrollment.id) == enrollment_id)
+        .where(col(Enrollment.id) == bindparam("id"))
     )
-    return await tx.one(EnrollmentFacts, query)
 
 
 def _next_try_at() -> ScalarSelect[datetime | None]:
@@ -217,29 +223,48 @@ async def events(tx: Transaction, enrollment_id: UUID) -> list[EventRow]:
 
 async def messages(tx: Transaction, enrollment: EnrollmentFacts) -> list[MessageRow]:
     """Read the texts of an enrollment, and all that its contact wrote while it was active."""
-    query = select(*columns_of(MessageRow, Message, user_name=col(User.name))).outerjoin(
+    times = {"since": enrollment.enrolled_at}
+    if enrollment.ended_at is not None:
+        times["until"] = enrollment.ended_at + _AFTERWARDS
+    ids = {"id": enrollment.id, "contact_id": enrollment.contact_id}
+    heard = _heard(has_ended="until" in times)
+    return [
+        *await tx.rows(MessageRow, _own_texts(), id=enrollment.id),
+        *await tx.rows(MessageRow, heard, **ids, **times),
+    ]
+
+
+@cache
+def _texts() -> Select[*tuple[Any, ...]]:
+    return select(*columns_of(MessageRow, Message, user_name=col(User.name))).outerjoin(
         User, col(User.id) == col(Message.user_id)
     )
-    own = query.where(col(Message.enrollment_id) == enrollment.id)
-    heard = query.where(
-        col(Message.contact_id) == enrollment.contact_id,
+
+
+@cache
+def _own_texts() -> Fixed:
+    return Fixed(_texts().where(col(Message.enrollment_id) == bindparam("id")))
+
+
+@cache
+def _heard(*, has_ended: bool) -> Fixed:
+    heard = _texts().where(
+        col(Message.contact_id) == bindparam("contact_id"),
         col(Message.direction) == Direction.INBOUND,
-        col(Message.enrollment_id).is_distinct_from(enrollment.id),
-        func.coalesce(col(Message.occurred_at), col(Message.created_at)) >= enrollment.enrolled_at,
+        col(Message.enrollment_id).is_distinct_from(bindparam("id")),
+        func.coalesce(col(Message.occurred_at), col(Message.created_at)) >= bindparam("since"),
     )
-    if enrollment.ended_at is not None:
-        heard = heard.where(col(Message.created_at) <= enrollment.ended_at + _AFTERWARDS)
-    return [*await tx.rows(MessageRow, own), *await tx.rows(MessageRow, heard)]
+    return Fixed(heard.where(col(Message.created_at) <= bindparam("until")) if has_ended else heard)
 
 
 async def attempts(tx: Transaction, message_ids: Many[UUID]) -> list[AttemptFacts]:
     """Read the attempts of texts, in order."""
-    query = (
-        select(*columns_of(AttemptFacts, Attempt))
-        .where(col(Attempt.message_id).in_(message_ids))
-        .order_by(col(Attempt.started_at), col(Attempt.number))
-    )
-    return await tx.rows(AttemptFacts, query)
+    sql = """
+        SELECT id, message_id, number, outcome, started_at, answered_at, provider_sid,
+            provider_status, reported_failed, error_code, http_status
+        FROM attempts WHERE message_id = ANY(CAST(:ids AS uuid[])) ORDER BY started_at, number
+    """
+    return await tx.rows(AttemptFacts, sql, ids=message_ids)
 
 
 async def reports(tx: Transaction, sids: Many[str]) -> dict[tuple[str, str], datetime]:

@@ -406,6 +406,7 @@ async def outlook(tx: Transaction, sequence_id: UUID, wanted: ListFilter) -> Out
     return Outlook(*(await tx.execute(matching(query, sequence_id, wanted))).one())
 
 
+@cache
 def row_columns() -> dict[str, Any]:
     """Build what ``EnrollmentOfContact`` has besides the enrollment's own columns."""
     return {

@@ -5,6 +5,7 @@ Each condition is defined once, over a row of ``enrollments``, and used for both
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, TextClause, func, select, text
@@ -72,6 +73,7 @@ _OF_ROW: Mapping[StepOutcome, tuple[str, str]] = {
 """SQL: what is true of the enrollment, and whether of a certain step."""
 
 
+@cache
 def failing_code() -> ScalarSelect[int | None]:
     """Select the error code of an active enrollment's current text, if it failed and is retried.
 

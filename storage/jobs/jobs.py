@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -268,6 +269,7 @@ async def find(
     return await tx.rows(JobDetails, query)
 
 
+@cache
 def _jobs() -> Select[*tuple[Any, ...]]:
     query = select(*columns_of(JobDetails, Job, user_name=col(User.name)))
     return query.join(User, col(User.id) == col(Job.user_id))

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, bindparam, or_, select
 from sqlmodel import col
 
 from domain.platform.paging import Position
@@ -15,6 +16,7 @@ from domain.statuses.messaging import Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
 from storage.messaging.caps import over_cap
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
 from storage.platform.workspace import ZONE_SQL
 from storage.tables.access import User
@@ -54,6 +56,7 @@ class TextRow:
     step: int | None
 
 
+@cache
 def _texts() -> Select[*tuple[Any, ...]]:
     return (
         select(
@@ -76,7 +79,12 @@ def _texts() -> Select[*tuple[Any, ...]]:
 
 async def text(tx: Transaction, message_id: UUID) -> TextRow | None:
     """Read one text; None if there is none."""
-    return await tx.one(TextRow, _texts().where(col(Message.id) == message_id))
+    return await tx.one(TextRow, _one_text(), id=message_id)
+
+
+@cache
+def _one_text() -> Fixed:
+    return Fixed(_texts().where(col(Message.id) == bindparam("id")))
 
 
 async def texts(
@@ -134,26 +142,23 @@ async def reactions(
     return await tx.rows(ReactionRow, query)
 
 
+_TEXTED_BY = """
+    SELECT sender_id FROM messages WHERE contact_id = :contact_id AND sender_id IS NOT NULL
+    ORDER BY created_at DESC, id DESC LIMIT 1
+"""
+_ENROLLED_BY = """
+    SELECT s.sender_id FROM enrollments e JOIN sequences s ON s.id = e.sequence_id
+    WHERE e.contact_id = :contact_id ORDER BY e.enrolled_at DESC LIMIT 1
+"""
+
+
 async def usual_sender(tx: Transaction, contact_id: UUID) -> UUID | None:
     """Tell whom a contact knows: the sender of the last text, else of the last enrollment.
 
     Else the only sender there is; None if that does not tell either.
     """
-    texted = (
-        select(col(Message.sender_id))
-        .where(col(Message.contact_id) == contact_id, col(Message.sender_id).is_not(None))
-        .order_by(col(Message.created_at).desc(), col(Message.id).desc())
-        .limit(1)
-    )
-    enrolled = (
-        select(col(Sequence.sender_id))
-        .join(Enrollment, col(Enrollment.sequence_id) == col(Sequence.id))
-        .where(col(Enrollment.contact_id) == contact_id)
-        .order_by(col(Enrollment.enrolled_at).desc())
-        .limit(1)
-    )
-    for query in (texted, enrolled):
-        if (found := await tx.value(UUID, query)) is not None:
+    for query in (_TEXTED_BY, _ENROLLED_BY):
+        if (found := await tx.value(UUID, query, contact_id=contact_id)) is not None:
             return found
     senders = await tx.column("SELECT id FROM senders LIMIT 2")
     return senders[0] if len(senders) == 1 else None

@@ -6,13 +6,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Uuid, and_, case, cast, column, false, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    column,
+    false,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.platform.names import Named
 from storage.messaging.inbox import DONE, RESTS, SNOOZED_UNTIL, wrote_since
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.tables.access import User
 from storage.tables.contacts import Contact
 from storage.tables.messaging import Message
@@ -139,19 +153,21 @@ class Handling:
     snoozed_until: datetime | None
 
 
+_HANDLING = Fixed(
+    select(
+        col(Contact.owner_id),
+        col(User.name).label("owner_name"),
+        DONE.label("done"),
+        SNOOZED_UNTIL.label("snoozed_until"),
+    )
+    .outerjoin(User, col(User.id) == col(Contact.owner_id))
+    .where(col(Contact.id) == bindparam("contact_id"))
+)
+
+
 async def handling(tx: Transaction, contact_id: UUID) -> Handling | None:
     """Read how a contact's conversation is handled; None if there is no such contact."""
-    query: Select[*tuple[Any, ...]] = (
-        select(
-            col(Contact.owner_id),
-            col(User.name).label("owner_name"),
-            DONE.label("done"),
-            SNOOZED_UNTIL.label("snoozed_until"),
-        )
-        .outerjoin(User, col(User.id) == col(Contact.owner_id))
-        .where(col(Contact.id) == contact_id)
-    )
-    return await tx.one(Handling, query)
+    return await tx.one(Handling, _HANDLING, contact_id=contact_id)
 
 
 async def owners(tx: Transaction) -> list[Named]:

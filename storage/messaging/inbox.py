@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Select,
     Tuple,
     and_,
+    bindparam,
     case,
     exists,
     false,
@@ -34,6 +36,7 @@ from domain.statuses.messaging import (
 )
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
 from storage.tables.contacts import Contact, GroupMember
@@ -216,6 +219,7 @@ def _in_state(state: ConversationState, unanswered: ColumnElement[bool]) -> Colu
             return DONE
 
 
+@cache
 def is_nobodys() -> ColumnElement[bool]:
     """Build the condition that a contact has no owner, or one whose account is disabled."""
     disabled = exists().where(
@@ -308,13 +312,72 @@ def _shown(
     )
 
 
-def _last_texts() -> Select[*tuple[Any, ...]]:
-    """Select the last text of each contact who has one.
+def _waits_for_its_time(text: type[Message]) -> ColumnElement[bool]:
+    return and_(
+        col(text.status) == MessageStatus.PENDING, col(text.send_at) == col(text.next_try_at)
+    )
 
-    Texts are walked from the latest back; those that a later one of the same contact follows are
-    passed over.
+
+def _answer(*, waiting: bool = False) -> ColumnElement[Any]:
+    """Select how our last answer after ``Message`` fares, be it failed; null without one.
+
+    ``waiting``: when it goes instead, if it waits for its time.
     """
-    return _shown(_UNANSWERED).where(last_that(_of_contact))
+    ours = aliased(Message)
+    shown = case((_waits_for_its_time(ours), col(ours.send_at))) if waiting else col(ours.status)
+    return (
+        select(shown)
+        .where(
+            col(ours.contact_id) == col(Message.contact_id),
+            _place(ours) > _place(Message),
+            col(ours.direction) == Direction.OUTBOUND,
+            col(ours.step).is_(None),
+            col(ours.status) != MessageStatus.CANCELED,
+            ~func.coalesce(_is_test(ours), false()),
+        )
+        .order_by(col(ours.created_at).desc(), col(ours.id).desc())
+        .limit(1)
+        .correlate(Message)
+        .scalar_subquery()
+    )
+
+
+_LAST_TEXTS = _shown(_UNANSWERED).where(last_that(_of_contact))
+"""Selects the last text of each contact who has one; built once, as its parts take long.
+
+Texts are walked from the latest back; those that a later one of the same contact follows are passed
+over.
+"""
+
+_LAST_ASKS = _shown(_WAITS, answer=_answer(), answer_at=_answer(waiting=True)).where(_LAST_ASKED)
+"""Selects the last text of each contact that asks for something."""
+
+
+def _never_asked() -> ColumnElement[bool]:
+    other = aliased(Message)
+    return ~exists().where(_of_contact(other), said_something(other))
+
+
+_WITHOUT_ASKS = _LAST_TEXTS.where(_never_asked())
+"""Selects the last text of each contact who asked for nothing."""
+
+_OF = col(Message.contact_id) == bindparam("contact_id")
+
+_LAST_TEXT_OF = Fixed(_LAST_TEXTS.where(_OF))
+_LAST_ASKED_OF = Fixed(
+    select(col(Message.created_at), col(Message.id))
+    .where(_OF, said_something(Message))
+    .order_by(col(Message.created_at).desc(), col(Message.id).desc())
+    .limit(1)
+)
+_IS_ASKED = Fixed(
+    select(col(Message.id)).where(col(Message.id) == bindparam("id"), said_something(Message))
+)
+_SCHEDULED_FOR = Fixed(
+    select(func.min(col(Message.send_at))).where(
+        _OF, col(Message.direction) == Direction.OUTBOUND, _waits_for_its_time(Message)
+    )
+)
 
 
 def _narrowed(
@@ -344,7 +407,7 @@ async def page(
     """
     if wanted.only_waiting:
         return await page_by_reply(tx, wanted, after=after, limit=limit)
-    query = _narrowed(_last_texts(), wanted, _UNANSWERED, after)
+    query = _narrowed(_LAST_TEXTS, wanted, _UNANSWERED, after)
     return await tx.rows(LastTextOfContact, query.limit(limit))
 
 
@@ -358,85 +421,36 @@ async def page_by_reply(
     """
     found: list[LastTextOfContact] = []
     if after is None or await _asked(tx, after.id):
-        answers = {"answer": _answer(), "answer_at": _answer(waiting=True)}
-        theirs = _shown(_WAITS, **answers).where(_LAST_ASKED, *_since(wanted))
-        query = _narrowed(theirs, wanted, _WAITS, after)
+        query = _narrowed(_LAST_ASKS.where(*_since(wanted)), wanted, _WAITS, after)
         found = await tx.rows(LastTextOfContact, query.limit(limit))
         after = None
     left = limit - len(found)
     # Of the others none needs a reply.
     if left and wanted.age is None and not wanted.only_waiting:
-        other = aliased(Message)
-        asked = exists().where(
-            col(other.contact_id) == col(Message.contact_id), said_something(other)
-        )
-        query = _narrowed(_last_texts().where(~asked), wanted, false(), after)
+        query = _narrowed(_WITHOUT_ASKS, wanted, false(), after)
         found += await tx.rows(LastTextOfContact, query.limit(left))
     return found
 
 
 async def _asked(tx: Transaction, message_id: UUID) -> bool:
     """Tell whether a text is a contact's that asks for something."""
-    query = select(col(Message.id)).where(col(Message.id) == message_id, said_something(Message))
-    return await tx.value(UUID, query) is not None
+    return await tx.value(UUID, _IS_ASKED, id=message_id) is not None
 
 
 async def last_asked(tx: Transaction, contact_id: UUID) -> Position | None:
     """Tell where a contact stands in the list by reply; None if they said nothing of the kind."""
-    query = (
-        select(col(Message.created_at), col(Message.id))
-        .where(col(Message.contact_id) == contact_id, said_something(Message))
-        .order_by(col(Message.created_at).desc(), col(Message.id).desc())
-        .limit(1)
-    )
-    found = (await tx.run(query)).one_or_none()
+    found = (await tx.run(_LAST_ASKED_OF, contact_id=contact_id)).one_or_none()
     return None if found is None else Position(found.created_at, found.id)
-
-
-def _waits_for_its_time(text: type[Message]) -> ColumnElement[bool]:
-    return and_(
-        col(text.status) == MessageStatus.PENDING, col(text.send_at) == col(text.next_try_at)
-    )
 
 
 async def scheduled_for(tx: Transaction, contact_id: UUID) -> datetime | None:
     """Tell when the first text to a contact that waits for its time goes; None without one."""
-    query = select(func.min(col(Message.send_at))).where(
-        col(Message.contact_id) == contact_id,
-        col(Message.direction) == Direction.OUTBOUND,
-        _waits_for_its_time(Message),
-    )
-    return await tx.value(datetime, query)
-
-
-def _answer(*, waiting: bool = False) -> ColumnElement[Any]:
-    """Select how our last answer after ``Message`` fares, be it failed; null without one.
-
-    ``waiting``: when it goes instead, if it waits for its time.
-    """
-    ours = aliased(Message)
-    shown = case((_waits_for_its_time(ours), col(ours.send_at))) if waiting else col(ours.status)
-    return (
-        select(shown)
-        .where(
-            col(ours.contact_id) == col(Message.contact_id),
-            _place(ours) > _place(Message),
-            col(ours.direction) == Direction.OUTBOUND,
-            col(ours.step).is_(None),
-            col(ours.status) != MessageStatus.CANCELED,
-            ~func.coalesce(_is_test(ours), false()),
-        )
-        .order_by(col(ours.created_at).desc(), col(ours.id).desc())
-        .limit(1)
-        .correlate(Message)
-        .scalar_subquery()
-    )
+    return await tx.value(datetime, _SCHEDULED_FOR, contact_id=contact_id)
 
 
 async def last_text(tx: Transaction, contact_id: UUID) -> LastTextOfContact | None:
     """Read the last text with a contact; None if there is none."""
-    query = _last_texts().where(col(Message.contact_id) == contact_id)
-    return await tx.one(LastTextOfContact, query)
+    return await tx.one(LastTextOfContact, _LAST_TEXT_OF, contact_id=contact_id)
 
 
 def _since(wanted: ConversationFilter) -> list[ColumnElement[bool]]:

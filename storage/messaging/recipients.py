@@ -3,10 +3,21 @@
 from collections.abc import Collection, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Select, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -17,6 +28,7 @@ from storage.contacts import fields
 from storage.enrollments.one_offs import UNDER_WAY, cancel
 from storage.messaging.caps import over_cap
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, made
 from storage.tables.contacts import Contact
 from storage.tables.enrollments import Enrollment
@@ -74,17 +86,24 @@ async def of_contact(
 
     With ``lock``, the contact is kept from being erased until the transaction ends.
     """
+    ids = {"contact_id": contact_id, "sender_id": sender_id}
+    return await tx.one(Recipient, _of_contact(lock=lock), **ids)
+
+
+@cache
+def _of_contact(*, lock: bool) -> Fixed:
     query = (
         _recipients()
         .select_from(Contact)
-        .join(Sender, col(Sender.id) == sender_id)
-        .where(col(Contact.id) == contact_id)
+        .join(Sender, col(Sender.id) == bindparam("sender_id"))
+        .where(col(Contact.id) == bindparam("contact_id"))
     )
     if lock:
         query = query.with_for_update(key_share=True, read=True, of=Contact)
-    return await tx.one(Recipient, query)
+    return Fixed(query)
 
 
+@cache
 def _recipients() -> Select[*tuple[Any, ...]]:
     suppressed: ColumnElement[bool] = exists().where(
         col(Suppression.phone) == col(Contact.phone),

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,7 @@ def _of_number(other: type[Message]) -> ColumnElement[bool]:
     return and_(col(other.phone) == col(Message.phone), col(other.contact_id).is_(None))
 
 
+@cache
 def _is_done() -> ColumnElement[bool]:
     """Build the condition that a number was dismissed, and nothing came since that asks."""
     seen, since = aliased(Message), aliased(Message)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, and_, func, insert, select, true, update
+from sqlalchemy import Select, and_, bindparam, func, insert, select, true, update
 from sqlmodel import col
 
 from domain.platform.names import Named
@@ -24,6 +25,7 @@ from domain.statuses.sequences import (
     SequenceState,
 )
 from storage.platform.database import Transaction
+from storage.platform.fixed import Fixed
 from storage.platform.locks import lock_sequence
 from storage.platform.rows import columns_of, paged
 from storage.tables.access import User
@@ -164,12 +166,16 @@ async def find(
     tx: Transaction, sequence_id: UUID, *, counted: bool = True
 ) -> SequenceRecord | None:
     """Read one sequence with its current steps and, if asked, its counts; None if unknown."""
-    query = _sequences().where(col(Sequence.id) == sequence_id)
-    found = await tx.one(SequenceRecord, query)
+    found = await tx.one(SequenceRecord, _one(), id=sequence_id)
     if found is None:
         return None
     counts = (await count_by_status(tx, [sequence_id]))[sequence_id] if counted else {}
     return replace(found, counts=counts, steps=await steps_of(tx, found.version_id))
+
+
+@cache
+def _one() -> Fixed:
+    return Fixed(_sequences().where(col(Sequence.id) == bindparam("id")))
 
 
 async def page(
@@ -265,6 +271,7 @@ async def has_sender(tx: Transaction, sender_id: UUID) -> bool:
     return await tx.value(UUID, sql, id=sender_id) is not None
 
 
+@cache
 def _sequences() -> Select[Any]:
     """Select sequences, each with its highest version."""
     newest = (

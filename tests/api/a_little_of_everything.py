@@ -101,7 +101,7 @@ async def found(services: Services) -> dict[str, str]:
             "title": "Texts for everyone",
             "wording": "I agree to receive texts. Reply STOP to opt out.",
             "terms_url": "https://example.com/terms",
-            "slug": examples.IDS["slug"],
+            "slug": "everyone",
             "sender_id": sender.id,
         },
     )
@@ -122,6 +122,7 @@ async def found(services: Services) -> dict[str, str]:
     scheduled = await services.conversations.reply(
         uuid4(), ann, "See you soon", owner.id, send_at=datetime.now(UTC) + timedelta(days=1)
     )
+    consent, _ = await services.consents.add(ann, {"source": "Application form"}, owner.id)
     note = await services.notes.add(ann, "Prefers mornings", owner.id)
     saved = await services.saved_replies.create("Hours", "We are open from nine", owner.id)
     endpoint = await services.event_endpoints.create(
@@ -141,6 +142,7 @@ async def found(services: Services) -> dict[str, str]:
         examples.IDS["sequence_id"]: active,
         examples.PAUSED_SEQUENCE: paused,
         examples.ENROLLMENT: enrollment.enrolled[0].id,
+        examples.IDS["consent_id"]: consent.id,
         examples.IDS["template_id"]: template.id,
         examples.IDS["user_id"]: other.id,
         examples.IDS["token_id"]: token.details.id,

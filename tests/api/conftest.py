@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.pages import rendering
 from domain.messaging.ports import (
     Accepted,
     Attachment,
@@ -33,6 +34,7 @@ from settings import ApiSettings
 from storage.platform.database import Database
 from tests.api.a_little_of_everything import Little, found
 from tests.kits.browsers import EMAIL, HERE, PASSWORD, NewBrowser
+from tests.kits.fork_server import QUICK_TEMPLATES
 from workflows.client import EnrollmentClient, LiveState
 
 
@@ -194,6 +196,14 @@ def there(little: Little, database_url: str) -> dict[str, str]:
     """One of each resource in the database: their ids by those that examples give."""
     little.put()
     return dict(little.ids)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_templates() -> Iterator[None]:
+    """Compile no template again that another process has compiled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "Environment", QUICK_TEMPLATES)
+        yield
 
 
 @pytest.fixture(scope="session")

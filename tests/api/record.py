@@ -15,6 +15,8 @@ from tests.api.conftest import make_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "docs" / "openapi.json"
+RECORDED_PATHS = json.loads(RECORDED.read_text())["paths"]
+"""The document's paths: read sooner than made, and test_document.py compares the two."""
 
 
 def document(app: FastAPI) -> str:

@@ -6,6 +6,7 @@ exist, and sent to the API as a program serves it.
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ refused for its form. ``unsupported_method`` and ``Allow``: see test_http.py."""
 
 FORMAL = {UNKNOWN_FIELD, INVALID_TYPE, INVALID_ID, INVALID_FORMAT, TOO_MANY_FIELDS}
 
-EXAMPLES = 7
+EXAMPLES = int(os.environ.get("EXAMPLES", "3"))
+"""How many requests are generated for each operation; `make contract` generates many."""
+
 LONG = 1000
 """Longer lists are not generated: drawing one id too many takes seconds."""
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from api.examples import EXAMPLES, IDS, Example
 from tests.api.record import RECORDED, ROOT, document, edition
+from tests.kits.heads import assert_same_head
 
 DOCUMENT = json.loads(RECORDED.read_text())
 OPERATIONS = {
@@ -29,6 +30,13 @@ READS = [name for name in FOR_PEOPLE if OPERATIONS[name][0] == "get"]
 def test_recorded_document_is_current(shared_app: FastAPI) -> None:
     """Run `python -m tests.api.record` when this fails, and describe the change in CHANGELOG.md."""
     assert RECORDED.read_text() == document(shared_app)
+
+
+async def test_api_serves_its_document(anonymous: httpx.AsyncClient) -> None:
+    answer = await assert_same_head(anonymous, "/api/openapi.json")
+    document = json.dumps(answer.json())
+    assert "HTTPValidationError" not in document
+    assert "application/problem+json" in document
 
 
 def test_changelog_names_the_current_document() -> None:

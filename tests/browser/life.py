@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from domain.statuses.access import TokenScope
+from tests.kits.polling import pauses
 
 Json = dict[str, Any]
 
@@ -46,6 +47,19 @@ _SAVED = {
 }
 _NOTE = "Prefers calls before noon. Has a forklift license."
 
+_OPT_IN = {
+    "title": "Text updates from Segue Staffing",
+    "wording": "I agree to receive automated texts about shifts from Segue Staffing at this number."
+    " Up to 8 a month. Message and data rates may apply. Reply STOP to opt out, HELP for help.",
+    "terms_url": "https://segue.example/terms",
+    "slug": "night-shift",
+}
+_CONSENT = {
+    "source": "Application form, segue.example/jobs",
+    "wording": "You may text me about shifts.",
+    "written": True,
+}
+
 _PLACES = (
     *("Albany", "Bristol", "Camden", "Dover", "Elgin", "Fargo", "Galena", "Hudson", "Ithaca"),
     *("Juneau", "Kenosha", "Laredo"),
@@ -64,7 +78,6 @@ _STOPPED = ("Dmitri", "Lund")
 
 _SOON = timedelta(minutes=2)
 _PATIENCE_SECONDS = 60.0
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,7 @@ class Life:
         contact_id: Of somebody who answered.
         enrollment_id: Of somebody who waits for the second step.
         job_id: Of work in the background that is done.
+        message_id: Of a text to whoever answered, which went under a consent.
     """
 
     sequence_id: str
@@ -84,6 +98,7 @@ class Life:
     contact_id: str
     enrollment_id: str
     job_id: str
+    message_id: str
 
 
 class Workspace:
@@ -110,6 +125,9 @@ class Workspace:
 
     def patch(self, path: str, body: object) -> Json:
         return self._answer(self._client.patch(path, json=body))
+
+    def put(self, path: str, body: object) -> Json:
+        return self._answer(self._client.put(path, json=body))
 
     def get(self, path: str, **query: str | int) -> Json:
         return self._answer(self._client.get(path, params=query))
@@ -150,6 +168,8 @@ def _live(admin: Workspace, member: Workspace, simulator_url: str) -> Life:
     group_id = admin.post("/groups", {"name": GROUP})["id"]
     for place in _PLACES:
         admin.post("/groups", {"name": f"Early shift, {place}"})
+    admin.put(f"/groups/{group_id}/opt-in-page", {**_OPT_IN, "sender_id": sender_id})
+    admin.post(f"/contacts/{magic[0]['id']}/consents", _CONSENT)
     admin.post(f"/groups/{group_id}/members", {"contact_ids": [one["id"] for one in resting[:5]]})
 
     # The steps have no delays while contacts pass them; then they get the delays to show.
@@ -169,7 +189,8 @@ def _live(admin: Workspace, member: Workspace, simulator_url: str) -> Life:
         f"/sequences/{sequence_id}/contacts/batch",
         {"action": "add_to_group", "group_id": group_id, "filter": {"search": "hale"}},
     )
-    return Life(sequence_id, group_id, ada["id"], first["id"], job["id"])
+    texts = member.get(f"/contacts/{ada['id']}/messages", sort="created_at")["items"]
+    return Life(sequence_id, group_id, ada["id"], first["id"], job["id"], texts[0]["id"])
 
 
 def _member_token(admin: Workspace) -> str:
@@ -241,15 +262,18 @@ def _say(simulator_url: str, person: Json, body: str) -> None:
 
 def _wait_for_rest(admin: Workspace, sequence_id: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while moving := _moving(admin, sequence_id):
+    window = admin.get(f"/sequences/{sequence_id}")["reply_window_seconds"]
+    for pause in pauses(0.2, 1):
+        moving = _moving(admin, sequence_id, window)
+        if not moving:
+            return
         assert time.monotonic() < deadline, moving
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
 
 
-def _moving(admin: Workspace, sequence_id: str) -> list[Json]:
+def _moving(admin: Workspace, sequence_id: str, window: int) -> list[Json]:
     """List the enrollments that send a text or end within minutes."""
     soon = datetime.now(UTC) + _SOON
-    window = admin.get(f"/sequences/{sequence_id}")["reply_window_seconds"]
     people = admin.get(f"/sequences/{sequence_id}/contacts", limit=200, status="active")["items"]
     return [
         one

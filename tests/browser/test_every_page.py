@@ -22,6 +22,8 @@ _TOO_WIDE = """
 }
 """
 
+_PALE = "document.querySelector('main tbody tr:last-child td.nowrap').style.color = 'silver'"
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pages(browsing: Browsing) -> AsyncIterator[Mapping[bool, Page]]:
@@ -45,3 +47,14 @@ async def test_every_page_is_accessible(
     too_wide = await page.evaluate(_TOO_WIDE)
     assert too_wide == [], "the page scrolls sideways on a phone"
     assert browsing.trouble == []
+
+
+async def test_one_pale_text_among_many_alike_is_found(
+    pages: Mapping[bool, Page], life: Life
+) -> None:
+    page = pages[True]
+    await page.set_viewport_size(DESKTOP)
+    await page.goto("/contacts")
+    await page.evaluate(_PALE)
+    with pytest.raises(AssertionError, match="color-contrast"):
+        await accessible(page)

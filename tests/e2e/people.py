@@ -63,7 +63,7 @@ def eventually(
 ) -> _T:
     """Poll until a check answers with something true; return that."""
     deadline = time.monotonic() + seconds
-    for pause in pauses(0.05, 0.5):
+    for pause in pauses(0.1, 0.5):
         found = check()
         if found:
             return found

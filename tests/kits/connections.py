@@ -6,16 +6,20 @@ it has planned it keeps: the driver prepares what it sends again.
 
 import asyncio
 import select
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, make_url
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_T = TypeVar("_T", bound=AsyncConnection[Any])
 
 _MOST = 25
 """So many rest between tests."""
@@ -27,6 +31,9 @@ _FORGET = (
 )
 
 _resting: dict[str, list["_Lasting"]] = {}
+
+_to_lend: dict[URL, list[AsyncConnection[Any]]] = {}
+"""Those that are in no transaction; nobody changes anything of their sessions."""
 
 _learned: dict[str, object] = {}
 """What the first engine's dialect learned of the server."""
@@ -62,24 +69,52 @@ class _Lasting(AsyncConnection[Any]):
 
 
 async def _connected(address: str, options: dict[str, Any]) -> _Lasting:
-    rests = _resting.get(address, [])
+    one = await _rested(_resting.get(address, []))
+    if one is None:
+        one = await _Lasting.connect(**options)
+        one.address = address
+        _prepare(one)
+    return one
+
+
+@asynccontextmanager
+async def lent(url: URL) -> AsyncIterator[AsyncConnection[Any]]:
+    """Lend a connection for statements without a transaction."""
+    rests = _to_lend.setdefault(url, [])
+    one = await _rested(rests)
+    if one is None:
+        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        one = await AsyncConnection.connect(address, autocommit=True)
+        _prepare(one)
+    try:
+        yield one
+    except BaseException:
+        await AsyncConnection.close(one)
+        raise
+    one.lock = asyncio.Lock()  # of the next test's event loop
+    rests.append(one)
+
+
+async def _rested(rests: list[_T]) -> _T | None:
+    """Take one that rests and is still open."""
     while rests:
         one = rests.pop()
         # The server says something to a session at rest only when it ends it.
         if not select.select([one.fileno()], [], [], 0)[0]:
             return one
         await AsyncConnection.close(one)
-    made = await _Lasting.connect(**options)
-    made.prepare_threshold, made.prepared_max = 1, 500
-    made.address = address
-    return made
+    return None
+
+
+def _prepare(connection: AsyncConnection[Any]) -> None:
+    """Let it keep the plans of what it sends a second time."""
+    connection.prepare_threshold, connection.prepared_max = 1, 500
 
 
 async def close_all() -> None:
     """Close those that rest."""
-    for rests in _resting.values():
-        while rests:
-            await AsyncConnection.close(rests.pop())
+    for one in [*chain(*_resting.values()), *chain(*_to_lend.values())]:
+        await AsyncConnection.close(one)
 
 
 def creator(lasting: str, **always: Any) -> Callable[..., AsyncEngine]:

@@ -17,7 +17,6 @@ from sqlalchemy import insert
 from domain.messaging.inbound import InboundText, StatusReport
 from domain.messaging.ports import Accepted, LateError, NextAction, Refused, SendRequest, SendResult
 from domain.sequences.steps import StepDraft
-from domain.statuses.access import Role
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.messaging import MessageStatus
 from domain.statuses.sequences import ReplyPolicy
@@ -28,11 +27,10 @@ from services.messaging.sending import Sending
 from services.messaging.status_callbacks import StatusCallbacks
 from storage.platform.database import Database, Pools
 from storage.sequences.sequences import SequenceRecord
-from storage.tables.access import User
 from storage.tables.messaging import Message, Sender
 from storage.tables.suppression import Suppression
 from tests.kits.inbound import inbound_text
-from tests.worlds import ZONE, World, ongoing
+from tests.worlds import ADD_USER, ZONE, World, ongoing
 
 FINISH, CONTINUE, PAUSE = ReplyPolicy.FINISH, ReplyPolicy.CONTINUE, ReplyPolicy.PAUSE
 ACTIVE = EnrollmentStatus.ACTIVE
@@ -77,14 +75,7 @@ class Talk(World):
 
     async def found(self) -> None:
         """Create a user and a sender."""
-        await self.at_once(
-            insert(User).values(
-                id=self.user_id,
-                email=f"{self.user_id}@example.com",
-                name="Mia",
-                role=Role.MEMBER,
-            )
-        )
+        await self.run(ADD_USER, id=self.user_id, email=f"{self.user_id}@example.com", name="Mia")
         self.our_phone = await self.number(self.sender_id)
 
     async def number(self, sender_id: UUID | None = None, *, prefix: str = "+1415") -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 
 def pauses(first: float, longest: float) -> Iterator[float]:
-    """Yield the seconds until each next look: a tenth of the time waited, within these bounds."""
+    """Yield the seconds until each next look: a fifth of the time waited, within these bounds."""
     began = time.monotonic()
     while True:
-        yield min(max(first, (time.monotonic() - began) / 10), longest)
+        yield min(max(first, (time.monotonic() - began) / 5), longest)

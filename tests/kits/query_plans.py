@@ -4,25 +4,34 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import event
+import pytest
+from psycopg import AsyncCursor
 
 from storage.platform.database import Database
 
 
 @asynccontextmanager
 async def asked_of(database: Database) -> AsyncIterator[list[tuple[str, Any]]]:
-    """Record the statements that are sent inside the block, with their parameters."""
+    """Record the statements that are sent inside the block, with their parameters.
+
+    Not those by which a pool sets up a connection, or asks whether it is alive.
+    """
     asked: list[tuple[str, Any]] = []
+    name = database.engine.url.database
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
+    def noting(send: Any) -> Any:
+        async def note(cursor: Any, statement: str, parameters: Any = None, **more: Any) -> Any:
+            is_of_pool = statement == ";" or "idle_in_transaction_session_timeout" in statement
+            if cursor.connection.info.dbname == name and not is_of_pool:
+                asked.append((statement, parameters))
+            return await send(cursor, statement, parameters, **more)
 
-    engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+        return note
+
+    with pytest.MonkeyPatch.context() as patch:
+        for way in ("execute", "executemany"):
+            patch.setattr(AsyncCursor, way, noting(getattr(AsyncCursor, way)))
         yield asked
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def plan_of(database: Database, statement: str, parameters: Any) -> Mapping[str, Any]:

@@ -313,7 +313,7 @@ class Play:
 async def eventually(is_so: Callable[[], Awaitable[object]]) -> None:
     """Poll until a condition holds."""
     async with asyncio.timeout(PATIENCE):
-        for pause in pauses(0.02, 0.2):
+        for pause in pauses(0.04, 0.2):
             if await is_so():
                 return
             await asyncio.sleep(pause)

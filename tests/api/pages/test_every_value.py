@@ -365,7 +365,8 @@ def test_every_timeline_note_has_words() -> None:
         argument.value
         for layer in ("services", "storage")
         for path in (ROOT / layer).rglob("*.py")
-        for call in ast.walk(ast.parse(path.read_text()))
+        if "timeline.note" in (source := path.read_text())
+        for call in ast.walk(ast.parse(source))
         if isinstance(call, ast.Call)
         and getattr(call.func, "attr", None) == "note"
         and ast.unparse(call.func) == "timeline.note"

@@ -133,6 +133,10 @@ async def test_admins_write_pages_and_take_them_down(
     nobody: httpx.AsyncClient, services: Services, browse: Browse
 ) -> None:
     admin, member = await browse(Role.ADMIN), await browse(Role.MEMBER)
+    [nurses] = (await services.groups.find()).items
+    [sender] = (await services.senders.find()).items
+    whole = (await admin.get(f"/groups/{nurses.id}/opt-in-page")).text
+    assert f'<option value="{sender.id}" selected>' in whole
     group = await services.groups.create("Cooks")
     path = f"/groups/{group.id}/opt-in-page"
     empty = await admin.get(path)

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.platform.folding import folded
@@ -141,7 +141,6 @@ def work_per_character(word: str, length: int) -> float:
     ),
     st.sampled_from(["", " ", "\n"]),
 )
-@settings(max_examples=40)
 @example(["\n"], "")
 @example([" ", "\n"], "")
 @example(["sorry"], " ")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from psycopg.errors import CheckViolation
 
 from services.contacts.consents import ConsentFields
 from tests.kits.contact_import import import_contacts, upload
@@ -56,7 +56,7 @@ async def test_what_is_on_record_is_not_written_again_and_never_changed(kit: Sen
         assert (row.source, row.given_at, row.user_name, news) == ("A form", at, "Mia", is_new)
     await add(kit, contact, given_at=at, wording="I agree to more")
     assert await told(kit, contact) == [("A form", True)] * 2
-    with pytest.raises(IntegrityError, match="never changed"):
+    with pytest.raises(CheckViolation, match="never changed"):
         await kit.world.run("UPDATE consents SET wording = 'I agree to everything'")
     audited = await kit.world.rows(
         "SELECT subject_id FROM audit_log WHERE action = 'contact.add_consent'"
@@ -80,7 +80,8 @@ HEADING = "first_name,phone,external_id,Consent source,Consent at,Consent wordin
 
 
 async def test_consents_are_imported_once_and_errors_name_their_columns(kit: SendingKit) -> None:
-    [ann] = await kit.world.numbers([PHONE])
+    [ann, bea] = await kit.world.numbers([PHONE, "+12125550108"])
+    await kit.services.contacts.update(bea, {"external_id": "bea"})
     lines = (
         f"Anna,{PHONE},,Job fair,2026-01-05,Yes,true",
         f"Ann again,{PHONE},,Other,2026-01-05,,",
@@ -89,6 +90,7 @@ async def test_consents_are_imported_once_and_errors_name_their_columns(kit: Sen
         "Di,+12125550104,,,,Text me,",
         "Ed,+12125550105,,A form,soon,,perhaps",
         "Fay,+12125550106,,A form,2026-01-05,,yes",
+        "Gus,+12125550107,bea,A call,2026-03-01,,",
     )
     text = HEADING + "".join(f"{line}\n" for line in lines)
     [first, *_] = await import_contacts(kit, text, dry_run=True)
@@ -99,7 +101,8 @@ async def test_consents_are_imported_once_and_errors_name_their_columns(kit: Sen
         await kit.services.jobs.run_chunk(job.id)
     found, _ = await kit.services.jobs.results(job.id)
     assert [row.code for row in found] == [
-        *("exists", "duplicate_in_file", "unchanged", "unchanged", "invalid", "invalid", "invalid")
+        *("exists", "duplicate_in_file", "unchanged", "unchanged", "invalid", "invalid", "invalid"),
+        "exists",
     ]
     wrong = [
         [(one["field"], one["code"]) for one in row.detail["errors"]]
@@ -118,5 +121,9 @@ async def test_consents_are_imported_once_and_errors_name_their_columns(kit: Sen
         (
             *("+12125550102", "A call", None, False),
             *(datetime(2026, 2, 1, 15, tzinfo=UTC), kit.world.user_id),
+        ),
+        (
+            *("+12125550107", "A call", None, False),
+            *(datetime(2026, 3, 1, 12, tzinfo=UTC), kit.world.user_id),
         ),
     ]

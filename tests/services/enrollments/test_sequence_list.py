@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
 
 from domain.platform.errors import NotFoundError
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
+from tests.kits.query_plans import asked_of
 from tests.kits.sending import SendingKit, about
 from tests.worlds import scheduled
 
@@ -87,22 +87,14 @@ async def test_list_filters_by_search_and_state_in_pages(kit: SendingKit) -> Non
 
 
 async def test_number_of_queries_is_constant(kit: SendingKit) -> None:
-    statements: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
-    engine = kit.world.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    asked = []
+    counted = []
     for _ in range(2):
         for _ in range(3):
             await kit.world.draft()
-        statements.clear()
-        await kit.services.sequence_list.page()
-        asked.append(len(statements))
-    event.remove(engine, "before_cursor_execute", note)
-    assert asked[0] == asked[1] == 3
+        async with asked_of(kit.world.database) as asked:
+            await kit.services.sequence_list.page()
+        counted.append(len(asked))
+    assert counted == [3, 3]
 
 
 async def test_a_copy_is_a_draft_with_the_same_settings_and_steps(kit: SendingKit) -> None:

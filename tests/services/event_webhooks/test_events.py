@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event as listening
 
 from domain.event_webhooks.events import EventType
 from services.enrollments.enrolling import Enrolling
@@ -15,6 +14,7 @@ from storage.event_webhooks import endpoints, events
 from storage.platform import outbox
 from storage.platform.database import Written
 from tests.kits.event_endpoints import subscribe
+from tests.kits.query_plans import asked_of
 from tests.kits.sending import SendingKit
 from tests.worlds import ZONE
 
@@ -225,19 +225,10 @@ async def test_events_of_a_thousand_enrollments_take_one_statement(kit: SendingK
     sequence = await kit.sequence("Hi")
     people = await kit.world.contacts(1000)
     landlines = await kit.world.contacts(2, line_type="landline")
-    statements = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    engine = kit.world.database.engine.sync_engine
-    listening.listen(engine, "before_cursor_execute", note)
-    try:
+    async with asked_of(kit.world.database) as asked:
         enrolling = Enrolling(kit.world.database, workspace_zone=ZONE)
         await enrolling.enroll(sequence.id, kit.world.user_id, contact_ids=[*people, *landlines])
-    finally:
-        listening.remove(engine, "before_cursor_execute", note)
-    inserts = [one for one in statements if "INSERT INTO events" in one]
+    inserts = [statement for statement, _ in asked if "INSERT INTO events" in statement]
     assert len(inserts) == 3  # for active and born-final enrollments, and their new owner
     counted = await kit.world.rows("SELECT type, count(*) AS n FROM events GROUP BY 1 ORDER BY 1")
     assert [(row.type, row.n) for row in counted] == [

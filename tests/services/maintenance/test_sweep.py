@@ -5,12 +5,10 @@ The rules: docs/design.md, "Outbox".
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from unittest.mock import AsyncMock
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event
 
 from domain.messaging.ports import Accepted, ListedMessage, ProviderUnavailableError
 from domain.statuses.enrollment_state import EnrollmentState
@@ -18,6 +16,7 @@ from domain.statuses.messaging import MessageStatus
 from services.maintenance import pruning
 from services.maintenance.pruning import Pruning
 from services.suppression.second_reader import SecondReader
+from tests.kits.query_plans import asked_of
 from tests.kits.sending import SendingKit
 
 MINUTE = timedelta(minutes=1)
@@ -278,19 +277,12 @@ async def test_unreconcilable_attempt_is_given_up_after_a_month(
 
 async def test_sweep_scans_no_unbounded_table(kit: SendingKit) -> None:
     """It runs every minute, so it must not scan a table that only grows."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
-
-    engine = kit.world.database.engine
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    report = await kit.services.sweep.sweep()
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    async with asked_of(kit.world.database) as asked:
+        report = await kit.services.sweep.sweep()
     assert report.failures == []
 
     plans = []
-    async with engine.connect() as connection:
+    async with kit.world.database.engine.connect() as connection:
         await connection.exec_driver_sql("SET enable_seqscan = off")
         for statement, parameters in asked:
             if statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from psycopg import IntegrityError
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import Accepted, CanaryState, ListedMessage, Listing, SendRequest

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from psycopg import IntegrityError
 
 from domain.messaging.inbound import StatusReport
 from domain.messaging.ports import CanaryState, Listing, SendRequest

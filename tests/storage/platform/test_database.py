@@ -1,5 +1,6 @@
 """Pooled connections, hooks that run after a commit, and errors without personal data."""
 
+import asyncio
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.platform import database as database_module
 from storage.platform import outbox, wakes
-from storage.platform.database import Database, Written
+from storage.platform.database import Database, Written, is_unavailable
 from storage.platform.wakes import WakeKind
 
 
@@ -58,6 +59,23 @@ async def test_connection_that_died_while_idle_is_replaced(
     assert len(pings) == 2
 
 
+async def test_connection_that_dies_in_a_transaction_is_replaced(database: Database) -> None:
+    first = await backend(database)
+    with pytest.raises(DBAPIError) as raised:
+        async with database.transaction() as tx:
+            await tx.run("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert is_unavailable(raised.value)
+    assert await backend(database) != first
+
+
+async def test_connection_whose_statement_was_interrupted_is_replaced(database: Database) -> None:
+    first = await backend(database)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), database.transaction() as tx:
+            await tx.run("SELECT pg_sleep(:seconds)", seconds=60)
+    assert await backend(database) != first
+
+
 async def test_recently_used_connection_is_not_pinged(
     database: Database, pings: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +89,7 @@ _NAME = "gen_random_uuid(), 'Zebedee'"
 _PHONE = "'+12125550123'"
 
 
+@pytest.mark.parametrize("is_text", [True, False], ids=["text", "built"])
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
@@ -82,11 +101,14 @@ _PHONE = "'+12125550123'"
     ],
     ids=["row", "key", "json", "literal", "value"],
 )
-async def test_error_quotes_no_personal_data(database: Database, statement: str, says: str) -> None:
+async def test_error_quotes_no_personal_data(
+    database: Database, statement: str, says: str, *, is_text: bool
+) -> None:
     """Rule: nothing personal in logs; server errors quote rows, keys and parameters."""
+    escaped = statement.replace(":", "\\:")
     with pytest.raises(DBAPIError) as raised:
         async with database.transaction() as tx:
-            await tx.execute(text(statement.replace(":", "\\:")))
+            await tx.run(escaped if is_text else text(escaped))
     logged = "".join(traceback.format_exception(raised.value))
     assert says in logged
     written = logged.replace(statement, "")  # hidden parameters, but not the test's own literals
@@ -151,15 +173,15 @@ async def test_error_after_a_commit_is_logged_not_raised(
 
 async def test_columns_of_sql_are_found_in_its_first_result_only(database: Database) -> None:
     sql = "SELECT CAST(:given AS integer) + 1 AS more, 'a' AS name, 'b' AS name, ARRAY[3] AS last"
-    statements = set[object]()
+    columns = set[object]()
     for given in range(3):
-        statements.add(database_module._known(sql).statement)
         async with database.transaction() as tx:
             result = await tx.run(sql, given=given)
             assert [*result.keys()] == ["more", "name", "name", "last"]
             [row] = result
             assert (row.more, *row[1:3], row.last) == (given + 1, "a", "b", [3])
-    assert len(statements) == 2
+        columns.add(database_module._known(sql)._columns)
+    assert len(columns) == 1
 
 
 async def test_sql_without_rows_tells_how_many_it_changed(database: Database) -> None:

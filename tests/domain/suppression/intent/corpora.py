@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -35,6 +36,7 @@ Sets 1 to 8 were used up, and are the texts of writers 7 to 14 now.
 """
 
 
+@cache
 def rows(path: Path) -> list[tuple[str, str]]:
     r"""Read the labels and texts of a file; ``\n`` stands for a line break."""
     with path.open(newline="", encoding="utf-8") as lines:
