@@ -125,7 +125,6 @@ def read(id_: str, text: str) -> RulePack:
         raise InvalidFieldError(
             f"{id_}.country" if state is None else f"{id_}.state",
             "is no jurisdiction; write codes of ISO 3166, a state or province of the US or Canada",
-            code="unknown_jurisdiction",
         )
     versions = tuple(
         _read_version(one, f"{id_}.versions.{index}") for index, one in enumerate(raw["versions"])
@@ -135,7 +134,6 @@ def read(id_: str, text: str) -> RulePack:
             raise InvalidFieldError(
                 f"{id_}.versions.{index}.effective_from",
                 f"is not after the end of version {one.version}; end that one the day before",
-                code="versions_overlap",
             )
     return RulePack(id_, raw["name"], country, state, versions)
 
@@ -180,7 +178,6 @@ def _check_keys(
             raise InvalidFieldError(
                 f"{at}.{name}",
                 f"is no key of a rule pack; use {', '.join(sorted(allowed))}",
-                code="unknown_key",
             )
     for name in sorted(needed):
         if name not in raw:

@@ -138,6 +138,10 @@ async def test_contacts_tab_lists_rows_with_counts(
     answer = await member.get(f"/api/sequences/{sequence_id}/contacts", params={"sort": "name"})
     body = answer.json()
     line = body["items"][0]
+    path = f"/api/sequences/{sequence_id}/contacts"
+    kept = await member.get(path, params={"reason": ["pack", "holiday"]})
+    assert (line["waits_for"], kept.json()["items"]) == ([], [])
+    assert (await member.get(path, params={"reason": "law"})).status_code == 422
     assert set(line) == {
         "enrollment_id",
         "contact",
@@ -146,6 +150,7 @@ async def test_contacts_tab_lists_rows_with_counts(
         "activity",
         "held_reason",
         "missing_fields",
+        "waits_for",
         "paused_reason",
         "step",
         "step_count",
