@@ -259,6 +259,7 @@ EXAMPLES: Mapping[str, Example] = {
             "time_zone": "America/Chicago",
             "hour_cycle": 24,
             "rule_packs": ["us", "us-fl", "us-tx"],
+            "texts_per_day": 3,
         }
     ),
     # Events

@@ -123,7 +123,7 @@ def test_four_modules_write_enrollments() -> None:
         and _WRITES_ENROLLMENTS.search(file.read_text())
     }
 
-    known = ("enrollments", "pauses", "replies", "variables", "waits")
+    known = ("enrollments", "pauses", "replies", "skips", "variables", "waits")
     assert writers == {f"storage/enrollments/{name}.py" for name in known}
 
 

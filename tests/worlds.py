@@ -15,7 +15,7 @@ from domain.sequences.steps import StepDraft
 from domain.sequences.timing import SendWindow
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
-from domain.statuses.sequences import SequenceKind, SequenceState
+from domain.statuses.sequences import LatePolicy, SequenceKind, SequenceState
 from domain.statuses.suppression import OptOutSource
 from services.enrollments.archiving import Archiving
 from services.enrollments.finishing import Finishing
@@ -50,11 +50,13 @@ _ADD_ACTIVE = """
         VALUES (:version_id, :id, 1, :step_count, :user_id)
     ), steps AS (
         INSERT INTO steps (
-            version_id, position, body, media_urls, delay_seconds, at_time, send_at, segments
+            version_id, position, body, media_urls, delay_seconds, at_time, send_at, segments,
+            anchor_key, anchor_offset_seconds, late, late_hours
         )
         SELECT :version_id, one.* FROM jsonb_to_recordset(:steps) AS one(
             position integer, body text, media_urls jsonb, delay_seconds integer, at_time time,
-            send_at timestamp, segments integer
+            send_at timestamp, segments integer, anchor_key text, anchor_offset_seconds integer,
+            late text, late_hours integer
         )
     )
     SELECT created_at, updated_at,
@@ -242,6 +244,10 @@ def _step(position: int, draft: StepDraft) -> StepRecord:
         time.fromisoformat(draft.at_time) if draft.at_time else None,
         datetime.fromisoformat(draft.send_at) if draft.send_at else None,
         measure(draft.body).count,
+        draft.anchor_key,
+        draft.anchor_offset_seconds,
+        LatePolicy(draft.late),
+        draft.late_hours,
     )
 
 

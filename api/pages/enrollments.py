@@ -50,6 +50,7 @@ SHAPES: Mapping[str, Shape] = {
     "received": Shape("They wrote", icon="message", tone="green"),
     "blocked": Shape("Held", icon="lock", tone="orange"),
     "waits": Shape("Waited", icon="clock-pause"),
+    "skipped": Shape("skipped", icon="clock-pause", tone="orange"),
     "reconciled": Shape("Held after a restore", icon="lock", tone="orange"),
     "released": Shape("Released", icon="lock-open"),
     "paused": Shape("Paused", icon="player-pause", tone="orange"),
@@ -166,8 +167,12 @@ def _some(detail: Mapping[str, Any]) -> str:
     return ", ".join(names[:_NAMED_MOST]) + more
 
 
-def _waited(detail: Mapping[str, Any]) -> str:
-    """Say why a text waited, as was kept when that was decided."""
+def _waited(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
+    """Say why a text waited, as was kept when that was decided, or that it was skipped."""
+    detail = entry.detail
+    if entry.kind == "skipped":
+        missed = clock.exact(datetime.fromisoformat(detail["missed"]), zone)
+        return f"Step {detail['step']} was skipped: it could not be sent at {missed}"
     codes = [str(one["code"]) for one in detail.get("reasons", ())] or [str(detail.get("because"))]
     return f"Waited, {' and '.join(LABELS.waits.get(one, 'until later') for one in codes)}"
 
@@ -233,8 +238,8 @@ def _sentence(entry: TimelineEntry, clock: Clock, zone: str | None) -> str:
             return f"{text} {_fate(entry, clock, zone)}"
         case "ended" if entry.status:
             return f"{STATUS_WORDS[EnrollmentStatus(entry.status)].label}{who}"
-        case "waits":
-            return _waited(entry.detail)
+        case "waits" | "skipped":
+            return _waited(entry, clock, zone)
         case "blocked":
             return _blocked(entry.detail)
         case "released":

@@ -28,6 +28,9 @@ OUTCOMES = (
 )
 """Columns: outcome, heading, the people it counts (after "those who"), the rate of a tally."""
 
+SKIPPED = (StepOutcome.SKIPPED, "Skipped", "had a step skipped because it was late", "")
+"""The column that is there only if some were."""
+
 TREND = (
     (StepOutcome.SENT, "Sent", "purple"),
     (StepOutcome.REPLIED, "Replied", "green"),
@@ -146,7 +149,7 @@ def figures_of(page: Page, report: Report) -> dict[str, Any]:
     most = max((max(hours) for hours in report.reply_hours), default=0)
     return {
         "report": report,
-        "outcomes": OUTCOMES,
+        "outcomes": (*OUTCOMES, SKIPPED) if report.total.skipped else OUTCOMES,
         "trend_bars": TREND,
         "trend": trend_chart(report.trend),
         "weekdays": WEEKDAYS,

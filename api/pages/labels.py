@@ -14,7 +14,7 @@ from domain.statuses.contacts import ConsentNeeded, FieldType, LineType
 from domain.statuses.enrollments import HeldReason, StepOutcome, WaitReason
 from domain.statuses.jobs import JobKind, JobState
 from domain.statuses.messaging import TextKind
-from domain.statuses.sequences import Purpose
+from domain.statuses.sequences import LatePolicy, Purpose
 from domain.statuses.suppression import OptOutSource, ReviewDecision, TextMeaning
 from services.jobs.enroll_preview import Prediction
 from services.messaging.holds import Decision
@@ -52,6 +52,7 @@ class Labels(BaseModel):
     opt_out_sources: Mapping[OptOutSource, str]
     review_decisions: Mapping[ReviewDecision, str]
     step_outcomes: Mapping[StepOutcome, str]
+    late: Mapping[LatePolicy, str]
     held: Mapping[HeldReason, HeldLabels]
     attempts: Mapping[str, str]
     waits: Mapping[str, str]

@@ -534,6 +534,10 @@ class TextedRow(RowResult):
     """`accepted`, `opted_out`, `landline` or `not_found`."""
 
     message_id: UUID | None = Field(description="If accepted; shared within a contact.")
+    over_cap: bool = Field(
+        description="If accepted: whether they had as many texts in 24 hours as `texts_per_day`"
+        " allows already. It goes all the same."
+    )
 
 
 class FinishedRow(RowResult):

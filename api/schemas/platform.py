@@ -44,6 +44,9 @@ class WorkspaceSettings(Schema):
     require_consent: dict[Purpose, ConsentNeeded] = Field(
         description="Which consent texts take, by the purpose of their sequence."
     )
+    texts_per_day: int | None = Field(
+        description="Most texts to one person in 24 hours, over all sequences; null for no limit."
+    )
 
 
 class WorkspaceChanges(Schema):
@@ -61,6 +64,12 @@ class WorkspaceChanges(Schema):
         default=None, examples=[["us", "us-fl", "us-tx"]]
     )
     """Ids from `GET /api/rule-packs`; null for all."""
+    texts_per_day: int | None = Field(
+        default=None,
+        description="Most texts to one person in 24 hours, over all sequences, 1 to 100; null for"
+        " no limit.",
+        examples=[3],
+    )
 
 
 class RulePackVersion(Schema):
@@ -77,7 +86,7 @@ class RulePackVersion(Schema):
         description="By purpose, as a sequence's `send_window`; a purpose left out is not bound."
     )
     texts_per_day: int | None = Field(
-        description="Most texts to one person in 24 hours. Not enforced yet: for you to know."
+        description="Most texts to one person in 24 hours; more of a sequence's wait."
     )
     closed_on_holidays: bool = Field(description="Whether nothing goes on public holidays.")
 

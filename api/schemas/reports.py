@@ -47,6 +47,7 @@ class Tally(Schema):
     failed: int = Field(description="Ended, and a text had failed for good.")
     replied: int = Field(description="Replied; of a step, when it was the last one sent.")
     opted_out: int
+    skipped: int = Field(description="Had a step skipped because its time was past.")
     replied_late: int = Field(description="Replied after they ended without a response.")
     omitted_opted_out: int = Field(description="Had opted out before any text; see the status.")
     delivery_rate: float | None = Field(description="Of those sent a text.")

@@ -1,15 +1,17 @@
 """What goes over the wire about sequences."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.field_problems import INVALID_TEXT
 from api.paging import PageQuery
 from api.schemas.base import Named, Omissible, Schema, limits
+from domain.contacts.fields import KEY_LENGTH
 from domain.sequences.segments import measure
 from domain.sequences.steps import StepDraft
 from domain.sequences.texts import MAX_CHARACTERS, MAX_MEDIA
@@ -17,21 +19,20 @@ from domain.sequences.timing import DEFAULT_WINDOW
 from domain.statuses.enrollments import EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import (
     CountsAsReply,
+    LatePolicy,
     Purpose,
     ReplyPolicy,
     SequenceKind,
     SequenceState,
 )
 from services.sequences.sequences import (
-    AT_TIME_PATTERN,
     DEFAULT_REPLY_WINDOW,
-    MAX_DELAY,
     MAX_NAME,
     MAX_REPLY_WINDOW,
-    MAX_STEPS,
     SequenceChange,
     SequenceDraft,
 )
+from services.sequences.step_checks import AT_TIME_PATTERN, MAX_DELAY, MAX_STEPS
 from services.sequences.templates import MAX_DESCRIPTION
 from storage.sequences.sequences import StepRecord
 
@@ -82,8 +83,25 @@ Window = Annotated[
 ]
 
 
+class Anchor(Schema):
+    """A date that a step goes by: a date field of contacts, or a variable of the same key.
+
+    The variable of the enrollment goes before the contact's field. When the date moves, the step
+    does; while it is missing, the enrollment is held for `missing_data`.
+    """
+
+    key: Annotated[str, Field(max_length=KEY_LENGTH)] = Field(examples=["interview_at"])
+    offset_seconds: Annotated[
+        WholeSeconds,
+        limits(minimum=-int(MAX_DELAY.total_seconds()), maximum=int(MAX_DELAY.total_seconds())),
+    ] = Field(default=0, examples=[-86_400])
+    """From the date, at midnight if it has no time; negative for before, at most 365 days."""
+    at_time: TimeOfDay | None = None
+    """Time of the day the offset leads to; only with whole days."""
+
+
 class NewStep(Schema):
-    """A step: `delay_seconds` (and `at_time`) if the sequence is ongoing, `send_at` otherwise."""
+    """A step: `delay_seconds` (and `at_time`) or `anchor` if it is ongoing, `send_at` otherwise."""
 
     body: TextBody
     media_urls: MediaUrls = Field(default_factory=list)
@@ -94,10 +112,34 @@ class NewStep(Schema):
     """Time of the day the delay leads to; only with whole days."""
     send_at: str | None = Field(default=None, examples=["2027-12-01T09:30"])
     """Date and time on the contact's own clock, without a zone."""
+    anchor: Anchor | None = None
+    """Instead of `delay_seconds` and `at_time`: the date that it goes by."""
+    late: LatePolicy = LatePolicy.SEND
+    """If it can no longer go at its time (after an outage, a pause, a limit): `send` it as soon as
+    it may, let it `expire` after `late_hours`, or `skip` it at once, an hour after its time."""
+    late_hours: int | None = None
+    """1 to 720; with `expire` only."""
 
     def draft(self) -> StepDraft:
         """Convert it for the use case."""
-        return StepDraft(**{**dict(self), "media_urls": tuple(self.media_urls)})
+        values = {**dict(self), "media_urls": tuple(self.media_urls)}
+        if (anchor := values.pop("anchor")) is not None:
+            values |= {
+                "anchor_key": anchor.key,
+                "anchor_offset_seconds": anchor.offset_seconds,
+                "at_time": anchor.at_time,
+            }
+        return StepDraft(**values)
+
+
+def _with_anchor(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Nest what times a step that goes by a date; null for any other."""
+    values = dict(step)
+    key, offset = values.pop("anchor_key"), values.pop("anchor_offset_seconds")
+    if key is None:
+        return {**values, "anchor": None}
+    anchor = Anchor(key=key, offset_seconds=offset, at_time=values["at_time"])
+    return {**values, "at_time": None, "anchor": anchor}
 
 
 Steps = Annotated[list[NewStep], Field(max_length=1000), limits(minItems=1, maxItems=MAX_STEPS)]
@@ -183,15 +225,18 @@ class Step(Schema):
     at_time: str | None
     send_at: str | None = Field(examples=["2027-12-01T09:30"])
     """As it was written: on the contact's own clock, without a zone."""
+    anchor: Anchor | None
+    late: LatePolicy
+    late_hours: int | None
     segments: SegmentCount
 
     @classmethod
     def of(cls, step: StepRecord) -> "Step":
         """Validate a stored step."""
+        at_time = f"{step.at_time:%H:%M}" if step.at_time is not None else None
         return cls.model_validate(
             {
-                **vars(step),
-                "at_time": f"{step.at_time:%H:%M}" if step.at_time is not None else None,
+                **_with_anchor({**vars(step), "at_time": at_time}),
                 "send_at": as_written(step.send_at) if step.send_at is not None else None,
                 "segments": measure(step.body),
             }
@@ -251,6 +296,14 @@ class TemplateStep(Schema):
     delay_seconds: int | None
     at_time: str | None
     send_at: str | None = Field(examples=["2027-12-01T09:30"])
+    anchor: Anchor | None
+    late: LatePolicy
+    late_hours: int | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest_anchor(cls, step: Any) -> Any:  # noqa: ANN401 - a step, or what else was given
+        return _with_anchor(vars(step)) if isinstance(step, StepDraft) else step
 
 
 class SequenceTemplate(Schema):

@@ -17,6 +17,7 @@ class NextStep(Whereabouts):
         position: From 1; one past the last step if every step went out.
         delay_seconds: Of a step of an ongoing sequence.
         send_at: Date and time of a step of a scheduled sequence.
+        anchor_key: Of the date that times a step; that is read when it is decided about.
         hours: When the sequence's texts may go.
         workspace_zone: None where the settings of the process decide.
     """
@@ -25,6 +26,8 @@ class NextStep(Whereabouts):
     delay_seconds: int | None
     at_time: time | None
     send_at: datetime | None
+    anchor_key: str | None = None
+    anchor_offset_seconds: int | None = None
     hours: SendingHours
     reply_window_seconds: int
     workspace_zone: str | None = None
@@ -35,6 +38,6 @@ class NextStep(Whereabouts):
         ``sent_at`` is when the text before was accepted, ``zone`` the workspace's by the settings.
         """
         clock = self.clock(self.workspace_zone or zone)
-        due_at = step_due(self, sent_at, clock)
+        due_at = step_due(self, sent_at, clock) or sent_at
         found = departure(NextText(due_at, self.hours, clock), now)
         return NextEvent(self.position, due_at, found.at, reasons=found.reasons)

@@ -29,6 +29,7 @@ class StepFacts:
         hours: When texts may go.
         consent_missing: The number has not the consent that the sequence's purpose takes.
         missing: What the step's text would say but nobody has filled in; see ``texts.missing``.
+        recent: As of ``NextText``, and ``patience``.
     """
 
     status: EnrollmentStatus
@@ -53,6 +54,8 @@ class StepFacts:
     hours: SendingHours
     consent_missing: bool
     missing: tuple[str, ...]
+    recent: tuple[datetime, ...] = ()
+    patience: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,16 @@ class Later:
         """Wait for a text's departure."""
         codes = found.waits_for
         return cls(found.at, codes[-1] if codes else "delay", found.reasons)
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The step is not sent any more: it would have gone at ``missed``, too long ago for its policy.
+
+    The next step's time counts from then, so that later ones keep their days.
+    """
+
+    missed: datetime
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,7 @@ class Refuse:
     code: int
 
 
-Obstacle = Over | EndAs | Later | AwaitReply | Close | Paused | Held | Reconcile | LookUp
+Obstacle = Over | EndAs | Later | Skip | AwaitReply | Close | Paused | Held | Reconcile | LookUp
 """What stands in a text's way now."""
 
 Decision = Obstacle | Go
@@ -182,6 +195,8 @@ def _next_text(facts: StepFacts, now: datetime, rules: SendingRules) -> NextText
         gap=facts.gap,
         enough=rules.min_spacing,
         next_try_at=facts.next_try_at,
+        recent=facts.recent,
+        patience=facts.patience,
     )
 
 
@@ -230,6 +245,8 @@ def _not_yet(facts: StepFacts, now: datetime, found: Departure) -> Obstacle | No
     """What keeps a due text from going this minute."""
     if facts.inbound_pending:
         return Later(now + INBOUND_WAIT, "inbound")
+    if found.missed is not None:
+        return Skip(found.missed)
     if facts.consent_missing:  # before the window, as what is missing: both can be had before it
         return Held(HeldReason.CONSENT_MISSING)
     if facts.missing:

@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 from domain.platform.moments import written
 from domain.platform.rules import EARLY_TOLERANCE
 from domain.sequences.rule_packs import PackHours
-from domain.sequences.sending_hours import SendingHours
+from domain.sequences.sending_hours import Cap, SendingHours
 from domain.sequences.timing import ContactClock, Slot, next_slot
 from domain.statuses.enrollments import WaitReason
 
 _NAMED_MOST = 3
+
+CAP_PERIOD = timedelta(hours=24)
+"""The time in which a cap counts texts, up to the moment in question."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Reason:
         detail: The same as facts; times are ISO 8601 in UTC. ``from`` and ``to`` say from when to
             when it moved. ``window`` also ``zones``; ``spacing`` also ``seconds``; ``pack`` also
             ``packs`` (id and version) and whether there ``is_open`` a moment at all; ``holiday``
-            also ``days``.
+            also ``days``; ``cap`` also ``most`` and ``by`` (``workspace``, or a pack's id and
+            version).
     """
 
     code: str
@@ -48,6 +52,9 @@ class NextText:
         gap: The step's own delay, or its distance in time from the date before.
         enough: Most distance that two texts must have.
         next_try_at: When a text that failed for a passing reason may be tried again.
+        recent: When each text of the last 24 hours to the contact's number went, and those that go
+            before this one.
+        patience: How long after its time it may still go; None for whenever.
     """
 
     due_at: datetime
@@ -57,6 +64,8 @@ class NextText:
     gap: timedelta = timedelta(0)
     enough: timedelta = timedelta(0)
     next_try_at: datetime | None = None
+    recent: tuple[datetime, ...] = ()
+    patience: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +77,15 @@ class Departure:
         at: The first moment from then on that everything allows.
         closes_at: When the hours that ``at`` is in end; see ``Slot``.
         reasons: What postponed it from its own timing, in that order.
+        missed: When it would have gone by its own timing and hours, if it may not go any more so
+            long after that.
     """
 
     earliest: datetime
     at: datetime
     closes_at: datetime | None
     reasons: tuple[Reason, ...]
+    missed: datetime | None = None
 
     @property
     def waits_for(self) -> tuple[WaitReason, ...]:
@@ -111,10 +123,21 @@ def _in_hours(text: NextText, moment: datetime) -> _Postponed | None:
     return _Postponed(slot.at, tuple(_kept_by(slot, moment, text.clock)))
 
 
+def _under_cap(text: NextText, moment: datetime) -> _Postponed | None:
+    cap = text.hours.cap_at(moment, text.clock)
+    if cap is None:
+        return None
+    counted = sorted(at for at in text.recent if at > moment - CAP_PERIOD)
+    if len(counted) < cap.most:
+        return None
+    at = counted[-cap.most] + CAP_PERIOD
+    return _Postponed(at, (_capped(moment, at, cap, text.clock),))
+
+
 _TIMING: tuple[_Rule, ...] = (_tried_again, _kept_apart)
 """Count from what was: once past, they keep nothing any more."""
 
-_ALLOWING: tuple[_Rule, ...] = (_in_hours,)
+_ALLOWING: tuple[_Rule, ...] = (_in_hours, _under_cap)
 """Say of each moment whether a text may go then, the last minute included."""
 
 
@@ -125,7 +148,14 @@ def departure(text: NextText, now: datetime) -> Departure:
         earliest, reasons = now, ()
     at, more = _passed(_ALLOWING, text, earliest)
     closes_at = next_slot(at, text.hours, text.clock).closes_at
-    return Departure(earliest, at, closes_at, (*reasons, *more))
+    return Departure(earliest, at, closes_at, (*reasons, *more), _missed(text, at))
+
+
+def _missed(text: NextText, at: datetime) -> datetime | None:
+    if text.patience is None:
+        return None
+    planned = next_slot(text.due_at, text.hours, text.clock).at
+    return planned if at > planned + text.patience else None
 
 
 def _passed(
@@ -165,6 +195,15 @@ def window(due: datetime, at: datetime, clock: ContactClock) -> Reason:
         f" to {at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
     )
     return Reason(WaitReason.WINDOW, words, {**_moved(due, at), "zones": list(clock.zones)})
+
+
+def _capped(due: datetime, at: datetime, cap: Cap, clock: ContactClock) -> Reason:
+    zone = clock.wall_zone
+    words = (
+        f"held back until {at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key}): at most {cap.most}"
+        f" {'text' if cap.most == 1 else 'texts'} to one person in 24 hours"
+    )
+    return Reason(WaitReason.CAP, words, {**_moved(due, at), "most": cap.most, "by": cap.by})
 
 
 def _kept_by(slot: Slot, due: datetime, clock: ContactClock) -> Iterator[Reason]:

@@ -21,7 +21,8 @@ from domain.platform.jurisdictions import COUNTRIES, STATES, lives_by
 from domain.sequences.timing import ALL_DAY, Bound, ContactClock, SendWindow
 from domain.statuses.sequences import Purpose
 
-_TEXTS_MOST = 100
+TEXTS_MOST = 100
+"""Highest cap on the texts to one person in 24 hours."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class PackVersion:
         retrieved: When the sources were read.
         is_secondary: Whether they tell of the law in their own words.
         hours: Windows by the purposes that it binds.
-        texts_per_day: Most texts to one person in 24 hours; recorded here, enforced elsewhere.
+        texts_per_day: Most texts to one person in 24 hours; None for as many as one likes.
         closed_on_holidays: Whether nothing goes on the jurisdiction's public holidays.
     """
 
@@ -147,8 +148,7 @@ def _read_version(raw: Mapping[str, Any], at: str) -> PackVersion:
     if not raw["sources"] or not all(isinstance(one, str) for one in raw["sources"]):
         raise InvalidFieldError(f"{at}.sources", "names none; say where the rule was read")
     most = raw.get("texts_per_day")
-    if most is not None and not (type(most) is int and 1 <= most <= _TEXTS_MOST):
-        raise InvalidFieldError(f"{at}.texts_per_day", f"must be 1 to {_TEXTS_MOST}")
+    check_texts_per_day(most, field=f"{at}.texts_per_day")
     hours = {}
     for purpose, window in raw["hours"].items():
         if purpose not in set(Purpose):
@@ -157,6 +157,16 @@ def _read_version(raw: Mapping[str, Any], at: str) -> PackVersion:
             )
         hours[Purpose(purpose)] = SendWindow.parse(window, field=f"{at}.hours.{purpose}")
     return PackVersion(**{**raw, "sources": tuple(raw["sources"]), "hours": hours})
+
+
+def check_texts_per_day(most: object, *, field: str = "texts_per_day") -> None:
+    """Check a cap on the texts to one person in 24 hours; None stands for no cap.
+
+    Raises:
+        InvalidFieldError: It is no whole number from 1 to 100.
+    """
+    if most is not None and not (type(most) is int and 1 <= most <= TEXTS_MOST):
+        raise InvalidFieldError(field, f"must be 1 to {TEXTS_MOST}; give none for no limit")
 
 
 def _check_keys(
@@ -182,6 +192,16 @@ def _shipped() -> Iterator[RulePack]:
 
 PACKS: Mapping[str, RulePack] = {one.id: one for one in _shipped()}
 """The packs that ship, by id."""
+
+
+CAPPED: frozenset[Purpose] = frozenset(
+    purpose
+    for pack in PACKS.values()
+    for version in pack.versions
+    if version.texts_per_day is not None
+    for purpose in version.hours
+)
+"""The purposes whose texts some pack counts."""
 
 
 def check_packs(given: Sequence[str] | None, *, field: str = "rule_packs") -> list[str] | None:

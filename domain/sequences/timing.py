@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -278,6 +279,31 @@ def scheduled_due(send_at: datetime, clock: ContactClock) -> datetime:
     return _instant(send_at.date(), send_at.time(), clock.wall_zone)
 
 
+def anchored_due(
+    value: object, offset: timedelta, at_time: time | None, clock: ContactClock
+) -> datetime | None:
+    """Compute when a step is due that goes by a date; None if the value is none.
+
+    ``value`` is ``2026-12-01``, which begins at midnight, or a date and time, on the contact's
+    clock unless it has a zone. ``offset`` is from then; with ``at_time`` it is whole days, to that
+    wall-clock time.
+    """
+    try:
+        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or not 2000 <= moment.year <= 9000:
+        return None
+    zone = clock.wall_zone
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(zone)
+    if at_time is not None:
+        return _instant(moment.date() + timedelta(days=offset.days), at_time, zone)
+    if moment.tzinfo is None:
+        return _instant(moment.date(), moment.time(), zone) + offset
+    return moment.astimezone(UTC) + offset
+
+
 class _Step(Protocol):
     @property
     def delay_seconds(self) -> int | None: ...
@@ -285,12 +311,27 @@ class _Step(Protocol):
     def at_time(self) -> time | None: ...
     @property
     def send_at(self) -> datetime | None: ...
+    @property
+    def anchor_key(self) -> str | None: ...
+    @property
+    def anchor_offset_seconds(self) -> int | None: ...
 
 
-def step_due(step: _Step, previous: datetime, clock: ContactClock) -> datetime:
-    """Compute when a step of either kind of sequence is due, regardless of its send window."""
+def step_due(
+    step: _Step,
+    previous: datetime,
+    clock: ContactClock,
+    values: Mapping[str, object] = MappingProxyType({}),
+) -> datetime | None:
+    """Compute when a step of either kind of sequence is due, regardless of its send window.
+
+    None if it goes by a date that is not among the ``values``.
+    """
     if step.send_at is not None:
         return scheduled_due(step.send_at, clock)
+    if step.anchor_key is not None:
+        offset = timedelta(seconds=step.anchor_offset_seconds or 0)
+        return anchored_due(values.get(step.anchor_key), offset, step.at_time, clock)
     delay = timedelta(seconds=step.delay_seconds or 0)
     return ongoing_due(previous, delay, step.at_time, clock)
 

@@ -86,7 +86,8 @@ class StepOutcome(StrEnum):
     ``due``: the active enrollment waits at it. ``sent``: its text was *sent*. ``delivered``: its
     text was *delivered*. ``failed``: the enrollment is over and the step's text failed for good,
     other than by an opt-out. ``replied``: the contact's first reply came when it was the last step
-    sent. ``opted_out``: it was the last step sent to a contact who opted out.
+    sent. ``opted_out``: it was the last step sent to a contact who opted out. ``skipped``: it was
+    not sent because its time was past.
     """
 
     DUE = "due"
@@ -95,6 +96,7 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
     REPLIED = "replied"
     OPTED_OUT = "opted_out"
+    SKIPPED = "skipped"
 
 
 class WaitReason(StrEnum):
@@ -102,7 +104,7 @@ class WaitReason(StrEnum):
 
     ``retry``: it failed for a passing reason. ``spacing``: the text before went out a short while
     ago. ``window``: its send window. ``pack``: the law, by a rule pack. ``holiday``: one on which
-    that closes the day.
+    that closes the day. ``cap``: the most texts to one person in 24 hours.
     """
 
     RETRY = "retry"
@@ -110,6 +112,7 @@ class WaitReason(StrEnum):
     WINDOW = "window"
     PACK = "pack"
     HOLIDAY = "holiday"
+    CAP = "cap"
 
 
 class PauseReason(StrEnum):

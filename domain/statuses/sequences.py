@@ -34,6 +34,18 @@ class CountsAsReply(StrEnum):
     ANY = "any"
 
 
+class LatePolicy(StrEnum):
+    """What becomes of a step that cannot go at its time: after an outage, a pause, for a cap.
+
+    ``send``: it goes as soon as it may. ``expire``: it may still go for some hours, then it is
+    skipped. ``skip``: it is skipped at once.
+    """
+
+    SEND = "send"
+    EXPIRE = "expire"
+    SKIP = "skip"
+
+
 class Purpose(StrEnum):
     """What a sequence's texts are for, which is what rules about hours go by.
 

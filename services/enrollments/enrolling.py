@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 from domain.enrollments.variables import checked_variables
 from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
 from domain.platform.phones import zones_prefix
-from domain.sequences.texts import Value, keys_in
+from domain.sequences.steps import keys_of
+from domain.sequences.texts import Value
 from domain.sequences.timing import ContactClock, next_slot, step_due
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentStatus
@@ -205,7 +206,7 @@ class Enrolling:
     async def first_text_at(self, sequence_id: UUID) -> datetime | None:
         """Compute when a contact in the workspace's zone who is enrolled now gets the first text.
 
-        The moment is in UTC; None if every date is past.
+        The moment is in UTC; None if every date is past, or it goes by a date of each contact.
 
         Raises:
             NotFoundError: There is no such sequence.
@@ -215,7 +216,9 @@ class Enrolling:
             zone = await workspace.zone(tx, self._zone)
             sequence = await open_sequence(tx, sequence_id)
         start = _start(sequence, ContactClock((zone,), zone))
-        return None if start is None else start.next_send_at
+        if start is None or sequence.steps[start.position - 1].anchor_key is not None:
+            return None
+        return start.next_send_at
 
 
 async def _clocks(found: Many[Candidate], zone: str) -> dict[UUID, ContactClock]:
@@ -302,7 +305,7 @@ async def chosen(
     sequence = required(
         await sequences.find(tx, sequence_id, counted=False), "sequence", sequence_id
     )
-    used = keys_in(*(step.body for step in sequence.steps))
+    used = keys_of(sequence.steps)
     external = _external_ids(contacts)
     known = await rows.ids_by_external_id(tx, list(external.values())) if external else {}
     problems = Problems()
@@ -347,7 +350,7 @@ async def shared_variables(
     sequence = required(
         await sequences.find(tx, sequence_id, counted=False), "sequence", sequence_id
     )
-    used = keys_in(*(step.body for step in sequence.steps))
+    used = keys_of(sequence.steps)
     checked = checked_variables(given, field="variables", used=used)
     return {key: value for key, value in checked.items() if value is not None}
 
@@ -445,7 +448,7 @@ async def _decide(
 def _start(sequence: SequenceSnapshot, clock: ContactClock) -> Start | None:
     """Find the first step that is not past, and when it may go; None if all are past."""
     for step in sequence.steps:
-        due_at = step_due(step, sequence.now, clock)
+        due_at = step_due(step, sequence.now, clock) or sequence.now
         if step.send_at is None or due_at > sequence.now:
             return Start(step.position, due_at, next_slot(due_at, sequence.hours, clock).at)
     return None

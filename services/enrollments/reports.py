@@ -57,6 +57,7 @@ class Tally:
     failed: int = 0
     replied: int = 0
     opted_out: int = 0
+    skipped: int = 0
     replied_late: int = 0
     omitted_opted_out: int = 0
     median_reply_seconds: float | None = None

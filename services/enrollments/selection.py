@@ -39,12 +39,14 @@ class EnrollmentResult:
         result: Each action names its own.
         last_text: If it was finished: the outcome of a text that was under way.
         message_id: If a text was accepted: the text.
+        over_cap: If one was accepted: the contact has had as many as the workspace lets one have.
     """
 
     enrollment_id: UUID
     result: ResultCode
     last_text: LastText | None = None
     message_id: UUID | None = None
+    over_cap: bool = False
 
 
 def checked(enrollment_ids: Many[UUID]) -> list[UUID]:

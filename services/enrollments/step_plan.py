@@ -1,6 +1,6 @@
 """The plan of an enrollment's remaining steps: when each would go, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from domain.enrollments.faults import Fault
 from domain.platform.durations import in_units
 from domain.platform.moments import written
 from domain.sequences.departures import NextText, Reason, departure, retry, spacing, window
-from domain.sequences.texts import outline
+from domain.sequences.texts import Value, outline
 from domain.sequences.timing import ContactClock, step_due
 from domain.statuses.enrollments import EnrollmentPhase, HeldReason, PauseReason, WaitReason
 from domain.statuses.sequences import SequenceState
@@ -61,16 +61,17 @@ def plan(
 
     Why is what ``departure`` says, which decides it. To its reasons are added, about the time,
     ``delay`` (``seconds``, ``after`` ``text`` or ``enrollment``, ``at_time`` or null), ``date``
-    (``local``), ``zone`` (``zone``, ``zones``) and ``later`` (``from``, ``to``); about why it is
-    only an estimate, ``held`` (``held_reason``, ``held_code``, ``missing_fields``),
-    ``sender_on_hold`` (``since``, ``held_code``), ``paused``, ``enrollment_paused`` (``since``,
-    ``left_seconds``) and ``after_others`` (``step``, the previous one). ``retry`` also has the
-    ``error_code``.
+    (``local``), ``anchor`` (``key``, ``value`` or null, ``seconds``, ``at_time`` or null), ``zone``
+    (``zone``, ``zones``) and ``later`` (``from``, ``to``); about why it is only an estimate,
+    ``held`` (``held_reason``, ``held_code``, ``missing_fields``), ``sender_on_hold`` (``since``,
+    ``held_code``), ``paused``, ``enrollment_paused`` (``since``, ``left_seconds``) and
+    ``after_others`` (``step``, the previous one). ``retry`` also has the ``error_code``.
     """
     waits = _waits(facts)
     at = facts.next_send_at
+    texts = () if facts.last_sent_at is None else (facts.last_sent_at,)  # of this enrollment alone
     for step in steps[facts.position - 1 :]:
-        reasons = _timing(step, clock)
+        reasons = _timing(step, clock, facts.values)
         gap = _least_distance(step, steps)
         if step.position == facts.position:
             text = NextText(
@@ -87,10 +88,22 @@ def plan(
             at = None if at is None else max(at, now)
             continue
         if at is not None:
-            due = step_due(step, at, clock)
-            text = NextText(due, facts.hours, clock, last_sent_at=at, gap=gap, enough=min_spacing)
-            found = departure(text, due)
-            at, reasons = found.at, reasons + found.reasons
+            texts = (*texts, at)
+            due = step_due(step, at, clock, facts.values)
+            if due is None:  # the date that it goes by is missing
+                at = None
+            else:
+                text = NextText(
+                    due,
+                    facts.hours,
+                    clock,
+                    last_sent_at=at,
+                    gap=gap,
+                    enough=min_spacing,
+                    recent=texts,
+                )
+                found = departure(text, due)
+                at, reasons = found.at, reasons + found.reasons
         others = Reason(
             "after_others",
             f"if step {step.position - 1} goes out as planned",
@@ -142,12 +155,16 @@ def _waits(facts: EnrollmentFacts) -> tuple[Reason, ...]:
 def _least_distance(step: StepRecord, steps: Many[StepRecord]) -> timedelta:
     """Give the configured distance to the text before."""
     before = steps[step.position - 2].send_at if step.position > 1 else None
+    if step.anchor_key is not None:
+        return timedelta.max
     if step.send_at is not None:
         return step.send_at - (before or step.send_at)
     return timedelta(seconds=step.delay_seconds or 0)
 
 
-def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
+def _timing(
+    step: StepRecord, clock: ContactClock, values: Mapping[str, Value]
+) -> tuple[Reason, ...]:
     """Explain the step's own timing."""
     zone = Reason(
         "zone",
@@ -157,6 +174,8 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
     if step.send_at is not None:
         local = {"local": step.send_at.isoformat()}
         return (Reason("date", f"scheduled for {step.send_at:%Y-%m-%d %H:%M}", local), zone)
+    if step.anchor_key is not None:
+        return (_by_date(step, values.get(step.anchor_key)), zone)
     first = step.position == 1
     before = "enrollment" if first else "the previous text"
     delay = timedelta(seconds=step.delay_seconds or 0)
@@ -169,6 +188,25 @@ def _timing(step: StepRecord, clock: ContactClock) -> tuple[Reason, ...]:
     if step.at_time is None:
         return (Reason("delay", words, detail),)
     return (Reason("delay", f"{words}, at {step.at_time:%H:%M}", detail), zone)
+
+
+def _by_date(step: StepRecord, value: Value | None) -> Reason:
+    offset = timedelta(seconds=step.anchor_offset_seconds or 0)
+    words = f"on {step.anchor_key}"
+    if offset:
+        side = "before" if offset < timedelta(0) else "after"
+        words = f"{in_units(abs(offset), most=4)} {side} {step.anchor_key}"
+    if value is not None:
+        words += f" ({value})"
+    detail: dict[str, Any] = {
+        "key": step.anchor_key,
+        "value": value,
+        "seconds": int(offset.total_seconds()),
+        "at_time": None if step.at_time is None else f"{step.at_time:%H:%M}",
+    }
+    if step.at_time is not None:
+        words += f", at {step.at_time:%H:%M}"
+    return Reason("anchor", words, detail)
 
 
 def _postponed(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.enrollments.variables import MAX_VARIABLES, checked_variables
 from domain.platform.errors import ConflictError, InvalidFieldError, Problems, required
-from domain.sequences.texts import keys_in
+from domain.sequences.steps import keys_of
 from services.contacts.contacts import Contacts
 from services.platform import audit
 from storage.enrollments import variables as rows
@@ -78,7 +78,7 @@ class Variables:
                     "already_final",
                     "the enrollment has ended; enroll the contact again with these variables",
                 )
-            used = keys_in(*(step.body for step in await steps_of(tx, row.version_id)))
+            used = keys_of(await steps_of(tx, row.version_id))
             values = checked_variables(variables, field="variables", used=used)
             after = {**row.variables, **values}
             if sum(value is not None for value in after.values()) > MAX_VARIABLES:

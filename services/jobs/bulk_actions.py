@@ -32,12 +32,14 @@ class MessagePreview:
         text: Empty if nothing is written yet.
         missing: The names that it cannot go without, which it shows as ``[name]``.
         refusal: ``opted_out`` or ``landline`` if they get none.
+        over_cap: They had as many texts in 24 hours as the workspace lets one person have.
     """
 
     sender: str
     text: str
     missing: tuple[str, ...]
     refusal: str | None
+    over_cap: bool
 
 
 class BulkActions:
@@ -90,7 +92,8 @@ class BulkActions:
     ) -> list[EnrollmentResult]:
         """Text the enrollments' contacts, at most 10, each individually and once.
 
-        ``accepted`` (with the text's id; enrollments of one contact share it), ``opted_out``,
+        ``accepted`` (with the text's id; enrollments of one contact share it, and whether it is
+        more than the workspace's cap, which forbids no one-off anything), ``opted_out``,
         ``landline`` or ``not_found``. Final enrollments may be texted too. ``send_id`` is a random
         id from a form: with the same id a contact is texted once, however often the form is sent.
 
@@ -139,7 +142,10 @@ class BulkActions:
                         place = f"enrollment_ids.{enrollment_ids.index(enrollment_id)}"
                         problems.add(place, f"the body {error.reason}", code=error.field_code)
                 results[enrollment_id] = EnrollmentResult(
-                    enrollment_id, "accepted", message_id=messages[contact_id]["id"]
+                    enrollment_id,
+                    "accepted",
+                    message_id=messages[contact_id]["id"],
+                    over_cap=recipient.over_cap,
                 )
             problems.raise_any()
             await recipients.insert_messages(tx, list(messages.values()))
@@ -167,7 +173,7 @@ class BulkActions:
             name = to.first_name, to.last_name
             values = merge_values(*name, to.phone, to.fields, to.variables)
             text, lacking = outline(body, values), missing(body, values)
-        return MessagePreview(to.sender_name, text, lacking, one_offs.refusal(to))
+        return MessagePreview(to.sender_name, text, lacking, one_offs.refusal(to), to.over_cap)
 
     async def release(
         self, enrollment_ids: Many[UUID], decision: Decision, user_id: UUID

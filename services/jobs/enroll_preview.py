@@ -573,7 +573,12 @@ async def _target(tx: Transaction, sequence_id: UUID, variables: Given) -> _Targ
     """
     sequence = await open_sequence(tx, sequence_id)
     shared = await shared_variables(tx, sequence_id, variables)
-    texts = [(step.body, bool(step.media_urls)) for step in sequence.steps]
+    # A date that a step goes by is needed as if its text said it.
+    dates = (f"{{{{{step.anchor_key}}}}}" if step.anchor_key else "" for step in sequence.steps)
+    texts = [
+        (step.body + date, bool(step.media_urls))
+        for step, date in zip(sequence.steps, dates, strict=True)
+    ]
     needy = [one for one in texts if missing(one[0], shared, has_media=one[1])]
     return _Target(sequence_id, needy, shared)
 

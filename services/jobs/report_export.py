@@ -19,7 +19,7 @@ _FIGURES = (
     *("people", "due", "sent", "delivered", "failed", "replied", "opted_out", "replied_late"),
     *("delivery_rate", "failure_rate", "reply_rate", "opt_out_rate"),
     *("median_reply_seconds", "p90_reply_seconds", "omitted_opted_out"),
-    *("answered", "median_answer_seconds", "p90_answer_seconds"),
+    *("answered", "median_answer_seconds", "p90_answer_seconds", "skipped"),
 )
 _CELLS = attrgetter(*_FIGURES)
 _PLACES = {name: place for place, name in enumerate(_FIGURES)}

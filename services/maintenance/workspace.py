@@ -7,14 +7,14 @@ from typing import Any, Literal, TypedDict, cast
 from uuid import UUID
 
 from domain.platform.errors import InvalidFieldError
-from domain.sequences.rule_packs import check_packs
+from domain.sequences.rule_packs import check_packs, check_texts_per_day
 from domain.sequences.sending_hours import check_window
 from domain.sequences.timing import ContactClock, check_time_zone
 from domain.statuses.contacts import ConsentNeeded
 from domain.statuses.sequences import Purpose
 from services.enrollments.rescheduling import workspace_moved
 from services.platform import audit
-from storage.enrollments.waking import consent_changed
+from storage.enrollments.waking import cap_changed, consent_changed
 from storage.platform import wakes, workspace
 from storage.platform.database import Database, Transaction
 from storage.platform.wakes import WakeKind
@@ -42,6 +42,7 @@ class WorkspaceDetails(WorkspaceClock):
         time_zone: IANA name as set; None if the process's settings decide.
         rule_packs: The rule packs that bind, by id; None for all.
         require_consent: Which consent texts take, by the purpose of their sequence; of each.
+        texts_per_day: Most texts to one person in 24 hours, over all sequences; None for no limit.
     """
 
     time_zone: str | None
@@ -49,6 +50,7 @@ class WorkspaceDetails(WorkspaceClock):
     require_consent: Mapping[Purpose, ConsentNeeded] = field(
         default_factory=lambda: dict.fromkeys(Purpose, ConsentNeeded.NONE)
     )
+    texts_per_day: int | None = None
 
 
 class WorkspaceFields(TypedDict, total=False):
@@ -58,6 +60,7 @@ class WorkspaceFields(TypedDict, total=False):
     hour_cycle: HourCycle
     rule_packs: Sequence[str] | None
     require_consent: Mapping[Purpose, ConsentNeeded]
+    texts_per_day: int | None
 
 
 class WorkspaceSettings:
@@ -82,13 +85,14 @@ class WorkspaceSettings:
 
         Raises:
             InvalidFieldError: There is no such time zone, or rule pack; ``window_outside_law`` of a
-                sequence whose send window the packs would leave empty.
+                sequence whose send window the packs would leave empty; a cap of zero.
         """
         zone = fields.get("time_zone")
         if zone is not None:
             check_time_zone(zone)
         if "rule_packs" in fields:
             fields = {**fields, "rule_packs": check_packs(fields["rule_packs"])}
+        check_texts_per_day(fields.get("texts_per_day"))
         while fields and not await self._changed(fields, user_id):
             await self.move_steps()
         await self.move_steps()
@@ -112,6 +116,8 @@ class WorkspaceSettings:
             await workspace.change(tx, values)
             if "require_consent" in fields:
                 await consent_changed(tx)
+            if fields.get("texts_per_day", before.texts_per_day) != before.texts_per_day:
+                await cap_changed(tx)
             names = ",".join(sorted(fields))
             await audit.record(tx, "workspace.change", user_id=user_id, fields=names)
         return True
@@ -155,6 +161,7 @@ class WorkspaceSettings:
                 one: ConsentNeeded(row.require_consent.get(one, ConsentNeeded.NONE))
                 for one in Purpose
             },
+            texts_per_day=row.texts_per_day,
         )
 
 

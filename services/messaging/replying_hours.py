@@ -1,4 +1,4 @@
-"""Whether it is a decent hour to text a contact by hand."""
+"""Whether it is a decent hour to text a contact by hand, and whether they had enough texts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +19,13 @@ class ContactHours:
         zone: By which they are told the time; IANA name.
         is_sure: Whether that is theirs; a number may allow several zones.
         quiet: Their quiet hours, if it is no hour to text them.
+        over_cap: Whether they had as many texts in 24 hours as the workspace lets one person have.
     """
 
     zone: str
     is_sure: bool
     quiet: QuietHours | None
+    over_cap: bool
 
 
 class ReplyingHours:
@@ -50,4 +52,4 @@ class ReplyingHours:
             workspace=known.workspace_zone or self._zone,
         )
         quiet = quiet_hours(now, known.send_window, clock)
-        return ContactHours(clock.wall_zone.key, len(clock.zones) == 1, quiet)
+        return ContactHours(clock.wall_zone.key, len(clock.zones) == 1, quiet, known.over_cap)

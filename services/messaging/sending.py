@@ -1,9 +1,10 @@
 """What the send path's activities ask of the rows: decide, open an attempt, record its outcome."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.enrollments.next_event import NextEvent
 from domain.messaging import deciding
 from domain.messaging.absence import ListEvidence, provable_from
 from domain.messaging.deadline import Deadline
@@ -27,7 +28,7 @@ from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, HeldR
 from domain.statuses.messaging import CancelReason, MessageStatus
 from services.messaging import reconciliation
 from services.messaging.applying import GONE, learn
-from storage.enrollments import enrollments, one_offs, waits
+from storage.enrollments import enrollments, next_step, one_offs, skips, waits
 from storage.event_webhooks import events
 from storage.messaging import attempts, holds, sending
 from storage.messaging.sending import MessageRow, StepRow
@@ -163,7 +164,10 @@ class Sending:
         return decide(row, row.read_at, self._rules)
 
     async def _lock(self, tx: Transaction, enrollment_id: UUID) -> StepRow | None:
-        return await sending.lock_step(tx, enrollment_id, self._rules.workspace_zone)
+        row = await sending.lock_step(tx, enrollment_id, self._rules.workspace_zone)
+        if row is not None and row.due_at is not None and row.due_at != row.stored_due_at:
+            await waits.set_due(tx, row.id, row.due_at)
+        return row
 
     async def _may_probe(self, row: StepRow, decision: deciding.Decision) -> bool:
         """Claim the sender on hold that an enrollment waits for, if it may be tried now.
@@ -198,6 +202,8 @@ class Sending:
                 return _state(row, "ended", status=ended.get(row.id, row.status))
             case deciding.Later():
                 return await self._later(tx, row, decision)
+            case deciding.Skip(missed):
+                return await self._skip(tx, row, missed)
             case deciding.AwaitReply() | deciding.Close():
                 await enrollments.await_reply(tx, row.id)
                 over_at = row.reply_until or row.read_at
@@ -236,6 +242,31 @@ class Sending:
         else:
             await enrollments.schedule(tx, row.id, decision.at)
         return _state(row, EnrollmentPhase.WAITING, due_at=decision.at)
+
+    async def _skip(self, tx: Transaction, row: StepRow, missed: datetime) -> EnrollmentState:
+        """Move past a step that is not sent any more; the workflow then asks about the next.
+
+        After the last one the reply window runs from now on. Where no text went there is nothing
+        to reply to, and a reply that is remembered ends it: then it ends at once.
+        """
+        step = await next_step.find(tx, row.id, start=row.position + 1, reached=row.step)
+        ends_as = None
+        if step.position <= row.step_count:
+            following = step.due(missed, row.read_at, self._rules.workspace_zone)
+        else:
+            reply_window = timedelta(seconds=step.reply_window_seconds)
+            following = NextEvent(step.position, reply_until=row.read_at + reply_window)
+            if row.replied_at is not None:
+                ends_as = EnrollmentStatus.FINISHED_RESPONDED
+            elif row.nothing_sent:
+                ends_as = EnrollmentStatus.FINISHED_NO_RESPONSE
+        await skips.skip_step(tx, row.id, row.position, following, missed=missed, at=row.read_at)
+        if ends_as is not None:
+            await enrollments.end(tx, [row.id], ends_as, signal=None)
+            return _state(row, "ended", status=ends_as)
+        if following.reply_until is not None:
+            return _state(row, EnrollmentPhase.AWAITING_REPLY, due_at=following.reply_until)
+        return _state(row, EnrollmentPhase.WAITING, due_at=following.next_send_at)
 
     async def _write_obstacle_of_message(
         self, tx: Transaction, row: MessageRow, decision: deciding.OneOffObstacle

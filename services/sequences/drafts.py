@@ -8,7 +8,8 @@ from uuid import UUID
 
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.statuses.sequences import SequenceState
-from services.sequences.sequences import MAX_STEPS, find, lock
+from services.sequences.sequences import find, lock
+from services.sequences.step_checks import MAX_STEPS
 from storage.platform.database import Database
 from storage.sequences import drafts
 from storage.sequences.drafts import Publisher

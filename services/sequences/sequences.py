@@ -1,10 +1,9 @@
 """Sequences: writing them, and moving them through their states."""
 
-import re
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
@@ -13,11 +12,9 @@ from domain.platform.names import clean, clean_search
 from domain.platform.paging import Page, Position, by_creation, cut
 from domain.sequences.pictures import OwnPictures
 from domain.sequences.placeholders import unwritten
-from domain.sequences.segments import measure
 from domain.sequences.sending_hours import SendingHours, check_window
 from domain.sequences.steps import StepDraft
-from domain.sequences.texts import check_body, check_media
-from domain.sequences.timing import DEFAULT_WINDOW, ContactClock, SendWindow, scheduled_due
+from domain.sequences.timing import DEFAULT_WINDOW, SendWindow
 from domain.statuses.sequences import (
     CountsAsReply,
     Purpose,
@@ -27,6 +24,7 @@ from domain.statuses.sequences import (
 )
 from services.platform import audit
 from services.sequences.pictures import own_pictures
+from services.sequences.step_checks import check_steps
 from storage.platform import outbox, wakes, workspace
 from storage.platform.database import Database, Transaction
 from storage.sequences import drafts
@@ -34,17 +32,8 @@ from storage.sequences import sequences as rows
 from storage.sequences.sequences import WINDOW_JSON, SequenceRecord, StepRecord
 
 MAX_NAME = 200
-MAX_STEPS = 100
-MAX_DELAY = timedelta(days=365)
-MAX_AHEAD = timedelta(days=5 * 365)
-"""How far ahead a date may be; a later one is a typo."""
 MAX_REPLY_WINDOW = timedelta(days=90)
 DEFAULT_REPLY_WINDOW = timedelta(days=7)
-
-_ONE_DAY_SECONDS = 86_400
-AT_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
-_AT_TIME = re.compile(AT_TIME_PATTERN)
-_SEND_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -120,8 +109,14 @@ class Sequences:
         async with self._database.transaction() as tx:
             zone = await workspace.zone(tx, self._zone)
             ours = await self._pictures(tx, draft.steps)
-            steps = _check_steps(
-                draft.steps, draft.kind, problems, zone, ours, dates_taken=frozenset()
+            steps = check_steps(
+                draft.steps,
+                draft.kind,
+                problems,
+                zone,
+                ours,
+                await rows.date_fields(tx),
+                dates_taken=frozenset(),
             )
             await _check_sender(tx, draft.sender_id, problems)
             await _check_law(tx, values, problems)
@@ -206,8 +201,9 @@ class Sequences:
             if "steps" in change:
                 dates = frozenset(step.send_at for step in old.steps)
                 ours = await self._pictures(tx, change["steps"])
-                steps = _check_steps(
-                    change["steps"], old.kind, problems, zone, ours, dates_taken=dates
+                keys = await rows.date_fields(tx)
+                steps = check_steps(
+                    change["steps"], old.kind, problems, zone, ours, keys, dates_taken=dates
                 )
             if activate or ("steps" in change and old.state is not SequenceState.DRAFT):
                 _check_written(steps, problems)
@@ -341,144 +337,6 @@ def _reply_window(seconds: int) -> int:
 
 def _window(raw: WINDOW_JSON | None) -> WINDOW_JSON | None:
     return None if raw is None else SendWindow.parse(raw).dump()
-
-
-def _check_steps(
-    drafts: Many[StepDraft],
-    kind: SequenceKind,
-    problems: Problems,
-    zone: str,
-    ours: OwnPictures,
-    *,
-    dates_taken: frozenset[datetime | None],
-) -> tuple[StepRecord, ...]:
-    """Validate steps and their order; a date that was saved before may be past."""
-    if not 1 <= len(drafts) <= MAX_STEPS:
-        problems.add("steps", f"has {len(drafts)} steps; write 1 to {MAX_STEPS}", code="step_count")
-        return ()
-    steps = tuple(
-        _check_step(draft, position, kind, problems, ours)
-        for position, draft in enumerate(drafts, start=1)
-    )
-    latest: datetime | None = None
-    for index, step in enumerate(steps):
-        if step.send_at is None:
-            continue
-        field = f"steps.{index}.send_at"
-        if step.send_at not in dates_taken:
-            with problems.collect():
-                _check_date(step.send_at, field, zone)
-        if latest is not None and step.send_at <= latest:
-            problems.add(
-                field,
-                f"is not later than the date before it, {latest.isoformat()}; put the steps"
-                " in order, no two at the same time",
-                code="dates_unordered",
-            )
-        latest = step.send_at if latest is None else max(latest, step.send_at)
-    return steps
-
-
-def _check_date(send_at: datetime, field: str, zone: str) -> None:
-    now = datetime.now(UTC)
-    due = scheduled_due(send_at, ContactClock((zone,), zone))
-    if due <= now:
-        raise InvalidFieldError(
-            field, f"is in the past in {zone}; choose a later date", code="date_past"
-        )
-    if due > now + MAX_AHEAD:
-        raise InvalidFieldError(
-            field, "is more than five years ahead; choose an earlier date", code="date_too_far"
-        )
-
-
-def _check_step(
-    draft: StepDraft, position: int, kind: SequenceKind, problems: Problems, ours: OwnPictures
-) -> StepRecord:
-    path = f"steps.{position - 1}"
-    with problems.collect():
-        check_body(draft.body, field=f"{path}.body", has_media=bool(draft.media_urls))
-    with problems.collect():
-        check_media(draft.media_urls, ours, field=f"{path}.media_urls")
-    step = StepRecord(
-        position, draft.body, draft.media_urls, None, None, None, measure(draft.body).count
-    )
-    match kind:
-        case SequenceKind.ONGOING:
-            if draft.send_at is not None:
-                problems.add(
-                    f"{path}.send_at",
-                    "belongs to a scheduled sequence; give delay_seconds instead",
-                    code="wrong_timing",
-                )
-            with problems.collect():
-                step = replace(step, delay_seconds=_delay(draft.delay_seconds, path))
-            with problems.collect():
-                step = replace(step, at_time=_at_time(draft, path))
-        case SequenceKind.SCHEDULED:
-            for field in ("delay_seconds", "at_time"):
-                if getattr(draft, field) is not None:
-                    problems.add(
-                        f"{path}.{field}",
-                        "belongs to an ongoing sequence; give send_at instead",
-                        code="wrong_timing",
-                    )
-            with problems.collect():
-                step = replace(step, send_at=_send_at(draft.send_at, path))
-    return step
-
-
-def _delay(seconds: int | None, path: str) -> int:
-    most = int(MAX_DELAY.total_seconds())
-    if seconds is None:
-        raise InvalidFieldError(
-            f"{path}.delay_seconds",
-            "is missing; give the seconds after the previous text, 0 for right away",
-            code="missing",
-        )
-    if not 0 <= seconds <= most:
-        raise InvalidFieldError(
-            f"{path}.delay_seconds", f"must be 0 to {most} (365 days)", code="out_of_range"
-        )
-    return seconds
-
-
-def _at_time(draft: StepDraft, path: str) -> time | None:
-    if draft.at_time is None:
-        return None
-    field = f"{path}.at_time"
-    if not _AT_TIME.fullmatch(draft.at_time):
-        raise InvalidFieldError(
-            field, "is not a time of day; write HH:MM, like 09:30", code="bad_time"
-        )
-    if draft.delay_seconds is not None and draft.delay_seconds % _ONE_DAY_SECONDS:
-        raise InvalidFieldError(
-            field,
-            f"needs a delay of whole days, a multiple of {_ONE_DAY_SECONDS} seconds; correct"
-            " delay_seconds or leave at_time out",
-            code="time_needs_whole_days",
-        )
-    return time.fromisoformat(draft.at_time)
-
-
-def _send_at(text: str | None, path: str) -> datetime:
-    field = f"{path}.send_at"
-    if text is None:
-        raise InvalidFieldError(
-            field, "is missing; write a local date and time, like 2027-12-01T09:30", code="missing"
-        )
-    try:
-        moment = datetime.fromisoformat(text) if _SEND_AT.fullmatch(text) else None
-    except ValueError:
-        moment = None
-    if moment is None or not 2000 <= moment.year <= 9000:
-        raise InvalidFieldError(
-            field,
-            "is not a local date and time; write it like 2027-12-01T09:30, without a zone: it is on"
-            " the contact's own clock",
-            code="bad_date",
-        )
-    return moment
 
 
 async def _check_sender(tx: Transaction, sender_id: UUID, problems: Problems) -> None:

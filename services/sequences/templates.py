@@ -191,6 +191,10 @@ def _step(step: StepRecord) -> StepDraft:
         step.delay_seconds,
         f"{step.at_time:%H:%M}" if step.at_time else None,
         step.send_at.isoformat() if step.send_at else None,
+        step.anchor_key,
+        step.anchor_offset_seconds,
+        step.late,
+        step.late_hours,
     )
 
 

@@ -1,7 +1,7 @@
 """The enrollment's row: every statement that writes it, each a named transition with its guard.
 
-Only this module, ``pauses``, ``replies``, ``variables`` and ``waits`` write enrollments. Their
-life::
+Only this module, ``pauses``, ``replies``, ``skips``, ``variables`` and ``waits`` write enrollments.
+Their life::
 
     enroll        -> waiting, or final at once
     START         -> sending
@@ -49,14 +49,14 @@ async def _write(tx: Transaction, statement: str, **values: object) -> list[UUID
 async def go_on(tx: Transaction, statement: str, **values: object) -> list[UUID]:
     """Do as ``_write``; those that were held (``held_for``) and are no longer are released.
 
-    The statement joins the row as it was (``_WAS``) and returns what held it (``RELEASED``).
+    The statement joins the row as it was (``WAS``) and returns what held it (``RELEASED``).
     """
     rows = (await tx.run(statement, **values)).all()
     await events.enrollments_released(tx, {row.id: row.held_for for row in rows if row.held_for})
     return sorted(row.id for row in rows)
 
 
-_WAS = "FROM (SELECT id, held_reason AS held_for FROM enrollments WHERE id = :id) was"
+WAS = "FROM (SELECT id, held_reason AS held_for FROM enrollments WHERE id = :id) was"
 RELEASED = "RETURNING e.id, CASE WHEN e.held_reason IS NULL THEN held_for END AS held_for"
 
 
@@ -161,7 +161,7 @@ _RECORD_SENT = f"""
         END,
         held_reason = NULL, held_code = NULL, last_sent_at = :at,
         last_message_at = greatest(last_message_at, :at)
-    {_WAS}
+    {WAS}
     WHERE e.id = was.id AND status = 'active' AND position = :step AND pass = :pass_number
     {RELEASED}
 """  # noqa: S608 - built from constants
@@ -227,7 +227,7 @@ _STEP_BACK = f"""
         due_at = least(paused_at, :at), reply_until = NULL,
         waits_for = CASE WHEN CAST(:reason AS varchar) IS NULL THEN 'retry' ELSE '' END,
         last_sent_at = {LAST_SENT_AT}
-    {_WAS}
+    {WAS}
     WHERE e.id = was.id AND status = 'active'
     {RELEASED}
 """  # noqa: S608 - built from constants
@@ -277,7 +277,7 @@ async def hold_step(
 _WAIT = f"""
     UPDATE enrollments e SET activity = :activity, held_reason = NULL, held_code = NULL,
         next_send_at = :at, probing = :probing, waits_for = :waits_for
-    {_WAS}
+    {WAS}
     WHERE e.id = was.id AND status = 'active'
     {RELEASED}
 """  # noqa: S608 - built from constants
@@ -434,7 +434,7 @@ GO_ON = """
 """SQL: an enrollment ``e`` that is blocked, or held, goes on; a guard follows."""
 
 _RELEASE = f"""
-    {GO_ON.format(probing=":probing")} {_WAS}
+    {GO_ON.format(probing=":probing")} {WAS}
     WHERE e.id = was.id AND status = 'active'
     AND (activity = 'held' OR (activity = 'paused' AND paused_at IS NULL))
     {RELEASED}

@@ -12,7 +12,8 @@ from storage.sequences.sequences import hours_sql
 
 _FIND = f"""
     SELECT coalesce(t.position, e.step_count + 1) AS position, t.delay_seconds, t.at_time,
-        t.send_at, {WHEREABOUTS}, {hours_sql()} AS hours, q.reply_window_seconds,
+        t.send_at, t.anchor_key, t.anchor_offset_seconds, {WHEREABOUTS}, {hours_sql()} AS hours,
+        q.reply_window_seconds,
         {ZONE_SQL} AS workspace_zone
     FROM enrollments e
     JOIN contacts c ON c.id = e.contact_id

@@ -18,6 +18,7 @@ from storage.enrollments.step_outcomes import (
     HOUR_OF_WEEK,
     OPTED_OUT,
     REPLIED,
+    SKIPPED,
 )
 from storage.platform.database import Transaction
 from storage.tables.sent import DELIVERED, SENT
@@ -25,7 +26,7 @@ from storage.tables.sent import DELIVERED, SENT
 # The chosen rows take the table's name, so that the conditions on enrollments hold of them.
 _CHOSEN = """enrollments AS MATERIALIZED (
     SELECT id, contact_id, sequence_id, enrolled_by, enrolled_at, status, position, step,
-        step_count, replied_at, replied_late_at
+        step_count, replied_at, replied_late_at, skipped
     FROM enrollments
     WHERE sequence_id = ANY(:ids)
     AND enrolled_at >= coalesce(CAST(:start AS timestamptz), '-infinity')
@@ -36,7 +37,8 @@ _COUNTS = """
     count(*) AS people, count(*) FILTER (WHERE due) AS due,
     count(*) FILTER (WHERE sent) AS sent, count(*) FILTER (WHERE delivered) AS delivered,
     count(*) FILTER (WHERE failed) AS failed, count(*) FILTER (WHERE replied) AS replied,
-    count(*) FILTER (WHERE opted_out) AS opted_out, count(*) FILTER (WHERE late) AS replied_late,
+    count(*) FILTER (WHERE opted_out) AS opted_out,
+    count(*) FILTER (WHERE skipped) AS skipped, count(*) FILTER (WHERE late) AS replied_late,
     count(*) FILTER (WHERE omitted) AS omitted_opted_out
 """
 
@@ -51,7 +53,8 @@ _TALLIES = f"""
     ), people AS MATERIALIZED (
         SELECT id, sequence_id, enrolled_by,
             CAST(date_trunc(:unit, enrolled_at AT TIME ZONE :zone) AS date) AS part,
-            {DUE} AS due, sent, delivered, failed, {REPLIED} AS replied, {OPTED_OUT} AS opted_out,
+            {DUE} AS due, sent, delivered, failed, {REPLIED} AS replied,
+            {OPTED_OUT} AS opted_out, {SKIPPED} AS skipped,
             replied_late_at IS NOT NULL AS late, status = 'omitted_opted_out' AS omitted
         FROM enrollments LEFT JOIN (
             SELECT id, bool_or(sent) AS sent, bool_or(delivered) AS delivered,
@@ -73,17 +76,21 @@ _TALLIES = f"""
     GROUP BY sender_id
     UNION ALL
     SELECT 'step', NULL, NULL, step, NULL, count(*), 0, count(*) FILTER (WHERE sent),
-        count(*) FILTER (WHERE delivered), count(*) FILTER (WHERE failed), 0, 0, 0, 0
+        count(*) FILTER (WHERE delivered), count(*) FILTER (WHERE failed), 0, 0, 0, 0, 0
     FROM texts GROUP BY step
     UNION ALL
-    SELECT 'failure', NULL, NULL, step, code, 0, 0, 0, 0, count(*), 0, 0, 0, 0
+    SELECT 'failure', NULL, NULL, step, code, 0, 0, 0, 0, count(*), 0, 0, 0, 0, 0
     FROM texts WHERE failed GROUP BY step, code
     UNION ALL
-    SELECT 'step', NULL, NULL, position, NULL, 0, count(*), 0, 0, 0, 0, 0, 0, 0
+    SELECT 'step', NULL, NULL, position, NULL, 0, count(*), 0, 0, 0, 0, 0, 0, 0, 0
     FROM enrollments WHERE {DUE} GROUP BY position
     UNION ALL
-    SELECT 'step', NULL, NULL, step, NULL, 0, 0, 0, 0, 0, 0, count(*), 0, 0
+    SELECT 'step', NULL, NULL, step, NULL, 0, 0, 0, 0, 0, 0, count(*), 0, 0, 0
     FROM enrollments WHERE {OPTED_OUT} GROUP BY step
+    UNION ALL
+    SELECT 'step', NULL, NULL, CAST(one.step AS integer), NULL, 0, 0, 0, 0, 0, 0, 0, count(*), 0, 0
+    FROM enrollments, jsonb_array_elements(skipped) AS one(step)
+    WHERE {SKIPPED} GROUP BY one.step
 """  # noqa: S608 - built from constants
 
 
@@ -91,7 +98,7 @@ class TallyRow(NamedTuple):
     """Numbers of enrollments.
 
     Of ``kind`` ``all``; ``sequence``, ``user``, ``sender`` with an id; ``part`` with the first day
-    of a part of the trend; ``step``, in up to three rows that add up; ``failure`` of a step's text
+    of a part of the trend; ``step``, in up to four rows that add up; ``failure`` of a step's text
     with a code, 0 for none.
     """
 
@@ -107,6 +114,7 @@ class TallyRow(NamedTuple):
     failed: int
     replied: int
     opted_out: int
+    skipped: int
     replied_late: int
     omitted_opted_out: int
 

@@ -21,11 +21,12 @@ from storage.tables.sent import DELIVERED, SENT
 DUE = "enrollments.status = 'active' AND enrollments.position <= enrollments.step_count"
 OPTED_OUT = "enrollments.status = 'opted_out'"
 REPLIED = "enrollments.replied_at IS NOT NULL"
+SKIPPED = "enrollments.skipped <> '[]'"
 FAILED = (
     "m.status IN ('refused', 'failed', 'undelivered', 'canceled')"
     " AND enrollments.status NOT IN ('active', 'opted_out', 'omitted_opted_out')"
 )
-"""SQL: an enrollment waits at a step, opted out, replied; its text ``m`` failed for good."""
+"""SQL: an enrollment waits at a step, opted out, replied, skipped one; its text ``m`` failed."""
 
 FAILED_WITH = "coalesce(m.error_code, 0)"
 """SQL: the provider's code of a text ``m`` that failed, 0 if it gave none."""
@@ -64,11 +65,12 @@ _OF_TEXT: Mapping[StepOutcome, str] = {
 """SQL: true if it is true of any attempt ``a`` of the step's text ``m``."""
 
 _OF_ROW: Mapping[StepOutcome, tuple[str, str]] = {
-    StepOutcome.DUE: (DUE, "enrollments.position"),
-    StepOutcome.REPLIED: (REPLIED, _STEP_REPLIED_TO),
-    StepOutcome.OPTED_OUT: (OPTED_OUT, "enrollments.step"),
+    StepOutcome.DUE: (DUE, "enrollments.position = :outcome_step"),
+    StepOutcome.REPLIED: (REPLIED, f"{_STEP_REPLIED_TO} = :outcome_step"),
+    StepOutcome.OPTED_OUT: (OPTED_OUT, "enrollments.step = :outcome_step"),
+    StepOutcome.SKIPPED: (SKIPPED, "enrollments.skipped @> to_jsonb(CAST(:outcome_step AS int))"),
 }
-"""SQL: what is true of the enrollment, and of which step."""
+"""SQL: what is true of the enrollment, and whether of a certain step."""
 
 
 @cache
@@ -111,8 +113,8 @@ def is_so(outcome: StepOutcome, step: int | None, code: int | None = None) -> Te
     """
     given = {"outcome_step": step, "outcome_code": code}
     if (of_text := _OF_TEXT.get(outcome)) is None:
-        condition, place = _OF_ROW[outcome]
-        where = [condition, *([] if step is None else [f"{place} = :outcome_step"])]
+        condition, of_step = _OF_ROW[outcome]
+        where = [condition, *([] if step is None else [of_step])]
         sql = " AND ".join(where)
     else:
         where = [

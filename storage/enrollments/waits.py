@@ -33,6 +33,12 @@ async def note(
     )
 
 
+async def set_due(tx: Transaction, enrollment_id: UUID, due_at: datetime) -> None:
+    """Write when the next step of an active enrollment is due, as the date says that it goes by."""
+    sql = "UPDATE enrollments SET due_at = :due_at WHERE id = :id AND status = 'active'"
+    await tx.run(sql, id=enrollment_id, due_at=due_at)
+
+
 _POSTPONE = """
     UPDATE enrollments e SET activity = 'waiting', held_reason = NULL, held_code = NULL,
         next_send_at = :until, probing = false, waits_for = :waits_for

@@ -38,8 +38,25 @@ async def consent_changed(tx: Transaction) -> None:
     await wakes.add(tx, WakeKind.UNBLOCKED, await tx.column(sql))
 
 
+async def cap_changed(tx: Transaction) -> None:
+    """Ask for enrollments to look again that wait for room under a cap on texts."""
+    sql = "SELECT DISTINCT sequence_id FROM enrollments WHERE waits_for <> '' AND status = 'active'"
+    await wakes.add(tx, WakeKind.SEND_WINDOW, await tx.column(sql))
+
+
+_ANCHORED = """
+    SELECT e.id FROM enrollments e
+    JOIN steps t ON t.version_id = e.version_id AND t.position = e.position
+    WHERE e.contact_id = ANY(:ids) AND e.status = 'active' AND e.activity = 'waiting'
+    AND t.anchor_key IS NOT NULL
+    ORDER BY e.id
+"""
+
+
 async def data_changed(tx: Transaction, contact_ids: Collection[UUID]) -> None:
     """Ask for enrollments of contacts to go on that wait for what is there now.
+
+    Those whose next step goes by a date look at it again: it may have moved.
 
     Call it after contacts, variables or consents were written, while whoever decides waits.
     """
@@ -51,6 +68,8 @@ async def data_changed(tx: Transaction, contact_ids: Collection[UUID]) -> None:
     filled = await tx.column(sql, ids=list(contact_ids)) if contact_ids else ()
     if filled:
         await wakes.add(tx, WakeKind.DATA_FILLED, filled)
+    if contact_ids:
+        await reconsider(tx, await tx.column(_ANCHORED, ids=list(contact_ids)))
 
 
 async def add_forgotten(tx: Transaction) -> None:

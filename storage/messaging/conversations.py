@@ -14,6 +14,7 @@ from domain.platform.paging import Position
 from domain.sequences.timing import SendWindow
 from domain.statuses.messaging import Direction, MessageStatus, TextKind
 from domain.statuses.suppression import TextMeaning
+from storage.messaging.caps import over_cap
 from storage.platform.database import Transaction
 from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, paged
@@ -171,6 +172,7 @@ class HoursRow:
     time_zone: str | None
     send_window: SendWindow | None
     workspace_zone: str | None
+    over_cap: bool
 
 
 async def hours(tx: Transaction, contact_id: UUID) -> HoursRow | None:
@@ -183,7 +185,7 @@ async def hours(tx: Transaction, contact_id: UUID) -> HoursRow | None:
             SELECT s.send_window FROM enrollments e JOIN sequences s ON s.id = e.sequence_id
             WHERE e.contact_id = c.id AND e.status = 'active' AND s.send_window IS NOT NULL
             ORDER BY e.enrolled_at DESC LIMIT 1
-        ) AS send_window
+        ) AS send_window, {over_cap("c.phone")} AS over_cap
         FROM contacts c WHERE c.id = :id
     """  # noqa: S608 - built from constants
     return await tx.one(HoursRow, sql, id=contact_id)

@@ -7,7 +7,17 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -16,6 +26,7 @@ from domain.statuses.contacts import LineType
 from domain.statuses.messaging import CancelReason
 from storage.contacts import fields
 from storage.enrollments.one_offs import UNDER_WAY, cancel
+from storage.messaging.caps import over_cap
 from storage.platform.database import Transaction
 from storage.platform.fixed import Fixed
 from storage.platform.rows import columns_of, made
@@ -32,6 +43,7 @@ class Recipient:
 
     Attributes:
         opted_out: For everyone or for this sender.
+        over_cap: They had as many texts in 24 hours as the workspace lets one person have.
         variables: Of the enrollment that it is texted from, if any.
     """
 
@@ -43,6 +55,7 @@ class Recipient:
     sender_id: UUID
     sender_name: str
     opted_out: bool
+    over_cap: bool
     fields: Mapping[str, Value]
     variables: Mapping[str, Value] = field(default_factory=dict)
 
@@ -106,6 +119,7 @@ def _recipients() -> Select[*tuple[Any, ...]]:
             sender_id=col(Sender.id),
             sender_name=col(Sender.name),
             opted_out=suppressed,
+            over_cap=literal_column(over_cap("contacts.phone"), Boolean),
         )
     )
 

@@ -9,26 +9,29 @@ from uuid import UUID, uuid4
 from domain.event_webhooks.events import ContactChange
 from domain.messaging.attempts import LastAttempt
 from domain.messaging.deciding import OneOffFacts, StepFacts
+from domain.sequences.steps import patience
 from domain.sequences.texts import Value, merge_values, missing
-from domain.sequences.timing import Whereabouts
+from domain.sequences.timing import Whereabouts, anchored_due
 from domain.statuses.contacts import LineType
 from domain.statuses.enrollments import EnrollmentPhase
+from domain.statuses.sequences import LatePolicy
 from storage.contacts import consents
 from storage.contacts.contacts import WHEREABOUTS
 from storage.contacts.fields import VALUES as FIELD_VALUES
 from storage.enrollments.enrollments import START
 from storage.event_webhooks import events
+from storage.messaging.caps import RECENT
 from storage.platform.database import Transaction, as_json
 from storage.platform.locks import LOCK_NUMBER, SHARE_SENDER, SHARE_SEQUENCE, lock_number_at_once
 from storage.platform.rows import made
-from storage.platform.workspace import ZONE_SQL
+from storage.platform.workspace import HOLD_ZONE, ZONE_SQL
 from storage.sequences.sequences import hours_sql
 from storage.tables.sent import ANYTHING_SENT
 
 _LOCK_STEP = f"""
     WITH locked AS MATERIALIZED (
         SELECT e.id, c.phone, q.sender_id,
-            {LOCK_NUMBER.format(phone="c.phone")},
+            {LOCK_NUMBER.format(phone="c.phone")}, {HOLD_ZONE},
             {SHARE_SEQUENCE.format(id="q.id")},
             {SHARE_SENDER.format(id="q.sender_id")}
         FROM enrollments e
@@ -65,6 +68,7 @@ _LOAD_STEP = f"""
         n.phone AS sender_phone, n.messaging_service_sid, n.held_at IS NOT NULL AS sender_on_hold,
         n.next_probe_at,
         t.body, coalesce(t.media_urls, '[]') AS media_urls, t.delay_seconds, t.send_at,
+        t.late, t.late_hours, e.replied_at, t.at_time, t.anchor_key, t.anchor_offset_seconds,
         p.send_at AS previous_send_at,
         m.id AS message_id, m.next_try_at,
         m.phone AS attempt_phone, m.sender_id AS attempt_sender_id,
@@ -75,6 +79,7 @@ _LOAD_STEP = f"""
         {_SUPPRESSED.format(phone="c.phone")} AS suppressed,
         {consents.IS_MISSING.format(phone="c.phone", purpose="q.purpose")} AS consent_missing,
         {consents.BEST.format(phone="c.phone")} AS consent_id,
+        {RECENT} AS recent,
         EXISTS (
             SELECT 1 FROM inbound_events i WHERE i.phone = c.phone AND i.applied_at IS NULL
         ) AS inbound_pending,
@@ -125,7 +130,8 @@ class StepRow(StepFacts):
     """An enrollment with all that bears on its next step, and all that its text is made of.
 
     ``values`` are those of the text's merge fields, ``consent_id`` the consent that it goes under,
-    if there is one. ``read_at`` is now, by the clock that dates
+    if there is one. ``due_at`` of a step that goes by a date is what that says now, whatever was
+    ``stored_due_at``; None if the date is missing. ``read_at`` is now, by the clock that dates
     attempts and texts: a worker's own may be wrong.
     """
 
@@ -145,6 +151,8 @@ class StepRow(StepFacts):
     body: str | None
     media_urls: Sequence[str]
     message_id: UUID | None
+    stored_due_at: datetime | None
+    replied_at: datetime | None
     consent_id: UUID | None
     last_attempt: LastAttempt | None
 
@@ -203,13 +211,26 @@ async def read_step(tx: Transaction, enrollment_id: UUID, zone: str) -> StepRow 
         previous = row["previous_send_at"] or row["send_at"]
         gap = row["send_at"] - previous
     values = merge_values(*(row[name] for name in _MERGED))
+    clock = made(Whereabouts, row).clock(row["workspace_zone"] or zone)
+    lacking = missing(row["body"] or "", values, has_media=bool(row["media_urls"]))
+    due_at, key = row["due_at"], row["anchor_key"]
+    if key is not None:
+        offset = timedelta(seconds=row["anchor_offset_seconds"])
+        due_at = anchored_due(values.get(key), offset, row["at_time"], clock)
+        if due_at is None:
+            lacking = tuple(dict.fromkeys((key, *lacking)))
+        else:
+            gap = timedelta.max
     return made(
         StepRow,
         row,
         gap=gap,
+        patience=row["late"] and patience(LatePolicy(row["late"]), row["late_hours"]),
+        due_at=due_at,
+        stored_due_at=row["due_at"],
         values=values,
-        missing=missing(row["body"] or "", values, has_media=bool(row["media_urls"])),
-        clock=made(Whereabouts, row).clock(row["workspace_zone"] or zone),
+        missing=lacking,
+        clock=clock,
         last_attempt=_last_attempt(row),
     )
 

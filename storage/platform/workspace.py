@@ -27,6 +27,7 @@ class WorkspaceRow:
         moving_from: The zone that waiting steps may still go by, until all are rescheduled.
         rule_packs: The rule packs that bind, by id; None for all.
         require_consent: The consent that texts take, by purpose; left out, none.
+        texts_per_day: Most texts to one person in 24 hours; None for no limit.
     """
 
     time_zone: str | None
@@ -34,15 +35,16 @@ class WorkspaceRow:
     moving_from: str | None
     rule_packs: tuple[str, ...] | None
     require_consent: Mapping[str, str]
+    texts_per_day: int | None
 
 
 async def read(tx: Transaction) -> WorkspaceRow:
     """Read the settings, or their defaults."""
     sql = """
-        SELECT time_zone, hour_cycle, moving_from, rule_packs, require_consent
+        SELECT time_zone, hour_cycle, moving_from, rule_packs, require_consent, texts_per_day
         FROM workspace WHERE id = 1
     """
-    return await tx.one(WorkspaceRow, sql) or WorkspaceRow(None, 12, None, None, {})
+    return await tx.one(WorkspaceRow, sql) or WorkspaceRow(None, 12, None, None, {}, None)
 
 
 async def zone(tx: Transaction, fallback: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,9 +14,11 @@ from sqlmodel import col
 from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.sequences.sending_hours import SendingHours
+from domain.sequences.steps import patience
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import (
     CountsAsReply,
+    LatePolicy,
     Purpose,
     ReplyPolicy,
     SequenceKind,
@@ -38,7 +40,8 @@ def hours_sql(sequences: str = "q") -> str:
     """SQL: what ``SendingHours.parse`` reads, of a row of ``sequences`` by that name."""
     return f"""jsonb_build_object(
         'window', {sequences}.send_window, 'purpose', {sequences}.purpose,
-        'packs', (SELECT w.rule_packs FROM workspace w WHERE w.id = 1)
+        'packs', (SELECT w.rule_packs FROM workspace w WHERE w.id = 1),
+        'texts_per_day', (SELECT w.texts_per_day FROM workspace w WHERE w.id = 1)
     )"""  # noqa: S608 - a name written in this repository
 
 
@@ -53,6 +56,9 @@ class StepRecord:
         at_time: Wall-clock time of day at which the delay ends, if given.
         send_at: Naive wall-clock moment; None in an ongoing sequence.
         segments: Of the body as written.
+        anchor_key: Of the date that times it instead.
+        anchor_offset_seconds: From that date; negative for before.
+        late_hours: With ``expire`` only.
     """
 
     position: int
@@ -62,6 +68,15 @@ class StepRecord:
     at_time: time | None
     send_at: datetime | None
     segments: int
+    anchor_key: str | None
+    anchor_offset_seconds: int | None
+    late: LatePolicy
+    late_hours: int | None
+
+    @property
+    def patience(self) -> timedelta | None:
+        """How long after its time it may still go; None for whenever."""
+        return patience(self.late, self.late_hours)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +195,12 @@ async def page(
     found = await tx.rows(SequenceRecord, query.limit(limit))
     counts = await count_by_status(tx, [one.id for one in found])
     return [replace(one, counts=counts[one.id]) for one in found]
+
+
+async def date_fields(tx: Transaction) -> list[str]:
+    """List the keys of the contacts' fields that are dates, by which steps may go."""
+    sql = "SELECT key FROM contact_fields WHERE type = 'date' AND removed_at IS NULL ORDER BY key"
+    return await tx.column(sql)
 
 
 async def steps_of(tx: Transaction, version_id: UUID) -> tuple[StepRecord, ...]:

@@ -26,6 +26,7 @@ class Enrollment(SQLModel, table=True):
     name; ``missing_fields`` the names whose lack holds it, and count only while it is held for
     them. ``blocked``: it waits for a person, its sequence or its sender. ``waits_for``: the codes,
     with blanks between them, of what postponed ``next_send_at``; counts only while it waits.
+    ``skipped``: the steps that were not sent because their time was past.
     """
 
     __tablename__: ClassVar[Any] = "enrollments"
@@ -123,6 +124,7 @@ class Enrollment(SQLModel, table=True):
     missing_fields: list[str] = json("[]")
     probing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     waits_for: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    skipped: list[int] = json("[]")
     # What is in an index must not change whenever a text goes: PostgreSQL would write to them all.
     blocked: bool = computed("coalesce(activity IN ('paused', 'held'), false)")
 

@@ -104,14 +104,16 @@ class Workspace(SQLModel, table=True):
 
     ``moving_from`` is the zone that steps which wait may still go by, until all have moved.
     ``rule_packs`` are those that bind; null for all. ``require_consent`` is the consent that texts
-    take, by the purpose of their sequence (``ConsentNeeded``); left out, none. ``erasure_key`` keys
-    the hashes of erased numbers.
+    take, by the purpose of their sequence (``ConsentNeeded``); left out, none. ``texts_per_day`` is
+    the most that one person gets in 24 hours; null for no limit. ``erasure_key`` keys the hashes of
+    erased numbers.
     """
 
     __tablename__: ClassVar[Any] = "workspace"
     __table_args__ = (
         CheckConstraint("id = 1", name="one_row"),
         CheckConstraint("hour_cycle IN (12, 24)", name="hour_cycle_known"),
+        CheckConstraint("texts_per_day > 0", name="some_texts_per_day"),
     )
     id: int = Field(default=1, primary_key=True)
     time_zone: str | None = None
@@ -119,6 +121,7 @@ class Workspace(SQLModel, table=True):
     hour_cycle: int = Field(default=12, sa_column_kwargs={"server_default": "12"})
     rule_packs: list[str] | None = json(nullable=True)
     require_consent: dict[str, str] = json("{}")
+    texts_per_day: int | None = None
     erasure_key: str = Field(
         sa_column_kwargs={"server_default": text("gen_random_uuid()::text || gen_random_uuid()")}
     )

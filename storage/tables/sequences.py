@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from domain.statuses.sequences import (
     CountsAsReply,
+    LatePolicy,
     Purpose,
     ReplyPolicy,
     SequenceKind,
@@ -66,13 +67,24 @@ class SequenceVersion(SQLModel, table=True):
 
 
 class Step(SQLModel, table=True):
-    """One text of a version: ``delay_seconds`` (and ``at_time``), or ``send_at`` in local time."""
+    """One text of a version: ``delay_seconds`` (and ``at_time``), or ``send_at`` in local time.
+
+    Or by ``anchor_key``: so long after a date, a contact's field or a variable, or before it.
+    ``late_hours`` is how long after its time one that expires may still go.
+    """
 
     __tablename__: ClassVar[Any] = "steps"
     __table_args__ = (
         CheckConstraint("position >= 1", name="position_from_one"),
-        CheckConstraint("(delay_seconds IS NULL) <> (send_at IS NULL)", name="delay_or_date"),
-        CheckConstraint("at_time IS NULL OR delay_seconds IS NOT NULL", name="time_needs_delay"),
+        CheckConstraint(
+            "num_nonnulls(delay_seconds, send_at, anchor_key) = 1", name="delay_or_date"
+        ),
+        CheckConstraint("at_time IS NULL OR send_at IS NULL", name="time_needs_delay"),
+        CheckConstraint(
+            "(anchor_key IS NULL) = (anchor_offset_seconds IS NULL)", name="anchor_has_offset"
+        ),
+        one_of("late", LatePolicy),
+        CheckConstraint("(late = 'expire') = (late_hours IS NOT NULL)", name="expires_after_hours"),
         Index(
             "ix_steps_media",
             "media_urls",
@@ -89,6 +101,14 @@ class Step(SQLModel, table=True):
     at_time: time | None = None
     send_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=False))
     segments: int
+    anchor_key: str | None = None
+    anchor_offset_seconds: int | None = None
+    late: LatePolicy = Field(
+        default=LatePolicy.SEND,
+        sa_type=code(LatePolicy),
+        sa_column_kwargs={"server_default": "send"},
+    )
+    late_hours: int | None = None
 
 
 class SequenceDraft(SQLModel, table=True):

@@ -61,6 +61,9 @@ async def test_create_sequence_answers_all_fields(
         "delay_seconds": 172_800,
         "at_time": "09:30",
         "send_at": None,
+        "anchor": None,
+        "late": "send",
+        "late_hours": None,
         "segments": {
             "count": 1,
             "encoding": "GSM-7",
@@ -82,6 +85,25 @@ async def test_step_answers_its_segments(member: httpx.AsyncClient, sender_id: s
         "characters": 36,
         "ucs2_characters": ["\N{GRINNING FACE}"],
     }
+
+
+async def test_step_by_a_date_and_its_late_policy_are_answered_as_sent(
+    member: httpx.AsyncClient, admin: httpx.AsyncClient, sender_id: str
+) -> None:
+    field = {"key": "interview_at", "label": "Interview", "type": "date"}
+    assert (await admin.post("/api/fields", json=field)).status_code == 201
+    anchor = {"key": "interview_at", "offset_seconds": -86_400, "at_time": "10:00"}
+    steps = [
+        {"body": "Hi", "delay_seconds": 0, "late": "skip"},
+        {"body": "Until tomorrow", "anchor": anchor, "late": "expire", "late_hours": 6},
+    ]
+    made = await make(member, sender_id, steps=steps)
+    for one, step in zip(steps, made["steps"], strict=True):
+        assert {name: step[name] for name in one} == one
+    assert (made["steps"][1]["delay_seconds"], made["steps"][1]["at_time"]) == (None, None)
+    kept = {"sequence_id": made["id"], "name": "Interviews"}
+    template = (await member.post("/api/sequence-templates", json=kept)).json()
+    assert [one["anchor"] for one in template["steps"]] == [None, anchor]
 
 
 async def test_a_scheduled_sequence_keeps_its_local_dates(

@@ -13,6 +13,7 @@ async def test_everyone_reads_settings_and_admins_change_them(
         "hour_cycle": 12,
         "rule_packs": None,
         "require_consent": dict.fromkeys(("transactional", "informational", "marketing"), "none"),
+        "texts_per_day": None,
     }
     for client in (viewer, member):
         assert (await client.patch("/api/settings", json={"hour_cycle": 24})).status_code == 403
@@ -23,6 +24,7 @@ async def test_everyone_reads_settings_and_admins_change_them(
             "hour_cycle": 24,
             "time_zone": "Europe/Madrid",
             "require_consent": {"marketing": "written"},
+            "texts_per_day": 3,
         },
     )
 
@@ -33,6 +35,7 @@ async def test_everyone_reads_settings_and_admins_change_them(
         "hour_cycle": 24,
         "rule_packs": None,
         "require_consent": {**before.json()["require_consent"], "marketing": "written"},
+        "texts_per_day": 3,
     }
     assert (await viewer.get("/api/settings")).json() == changed.json()
     kept = await admin.patch("/api/settings", json={"time_zone": None})
@@ -50,6 +53,11 @@ async def test_invalid_settings_are_refused(admin: httpx.AsyncClient) -> None:
     for body in ({"hour_cycle": 13}, {"time_zone": "Mars/Olympus"}, {"erasure_key": "x"}, *WRONG):
         answer = await admin.patch("/api/settings", json=body)
         assert answer.status_code == 422, answer.text
+    for most in (0, 101):
+        answer = await admin.patch("/api/settings", json={"texts_per_day": most})
+        [wrong] = answer.json()["errors"]
+        assert (answer.status_code, wrong["field"]) == (422, "texts_per_day")
+        assert "must be 1 to 100" in wrong["message"]
     assert (await admin.get("/api/settings")).json()["time_zone"] is None
 
 

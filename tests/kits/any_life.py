@@ -81,6 +81,7 @@ def _enrollment(rng: random.Random, began: datetime, now: datetime) -> Row:
         "position": rng.randint(1, STEPS + 1),
         "replied_at": replied,
     }
+    values["skipped"] = list(range(1, values["position"], 3))
     if status.is_final:
         values |= {"activity": None, "ended_at": now}
     if status is EnrollmentStatus.FINISHED_NO_RESPONSE:

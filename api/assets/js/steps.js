@@ -90,9 +90,15 @@ function append(key, values = {}) {
   return card;
 }
 
-function prepare(card) {
+function showFitting(card) {
   const unit = card.querySelector("[data-unit]");
   if (unit) card.querySelector("[data-at]").hidden = unit.value !== "days";
+  const late = card.querySelector("[data-late]").value;
+  card.querySelector("[data-late-hours]").hidden = late !== "expire";
+}
+
+function prepare(card) {
+  showFitting(card);
   writePills(card.querySelector("[data-body]"), JSON.parse(form.dataset.blanks));
 }
 
@@ -216,9 +222,8 @@ if (form) {
 
   form.addEventListener("input", changed);
   form.addEventListener("change", (event) => {
-    if (event.target.matches("[data-unit]")) {
-      const at = event.target.closest("[data-step]").querySelector("[data-at]");
-      at.hidden = event.target.value !== "days";
+    if (event.target.matches("[data-unit], [data-late]")) {
+      showFitting(event.target.closest("[data-step]"));
     }
     changed();
   });

@@ -92,6 +92,8 @@ def _length(kind: SequenceKind, steps: Many[WrittenStep]) -> str:
     """Say how long after the first text the last one goes; empty where that is not known."""
     if kind is SequenceKind.SCHEDULED:
         return ""
+    if any(step.anchor for step in steps):
+        return ""
     total = sum(step.delay_seconds or 0 for step in steps[1:])
     return in_units(timedelta(seconds=min(total, 10**9))) if total else ""
 

@@ -205,6 +205,9 @@ def _said(rows: Many[tuple[str, EnrollmentResult]]) -> Flash:
     done = Counter(_words(row) for _, row in rows if row.result in _DONE)
     left = [f"{name} ({_words(row)})" for name, row in rows if row.result not in _DONE]
     said = ", ".join(f"{number:,} {words}" for words, number in done.items()) or "Nothing changed"
+    if over := [name for name, row in rows if row.over_cap]:
+        more = f" and {len(over) - NAMED:,} more" if len(over) > NAMED else ""
+        said += f". More than the limit of texts in 24 hours: {', '.join(over[:NAMED])}{more}"
     if not left:
         return Flash(f"{said}.")
     more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""

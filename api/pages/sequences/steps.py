@@ -26,10 +26,12 @@ from domain.platform.errors import InvalidFieldError, NotFoundError, SegueError
 from domain.sequences.placeholders import BLANKS
 from domain.sequences.segments import Segments
 from domain.sequences.texts import keys_in, pieces
+from domain.statuses.contacts import FieldType
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.sequences import SequenceKind, SequenceState
 from services.sequences.drafts import Draft
-from services.sequences.sequences import MAX_STEPS, SequenceChange
+from services.sequences.sequences import SequenceChange
+from services.sequences.step_checks import MAX_STEPS
 from storage.sequences.sequences import SequenceRecord
 
 router = APIRouter()
@@ -237,6 +239,7 @@ async def _render(
         units=[unit for unit in UNITS if unit != "seconds"],
         merge_fields=merge_fields(fields),
         merge_labels=merge_labels(labels),
+        dates=[(one.key, one.label) for one in fields if one.type is FieldType.DATE],
         pieces=pieces,
         variables=_variables(steps, labels),
         plain=PLAIN,

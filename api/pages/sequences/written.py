@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import zip_longest
 from typing import Annotated
@@ -17,8 +17,8 @@ from api.schemas.sequences import as_written
 from domain.platform.durations import UNITS, in_units, whole
 from domain.sequences.steps import StepDraft
 from domain.sequences.timing import ContactClock, SendWindow, next_slot, ongoing_due, scheduled_due
-from domain.statuses.sequences import SequenceKind
-from services.sequences.sequences import MAX_STEPS
+from domain.statuses.sequences import LatePolicy, SequenceKind
+from services.sequences.step_checks import MAX_LATE_HOURS, MAX_STEPS
 from storage.sequences.sequences import StepRecord
 
 _CLOCK_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -35,6 +35,8 @@ class WrittenStep:
         key: Names its fields on the page; it stays when steps change places.
         unit: A key of ``UNITS``; ``seconds`` only where no other fits the stored delay.
         media: Web addresses, one a line.
+        anchor: The date it goes by instead of the text before: ``before:`` or ``after:``, and its
+            key.
     """
 
     key: str = ""
@@ -44,11 +46,15 @@ class WrittenStep:
     at_time: str = ""
     send_at: str = ""
     media: str = ""
+    late: str = LatePolicy.SEND
+    late_hours: str = ""
+    anchor: str = ""
 
     @classmethod
     def of(cls, step: StepRecord) -> "WrittenStep":
         """Fill the form from a stored step."""
-        delay, unit = _delay(step.delay_seconds, in_days=step.at_time is not None)
+        anchor, seconds = _anchor(step)
+        delay, unit = _delay(seconds, in_days=step.at_time is not None)
         return cls(
             key=f"s{step.position}",
             body=step.body,
@@ -57,12 +63,16 @@ class WrittenStep:
             at_time=f"{step.at_time:%H:%M}" if step.at_time else "",
             send_at=as_written(step.send_at) if step.send_at else "",
             media="\n".join(step.media_urls),
+            late=step.late,
+            late_hours=str(step.late_hours or ""),
+            anchor=anchor,
         )
 
     @classmethod
     def of_template(cls, step: StepDraft) -> "WrittenStep":
         """Fill the form from a step of a template."""
-        delay, unit = _delay(step.delay_seconds, in_days=step.at_time is not None)
+        anchor, seconds = _anchor(step)
+        delay, unit = _delay(seconds, in_days=step.at_time is not None)
         return cls(
             body=step.body,
             delay=str(delay),
@@ -70,6 +80,9 @@ class WrittenStep:
             at_time=step.at_time or "",
             send_at=step.send_at or "",
             media="\n".join(step.media_urls),
+            late=step.late,
+            late_hours=str(step.late_hours or ""),
+            anchor=anchor,
         )
 
     @classmethod
@@ -91,10 +104,26 @@ class WrittenStep:
 
     def draft(self, kind: SequenceKind) -> StepDraft:
         """Return the step as the service takes it; a time of day only counts with days."""
+        hours = self.late_hours.strip()
+        step = StepDraft(
+            self.body,
+            self.media_urls,
+            late=self.late or LatePolicy.SEND,
+            late_hours=int(hours)
+            if self.late == LatePolicy.EXPIRE and _WHOLE.fullmatch(hours)
+            else None,
+        )
         if kind is SequenceKind.SCHEDULED:
-            return StepDraft(self.body, self.media_urls, send_at=self.send_at.strip() or None)
+            return replace(step, send_at=self.send_at.strip() or None)
         at_time = self.at_time.strip() if self.unit == "days" else ""
-        return StepDraft(self.body, self.media_urls, self.delay_seconds, at_time or None)
+        step = replace(step, at_time=at_time or None)
+        if not self.anchor:
+            return replace(step, delay_seconds=self.delay_seconds)
+        side, _, key = self.anchor.partition(":")
+        seconds = self.delay_seconds
+        if seconds is not None and side == "before":
+            seconds = -seconds
+        return replace(step, anchor_key=key, anchor_offset_seconds=seconds)
 
     def timing(self, kind: SequenceKind, clock: Clock, *, first: bool) -> str:
         """Say when the step goes out, ``2 days later at 9:30 AM``; empty if no time is written."""
@@ -106,6 +135,8 @@ class WrittenStep:
             return f"{clock.date_of(moment, 'UTC')}, {clock.time_of(moment, 'UTC')}"
         if self.delay_seconds is None:
             return ""
+        if self.anchor:
+            return self._by_date(clock)
         delay = timedelta(seconds=min(self.delay_seconds, 10**9))
         words = "At once" if first else "Right after"
         if delay:
@@ -115,11 +146,22 @@ class WrittenStep:
         at = clock.time_of(datetime.fromisoformat(f"2000-01-01T{self.at_time}+00:00"), "UTC")
         return f"{words} at {at}" if delay else f"The next {at}"
 
+    def _by_date(self, clock: Clock) -> str:
+        side, _, key = self.anchor.partition(":")
+        delay = timedelta(seconds=min(self.delay_seconds or 0, 10**9))
+        words = f"{in_units(delay, most=4)} {side} {key}" if delay else f"On {key}"
+        if not self._has_time:
+            return words
+        at = clock.time_of(datetime.fromisoformat(f"2000-01-01T{self.at_time}+00:00"), "UTC")
+        return f"{words} at {at}"
+
     def first_text(
         self, kind: SequenceKind, window: SendWindow | None, zone: str, now: datetime
     ) -> datetime | None:
         """Say when it would go, as the first step, to somebody enrolled now; None if it cannot."""
         clock = ContactClock((zone,), zone)
+        if self.anchor:
+            return None
         try:
             if kind is SequenceKind.SCHEDULED:
                 due = scheduled_due(datetime.fromisoformat(self.send_at), clock)
@@ -151,10 +193,23 @@ class StepFields(FormFields):
     at_time: list[str] = Field(default_factory=list)
     send_at: list[str] = Field(default_factory=list)
     media: list[str] = Field(default_factory=list)
+    late: list[str] = Field(default_factory=list)
+    late_hours: list[str] = Field(default_factory=list)
+    anchor: list[str] = Field(default_factory=list)
 
     def steps(self) -> list[WrittenStep]:
         """Return the steps, with the CR LF of browsers as LF."""
-        columns = (self.body, self.delay, self.unit, self.at_time, self.send_at, self.media)
+        columns = (
+            self.body,
+            self.delay,
+            self.unit,
+            self.at_time,
+            self.send_at,
+            self.media,
+            self.late,
+            self.late_hours,
+            self.anchor,
+        )
         return [
             WrittenStep(key, *(value.replace("\r\n", "\n") for value in values))
             for key, *values in zip_longest(
@@ -173,6 +228,16 @@ def errors_beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
                 fields[f"{steps[int(at)].key}-delay"] = (
                     "must be a whole number: 0 for at once, at most 365 days"
                 )
+            case ["steps", at, "anchor", "offset_seconds"]:
+                fields[f"{steps[int(at)].key}-delay"] = (
+                    "must be a whole number, at most 365 days before or after the date"
+                )
+            case ["steps", at, "anchor", name]:
+                fields[f"{steps[int(at)].key}-{'anchor' if name == 'key' else name}"] = reason
+            case ["steps", at, "late_hours"]:
+                fields[f"{steps[int(at)].key}-late_hours"] = (
+                    f"must be a whole number of hours, 1 to {MAX_LATE_HOURS}"
+                )
             case ["steps", at, "media_urls", *which]:
                 line = f"line {int(which[0]) + 1} " if which else ""
                 fields.setdefault(f"{steps[int(at)].key}-media", f"{line}{reason}")
@@ -187,6 +252,14 @@ def is_same(written: Many[WrittenStep], steps: Many[StepRecord], kind: SequenceK
     """Tell whether steps as written are those that are stored."""
     stored = [WrittenStep.of(step).draft(kind) for step in steps]
     return [step.draft(kind) for step in written] == stored
+
+
+def _anchor(step: StepRecord | StepDraft) -> tuple[str, int | None]:
+    """Write the date that a step goes by, if it does, and how far from it or the text before."""
+    if step.anchor_key is None:
+        return "", step.delay_seconds
+    offset = step.anchor_offset_seconds or 0
+    return f"{'before' if offset < 0 else 'after'}:{step.anchor_key}", abs(offset)
 
 
 def _delay(seconds: int | None, *, in_days: bool) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from api.pages.menu import SETTINGS
 from api.pages.page import InForm, Page, PageDep
 from api.pages.times import TIME_ZONES
 from domain.platform.errors import InvalidFieldError
-from domain.sequences.rule_packs import PACKS
+from domain.sequences.rule_packs import PACKS, check_texts_per_day
 from domain.statuses.contacts import ConsentNeeded
 from domain.statuses.sequences import Purpose
 from services.maintenance.workspace import HourCycle, WorkspaceDetails, WorkspaceFields
@@ -25,7 +25,7 @@ _ZONES = [("", "Server default"), *TIME_ZONES]
 
 
 class WorkspaceForm(FormFields):
-    """Settings of the workspace; an empty time zone means the server's.
+    """Settings of the workspace; an empty time zone means the server's, no cap no limit.
 
     ``rule_packs`` count only from a form that ``shows_packs``: one without any chosen names none.
     """
@@ -35,6 +35,7 @@ class WorkspaceForm(FormFields):
     transactional: str = ConsentNeeded.NONE
     informational: str = ConsentNeeded.NONE
     marketing: str = ConsentNeeded.NONE
+    texts_per_day: str = ""
     shows_packs: bool = False
     rule_packs: list[str] = Field(default_factory=list)
 
@@ -45,6 +46,7 @@ class WorkspaceForm(FormFields):
             time_zone=now.time_zone or "",
             hour_cycle=str(now.hour_cycle),
             **{purpose.value: one for purpose, one in now.require_consent.items()},
+            texts_per_day=str(now.texts_per_day or ""),
             rule_packs=list(PACKS if now.rule_packs is None else now.rule_packs),
         )
 
@@ -52,12 +54,14 @@ class WorkspaceForm(FormFields):
         """Return the settings; all packs stand for those of later releases too.
 
         Raises:
-            InvalidFieldError: The hours of the clock, or a consent, are none that there are.
+            InvalidFieldError: The hours of the clock, or a consent, are none that there are; the
+                cap is no number.
         """
         given: WorkspaceFields = {
             "time_zone": self.time_zone.strip() or None,
             "hour_cycle": self.cycle(),
             "require_consent": self.consent(),
+            "texts_per_day": self.cap(),
         }
         if self.shows_packs:
             chosen_packs = set(self.rule_packs)
@@ -73,6 +77,18 @@ class WorkspaceForm(FormFields):
         if self.hour_cycle not in _CYCLES:
             raise InvalidFieldError("hour_cycle", "must be 12 or 24", code="unknown_value")
         return _CYCLES[self.hour_cycle]
+
+    def cap(self) -> int | None:
+        """Return the most texts to one person in 24 hours.
+
+        Raises:
+            InvalidFieldError: It is no whole number.
+        """
+        typed = self.texts_per_day.strip()
+        if not typed:
+            return None
+        check_texts_per_day(int(typed) if typed.isdecimal() and len(typed) < 9 else typed)
+        return int(typed)
 
     def consent(self) -> dict[Purpose, ConsentNeeded]:
         """Return the consent that texts take, by purpose.

@@ -49,6 +49,7 @@ CHOICES = [
     ("/sequences", "kind"),
     ("/settings/workspace", "hour_cycle"),
     ("/settings/workspace", "marketing"),
+    ("/settings/workspace", "texts_per_day"),
 ]
 
 

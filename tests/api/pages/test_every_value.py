@@ -104,6 +104,10 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
         ("/sequences/{sequence}/settings",),
         {purpose: f'value="{purpose.value}" checked' for purpose in Purpose},
     ),
+    "steps.late": (
+        ("/sequences/{sequence}/steps",),
+        {late: f'"{late.value}" selected>{words}<' for late, words in LABELS.late.items()},
+    ),
     "sequences.state": (SEQUENCE, {state: state.value.capitalize() for state in SequenceState}),
     "enrollments.status": (
         ENROLLMENT,
@@ -167,6 +171,7 @@ SHOWN: Mapping[str, tuple[Sequence[str], Words]] = {
 """By column: the pages that read it, and the words of the first for each value."""
 
 BESIDES: Mapping[str, str] = {
+    "steps.late": "late_hours = CASE WHEN :value = 'expire' THEN 5 END",
     "enrollments.status": "activity = CASE WHEN :value = 'active' THEN 'waiting' END,"
     " ended_at = CASE WHEN :value <> 'active' THEN now() END, error_code = 30003",
     "enrollments.activity": "held_reason = CASE WHEN :value = 'held' THEN 'outcome_unknown' END,"
@@ -201,7 +206,7 @@ TIMELINE: Mapping[str, tuple[str, str]] = {
             "waits",
             f'{{"because": "{because}", "until": "2026-12-01T09:00:00+00:00"}}',
         )
-        for because in ("window", "spacing", "retry", "due", "settling", "something new")
+        for because in ("window", "cap", "spacing", "retry", "due", "settling", "something new")
     },
     **{
         f"released to {decision.value}": ("released", f'{{"decision": "{decision.value}"}}')
@@ -209,6 +214,7 @@ TIMELINE: Mapping[str, tuple[str, str]] = {
     },
     "reconciled": ("reconciled", '{"sids": ["SM1", "SM2"]}'),
     "doubled": ("doubled", '{"step": 1}'),
+    "skipped": ("skipped", '{"step": 2, "missed": "2026-12-01T09:00:00.000Z"}'),
     "paused": ("paused", "{}"),
     "paused for a reply": ("paused", '{"because": "replied"}'),
     "replied late": ("replied_late", "{}"),

@@ -309,6 +309,21 @@ async def test_one_off_sent_twice_goes_once(world: World, member: httpx.AsyncCli
     texts = await world.rows("SELECT body FROM messages WHERE step IS NULL ORDER BY body")
     assert [row.body for row in texts] == ["Hello Ann0", "Hello Ann1"]
 
+    await world.run("INSERT INTO workspace (id, texts_per_day) VALUES (1, 1)")
+    await world.run(
+        "INSERT INTO attempts (id, message_id, number, outcome, started_at, call_before)"
+        " SELECT gen_random_uuid(), id, 1, 'accepted', now(), now() FROM messages"
+    )
+    form = {"to": str(ids[1]), "body": "Hi"}
+    seen = await member.post("/enrollments/preview-message", data=form, headers=HTMX)
+    assert "Has reached the limit of texts in 24 hours. You can still text them." in seen.text
+    fields["send_id"] = str(uuid4())
+    done = await member.post(path, params=ticked, data=fields, headers=HTMX)
+    assert "2 texted. More than the limit of texts in 24 hours: Ann0 " in done.text
+    [contact] = await world.rows("SELECT contact_id AS id FROM messages LIMIT 1")
+    box = await member.get(f"/conversations/{contact.id}/hours", headers=HTMX)
+    assert "has reached the limit of texts in 24 hours. You can still text them." in box.text
+
 
 async def test_message_is_written_with_fields_a_preview_and_its_sender(
     world: World, member: httpx.AsyncClient, services: Services

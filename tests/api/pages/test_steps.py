@@ -24,6 +24,7 @@ async def world(database: Database) -> World:
 def written(*steps: dict[str, str], version: int = 1) -> dict[str, Any]:
     """Build the form as a browser sends it: each field once for each step, in order."""
     blank = {"body": "", "delay": "1", "unit": "days", "at_time": "", "send_at": "", "media": ""}
+    blank |= {"anchor": "", "late": "send", "late_hours": ""}
     rows = [{**blank, "key": f"s{at}", **step} for at, step in enumerate(steps, 1)]
     return {"version": str(version), **{name: [row[name] for row in rows] for name in rows[0]}}
 
@@ -60,16 +61,33 @@ async def test_steps_are_saved_in_the_order_of_the_page(
         {"key": "nnew1", "body": "Second", "delay": "3", "at_time": "10:00"},
         {"key": "s1", "body": "Third", "delay": "2", "unit": "hours", "at_time": "10:00"},
         {"body": "", "media": "https://example.com/a.png\r\n\r\nhttps://example.com/b.png"},
+        {"body": "By", "anchor": "before:interview_at", "at_time": "10:00", "late": "skip"},
+        {"body": "Ex", "anchor": "after:interview_at", "late": "expire", "late_hours": "6"},
+    )
+    form["key"] = ["s2", "nnew1", "s1", "s4", "nnew2", "nnew3"]
+    await world.run(
+        "INSERT INTO contact_fields (id, key, label, type)"
+        " VALUES (gen_random_uuid(), 'interview_at', 'Interview', 'date')"
     )
     saved = await member.post(path(sequence), data=form)
     assert saved.status_code == 303
     now = await world.sequences.get(sequence.id)
     assert now.version == 2
-    assert [step.body for step in now.steps] == ["First\nline", "Second", "Third", ""]
-    assert [step.delay_seconds for step in now.steps] == [0, 259_200, 7_200, 86_400]
-    assert [str(step.at_time) for step in now.steps] == ["None", "10:00:00", "None", "None"]
+    assert [step.body for step in now.steps] == ["First\nline", "Second", "Third", "", "By", "Ex"]
+    assert [step.delay_seconds for step in now.steps] == [0, 259_200, 7_200, 86_400, None, None]
+    assert [str(step.at_time) for step in now.steps[:4]] == ["None", "10:00:00", "None", "None"]
+    assert [
+        (step.anchor_key, step.anchor_offset_seconds, str(step.at_time), step.late, step.late_hours)
+        for step in now.steps[4:]
+    ] == [
+        ("interview_at", -86_400, "10:00:00", "skip", None),
+        ("interview_at", 86_400, "None", "expire", 6),
+    ]
     assert now.steps[3].media_urls == ("https://example.com/a.png", "https://example.com/b.png")
-    again = await member.post(path(sequence), data=_as_shown(await member.get(path(sequence))))
+    shown = await member.get(path(sequence))
+    assert '<option value="before:interview_at" selected>before Interview</option>' in shown.text
+    assert "1 day before interview_at at 10:00 AM By" in words(shown.text)
+    again = await member.post(path(sequence), data=_as_shown(shown))
     assert again.status_code == 303
     assert (await world.sequences.get(sequence.id)).version == 2
 
@@ -82,10 +100,10 @@ def _as_shown(page: httpx.Response) -> dict[str, Any]:
         fields.setdefault(name, []).append(unescape(value))
     for name, value in re.findall(r'<textarea[^>]* name="([a-z_]+)"[^>]*>\n([^<]*)<', html):
         fields.setdefault(name, []).append(unescape(value).replace("\n", "\r\n"))
-    for choices in re.findall(r'<select[^>]* name="unit".*?</select>', html, re.DOTALL):
-        chosen = re.search(r'value="([a-z]+)" selected', choices)
-        assert chosen is not None
-        fields.setdefault("unit", []).append(chosen[1])
+    selects = r'<select[^>]* name="(unit|anchor|late)".*?</select>'
+    for found in re.finditer(selects, html, re.DOTALL):
+        chosen = re.search(r'value="([a-z_:]+)" selected', found[0])
+        fields.setdefault(found[1], []).append(chosen[1] if chosen else "")
     return fields
 
 
@@ -97,10 +115,13 @@ async def test_step_errors_are_shown_beside_their_step_and_input_stays(
         {"key": "s1", "body": "Fine", "delay": "soon"},
         {"key": "nb", "body": "Hi {{fristname}}", "at_time": "09:30"},
         {"key": "nc", "body": "See", "media": "https://example.com/a\nnowhere"},
+        {"key": "nd", "body": "Late", "late": "expire", "late_hours": "x"},
+        {"key": "ne", "body": "When", "anchor": "before:birthday", "late": "never"},
     )
     refused = await member.post(path(sequence), data=form)
     assert refused.status_code == 422
-    for place in ("s1-delay", "nb-body", "nc-media"):
+    places = ("s1-delay", "nb-body", "nc-media", "nd-late_hours", "ne-anchor", "ne-late")
+    for place in places:
         assert f'id="error-{place}"' in refused.text
         assert f'id="field-{place}" aria-invalid="true"' in refused.text
     said = words(refused.text)

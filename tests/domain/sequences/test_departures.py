@@ -1,7 +1,9 @@
 """When a text may go and why: the reasons are what the decision was made of."""
 
+import random
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -112,3 +114,67 @@ def test_text_that_is_allowed_nowhere_ahead_does_not_go() -> None:
         assert found.at >= NOW + days * DAY + 7 * DAY
         assert found.reasons[-1].detail["is_open"] is False
         assert "give a state or a time zone" in found.reasons[-1].text
+
+
+def test_cap_counts_the_last_24_hours_and_the_lowest_one_binds() -> None:
+    """A text leaves the count when it is a day old; then its window is asked again."""
+    sent = tuple(NOW - hours * HOUR for hours in (30, 23, 20, 5))
+    for most, left in ((3, 1), (2, 4), (1, 19)):
+        hours = SendingHours(None, texts_per_day=most)
+        found = departure(text(NOW, hours, recent=sent), NOW)
+        assert (found.at, found.waits_for) == (NOW + left * HOUR, (WaitReason.CAP,))
+        assert departure(text(NOW, hours, recent=sent), found.at).at == found.at
+    assert departure(text(NOW, SendingHours(texts_per_day=4), recent=sent), NOW).at == NOW
+    by_day = SendingHours(NINE_TO_FIVE, texts_per_day=1)
+    found = departure(text(NOW, by_day, recent=(NOW - 17 * HOUR,)), NOW)
+    assert found.waits_for == (WaitReason.CAP, WaitReason.WINDOW)
+    assert found.at == datetime(2026, 11, 24, 15, tzinfo=UTC)
+
+    tampa = ContactClock(("America/New_York",), "America/New_York", ("US-FL",))
+    recent = tuple(NOW - hours * HOUR for hours in (3, 2, 1))
+    for purpose, by in ((Purpose.MARKETING, "us-fl@2021"), (Purpose.INFORMATIONAL, None)):
+        found = departure(text(NOW, SendingHours(None, purpose), clock=tampa, recent=recent), NOW)
+        assert [one.detail["by"] for one in found.reasons if one.code == WaitReason.CAP] == (
+            [] if by is None else [by]
+        )
+        strict = SendingHours(None, purpose, texts_per_day=2).cap_at(NOW, tampa)
+        assert strict == (2, "workspace")
+
+
+def test_step_is_missed_when_it_can_only_go_too_long_after_its_time() -> None:
+    """Its time is its own timing moved into its hours: what these postpone is not late."""
+    hours = SendingHours(NINE_TO_FIVE, texts_per_day=1)
+    evening, opens = NOW + 7 * HOUR, datetime(2026, 11, 24, 15, tzinfo=UTC)
+    for late, missed in (
+        (timedelta(0), None),
+        (HOUR, None),
+        (HOUR + timedelta(seconds=1), opens),
+        (9 * HOUR, opens),
+    ):
+        found = departure(text(evening, hours, patience=HOUR), opens + late)
+        assert found.missed == missed, late
+    assert departure(text(evening, hours), opens + 9 * DAY).missed is None
+    capped = text(NOW, hours, patience=DAY, recent=(NOW - HOUR,))
+    assert departure(capped, NOW).missed is None
+    assert departure(text(NOW, hours, patience=HOUR, recent=(NOW - HOUR,)), NOW).missed == NOW
+
+
+def test_capped_texts_go_at_the_first_minute_that_a_count_allows() -> None:
+    """Against brute force: minute by minute, whatever went when and whatever the window."""
+    rng = random.Random(20261201)
+    for _ in range(40):
+        most = rng.randint(1, 4)
+        sent = [NOW - timedelta(minutes=rng.randint(0, 40 * 60)) for _ in range(rng.randint(0, 9))]
+        window = rng.choice((None, NINE_TO_FIVE))
+        hours = SendingHours(window, texts_per_day=most)
+        due = NOW + timedelta(minutes=rng.randint(-60, 20 * 60))
+        found = departure(text(due, hours, recent=tuple(sent)), NOW)
+        moment = max(due, NOW)
+        while True:
+            counted = [at for at in sent if moment - DAY < at <= moment]
+            there = moment.astimezone(ZoneInfo("America/Chicago"))
+            last = there + timedelta(seconds=89)  # less is left of the window than a text needs
+            if len(counted) < most and (window is None or 9 <= there.hour <= last.hour < 17):
+                break
+            moment += timedelta(minutes=1)
+        assert found.at == moment, (most, sent, due)

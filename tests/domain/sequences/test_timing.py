@@ -19,6 +19,7 @@ from domain.sequences.timing import (
     ContactClock,
     SendWindow,
     Slot,
+    anchored_due,
     check_time_zone,
     next_slot,
     ongoing_due,
@@ -254,6 +255,31 @@ def test_a_scheduled_time_shows_on_the_contacts_clock_unless_skipped(
     due = scheduled_due(local.replace(tzinfo=None), clock(zone))
     assert due.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == local.replace(tzinfo=None)
     assert due <= moment
+
+
+@pytest.mark.parametrize(
+    ("value", "offset", "at_time", "expected"),
+    [
+        ("2026-12-03", timedelta(days=-1), time(10), "2026-12-02T15:00"),
+        ("2026-12-03", timedelta(0), None, "2026-12-03T05:00"),
+        ("2026-12-03", timedelta(hours=-3), None, "2026-12-03T02:00"),
+        (" 2026-12-03T09:30 ", timedelta(hours=-1), None, "2026-12-03T13:30"),
+        ("2026-12-03T09:30", timedelta(days=1), time(8), "2026-12-04T13:00"),
+        ("2026-12-03T02:00Z", timedelta(0), time(9), "2026-12-02T14:00"),  # the 2nd over there
+        ("2026-12-03T02:00+02:00", timedelta(minutes=5), None, "2026-12-03T00:05"),
+        ("2026-03-09", timedelta(days=-1), time(2, 30), "2026-03-08T07:30"),  # skipped there
+        ("2026-11-02", timedelta(days=-1), time(1, 30), "2026-11-01T05:30"),  # the first of two
+        ("soon", timedelta(0), None, None),
+        ("0001-01-01", timedelta(days=-1), time(9), None),
+        (20261203, timedelta(0), None, None),
+        (None, timedelta(0), None, None),
+    ],
+)
+def test_step_is_due_by_its_date(
+    value: object, offset: timedelta, at_time: time | None, expected: str | None
+) -> None:
+    due = anchored_due(value, offset, at_time, NEW_YORK)
+    assert due == (None if expected is None else utc(expected))
 
 
 # Slots

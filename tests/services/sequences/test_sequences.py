@@ -117,6 +117,56 @@ async def test_all_errors_are_raised_at_once_and_nothing_is_stored(world: World)
     assert await world.rows("SELECT id FROM sequences") == []
 
 
+async def test_steps_by_dates_and_late_policies_are_checked(world: World) -> None:
+    await world.run(
+        "INSERT INTO contact_fields (id, key, label, type) VALUES"
+        " (gen_random_uuid(), 'interview_at', 'Interview', 'date'),"
+        " (gen_random_uuid(), 'city', 'City', 'text')"
+    )
+    day, year = 86_400, 365 * 86_400
+    good = [
+        StepDraft("a", anchor_key="interview_at", anchor_offset_seconds=-day, at_time="10:00"),
+        StepDraft("b", anchor_key="interview_at", anchor_offset_seconds=year, late="skip"),
+        StepDraft("c", delay_seconds=day, late="expire", late_hours=720),
+    ]
+    made = await world.draft(steps=good)
+    assert [
+        (one.delay_seconds, one.anchor_key, one.anchor_offset_seconds, one.late, one.late_hours)
+        for one in made.steps
+    ] == [
+        (None, "interview_at", -day, "send", None),
+        (None, "interview_at", year, "skip", None),
+        (day, None, None, "expire", 720),
+    ]
+    by = {"anchor_key": "interview_at", "anchor_offset_seconds": -day}
+    wrong: list[dict[str, Any]] = [
+        {"anchor_key": "interviw_at", "anchor_offset_seconds": -day},
+        {"anchor_key": "city", "anchor_offset_seconds": -day},
+        {**by, "anchor_offset_seconds": -year - 1},
+        {**by, "anchor_offset_seconds": 3_600, "at_time": "10:00"},
+        {**by, "delay_seconds": 5},
+        {"delay_seconds": 0, "late": "expire"},
+        {"delay_seconds": 0, "late": "skip", "late_hours": 5},
+        {"delay_seconds": 0, "late": "expire", "late_hours": 0},
+        {"delay_seconds": 0, "late": "never"},
+    ]
+    found = await problems(world.draft(steps=[StepDraft("x", **one) for one in wrong]))
+    assert found == {
+        "steps.0.anchor.key": "unknown_date_field",
+        "steps.1.anchor.key": "unknown_date_field",
+        "steps.2.anchor.offset_seconds": "out_of_range",
+        "steps.3.anchor.at_time": "time_needs_whole_days",
+        "steps.4.delay_seconds": "one_of_two",
+        "steps.5.late_hours": "missing",
+        "steps.6.late_hours": "wrong_timing",
+        "steps.7.late_hours": "out_of_range",
+        "steps.8.late": "unknown_value",
+    }
+    dated = StepDraft("x", send_at="2030-01-01T10:00", anchor_key="interview_at")
+    found = await problems(world.draft(kind=SequenceKind.SCHEDULED, steps=[dated]))
+    assert found == {"steps.0.anchor": "wrong_timing"}
+
+
 @pytest.mark.parametrize("count", [0, 101])
 async def test_a_sequence_has_one_to_a_hundred_steps(world: World, count: int) -> None:
     found = await problems(world.draft(steps=[ongoing("x")] * count))
