@@ -142,20 +142,17 @@ async def test_inbox_is_worked_through_by_keys(desk: Desk, visit: Visit) -> None
     await expect(box).to_have_value("")
     await _check_that_escape_leaves_the_reply(page)
 
-    await page.get_by_label("Kay First").check()
-    await keyboard.press("a")  # what is ticked, not what is shown
-    await expect(page.get_by_role("heading", name="Assign")).to_be_visible()
-    await keyboard.press("Escape")
-    bar = page.get_by_role("toolbar", name="Actions on the conversations you selected")
-    await accessible(page)
-    await keyboard.press("d")
-    await expect(rows).to_have_count(0)
-    await expect(page.locator("#talk-list")).to_contain_text("All done")
-    await expect(bar).to_be_hidden()
-    await page.locator(".flash", has_text="marked done").get_by_role("button", name="Undo").click()
-    await expect_left(rows, "Kay First")
+    await _check_that_keys_act_on_what_is_ticked(page, rows)
     await rows.click()
     await expect_shown("Kay First", 1)
+    await keyboard.press("r")
+    await keyboard.type("Bye")
+    await keyboard.press("Control+Shift+Enter")
+    await expect_shown("All done", 0)
+    sent = page.locator(".flash", has_text="Reply sent. Kay First is done.")
+    await sent.get_by_role("button", name="Undo").click()
+    await expect_shown("Kay First", 0)
+    await expect(page.locator(".bubble", has_text="Bye")).to_have_count(1)
     await keyboard.press("d")
     await expect_shown("All done", 0)
     await accessible(page)
@@ -182,6 +179,22 @@ async def _check_that_escape_leaves_the_reply(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Note about Kay Second")).to_be_visible()
     await keyboard.press("Escape")
     await expect(box).to_have_value("d")
+
+
+async def _check_that_keys_act_on_what_is_ticked(page: Page, rows: Locator) -> None:
+    keyboard = page.keyboard
+    await page.get_by_label("Kay First").check()
+    await keyboard.press("a")  # what is ticked, not what is shown
+    await expect(page.get_by_role("heading", name="Assign")).to_be_visible()
+    await keyboard.press("Escape")
+    bar = page.get_by_role("toolbar", name="Actions on the conversations you selected")
+    await accessible(page)
+    await keyboard.press("d")
+    await expect(rows).to_have_count(0)
+    await expect(page.locator("#talk-list")).to_contain_text("All done")
+    await expect(bar).to_be_hidden()
+    await page.locator(".flash", has_text="marked done").get_by_role("button", name="Undo").click()
+    await expect_left(rows, "Kay First")
 
 
 async def expect_left(rows: Locator, name: str) -> None:
