@@ -12,13 +12,13 @@ from api.pages.page import InForm, Page, PageDep, PublicPage, PublicPageDep
 from api.session import same_site
 from domain.platform.phones import readable
 from services.platform.audit import Actor, set_actor
-from services.suppression.opt_in_pages import OPT_IN_PATH, OptIn
+from services.suppression.opt_in_pages import COMPANY_BLANK, OPT_IN_PATH, OptIn
 
 router = APIRouter()
 public = APIRouter()
 
 _WORDING = (
-    "I agree to receive recurring automated text messages from [your company] at the number"
+    f"I agree to receive recurring automated text messages from {COMPANY_BLANK} at the number"
     " provided. Consent is not a condition of purchase. Message frequency varies. Message and data"
     " rates may apply. Reply STOP to opt out, HELP for help."
 )

@@ -238,7 +238,7 @@ class Page(PublicPage):
         return [(str(group.id), group.name) for group in await self.services.pickers.groups()]
 
     async def owner_options(self, current: UUID | None = None) -> list[tuple[str, str]]:
-        """Return the users who can own contacts, id and name; ``current`` even if disabled."""
+        """Return the users who can own contacts, id and name; ``current`` even if not any more."""
         owners = {one.id: one.name for one in await self.services.inbox.owners()}
         if current is not None and current not in owners:
             owners |= await self.services.users.names_of([current])

@@ -274,7 +274,7 @@ class Inbox:
         return found[0].contact_id if found else None
 
     async def owners(self) -> Many[Named]:
-        """List the users who can own contacts, by name."""
+        """List the users who can own contacts and answer them, by name."""
         async with self._database.transaction() as tx:
             return await handling.owners(tx)
 

@@ -35,6 +35,9 @@ from storage.suppression.opt_in_pages import OptInPageRow
 OPT_IN_PATH = "/join"
 """Begins the address of a page, which its slug ends."""
 
+COMPANY_BLANK = "[your company]"
+"""Stands in a suggested wording where the company's name belongs; no page says it."""
+
 TITLE_LENGTH = 100
 """Most characters of a page's title."""
 
@@ -110,9 +113,7 @@ class OptInPages:
         title, wording, terms = given["title"], given["wording"], given["terms_url"]
         values = {
             "title": problems.of(lambda: names.clean(title, field="title", most=TITLE_LENGTH)),
-            "wording": problems.of(
-                lambda: names.clean_lines(wording, field="wording", most=WORDING_LENGTH)
-            ),
+            "wording": problems.of(lambda: _wording(wording)),
             "terms_url": problems.of(lambda: _terms(terms)),
             "sender_id": given["sender_id"],
         }
@@ -223,6 +224,14 @@ async def _found(tx: Transaction, slug: str) -> OptInPageRow:
 def _opted_out(page: OptInPageRow) -> str:
     to = phones.readable(page.sender_phone) if page.sender_phone else "the number that texted you"
     return f"this number has opted out of our texts; to get them again, text START to {to} from it"
+
+
+def _wording(given: str) -> str:
+    wording = names.clean_lines(given, field="wording", most=WORDING_LENGTH)
+    if COMPANY_BLANK in wording.lower():
+        reason = f"still says {COMPANY_BLANK}; write your company's name there"
+        raise InvalidFieldError("wording", reason)
+    return wording
 
 
 def _terms(given: str) -> str:

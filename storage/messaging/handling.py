@@ -171,6 +171,9 @@ async def handling(tx: Transaction, contact_id: UUID) -> Handling | None:
 
 
 async def owners(tx: Transaction) -> list[Named]:
-    """List the users who can own contacts, by name."""
-    sql = "SELECT id, name FROM users WHERE disabled_at IS NULL ORDER BY lower(name), id"
+    """List the users who can own contacts and answer them, by name."""
+    sql = """
+        SELECT id, name FROM users WHERE disabled_at IS NULL AND role <> 'viewer'
+        ORDER BY lower(name), id
+    """
     return await tx.rows(Named, sql)

@@ -47,6 +47,7 @@ SENDING = {
     "POST /api/enrollments/batch/release",
     "POST /api/enrollments/batch/resume",
     "POST /conversations/{}/reply",
+    "POST /conversations/{}/reply-and-done",
     "POST /sequences/{}/steps/activate",
     "POST /sequences/{}/test",
 }

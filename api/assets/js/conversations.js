@@ -1,5 +1,5 @@
 // Conversations: which one is open, where the focus is, a line between days only once, Enter in the
-// time to send schedules, Ctrl+Enter sends, what is typed stays, phones.
+// time to send schedules, Ctrl+Enter sends, with Shift marks done too, what is typed stays, phones.
 
 const thread = () => document.getElementById("thread");
 const heading = () => document.getElementById("thread-heading");
@@ -64,13 +64,19 @@ document.addEventListener("input", (event) => {
   else sessionStorage.removeItem(place(event.target.form));
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const form = event.detail.requestConfig?.elt;
-  if (form?.id === "reply" && event.detail.xhr.status === 200) sessionStorage.removeItem(place(form));
+  const sent = event.detail.requestConfig?.elt;
+  if (!sent?.matches("#reply, [data-and-done]") || event.detail.xhr.status !== 200) return;
+  sessionStorage.removeItem(place(sent.closest("#reply")));
 });
 document.addEventListener("submit", (event) => {
   if (event.target.matches("[data-signs-out]")) sessionStorage.clear();
 });
 restore();
+
+// Escape leaves the reply, so that what follows is keys again and no text.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && event.target === typed()) goToHeading();
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter") return;
@@ -84,7 +90,9 @@ document.addEventListener("keydown", (event) => {
   const form = event.target.closest("form[data-ctrl-enter]");
   if (!form) return;
   event.preventDefault();
-  form.requestSubmit();
+  const onward = event.shiftKey && form.querySelector("[data-and-done]");
+  if (onward) onward.click();
+  else form.requestSubmit();
 });
 
 // On a phone, what can be done about a conversation is behind a button.

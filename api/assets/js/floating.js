@@ -40,6 +40,16 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// A letter leads to the next item that begins with it.
+document.addEventListener("keydown", (event) => {
+  const menu = event.target.matches("button") && event.target.closest(".menu[popover]");
+  if (!menu || event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
+  const items = [...menu.querySelectorAll("a[href], button:not(:disabled)")];
+  const at = items.indexOf(event.target) + 1;
+  const begins = (item) => item.textContent.trim().toLowerCase().startsWith(event.key.toLowerCase());
+  [...items.slice(at), ...items.slice(0, at)].find(begins)?.focus();
+});
+
 // Tooltips: data-tip="words" on anything. Hover, keyboard focus or a tap shows them, Escape hides
 // them, and the pointer may rest on them (WCAG 1.4.13).
 const tip = document.createElement("div");

@@ -1,4 +1,4 @@
-// Single keys: they do nothing while one types, in dialogs, or if one has turned them off.
+// Single keys: they do nothing while one types, in dialogs and menus, or if one has turned them off.
 
 const GO_MS = 1500;
 const TYPED = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
@@ -17,13 +17,14 @@ const shown = () => thread()?.querySelector(":scope > input")?.value;
 const areOff = () => Boolean(document.querySelector("[data-no-keys], dialog[open]"));
 let loading = null; // the request for the conversation that is shown next, and the key that waits for it
 
-/** Do what a key does to the conversation that is shown: press a button, or go into a field. */
+/** Do what a key does to what is ticked, else to the conversation that is shown: press a button, or go into a field. */
 function handle(key) {
-  const target = document.querySelector(`#thread [aria-keyshortcuts="${CSS.escape(key.toUpperCase())}"]`);
+  const ticked = document.querySelector("#toolbar:not([hidden])");
+  const marked = `[aria-keyshortcuts="${CSS.escape(key.toUpperCase())}"]`;
+  const target = ticked?.querySelector(marked) ?? document.querySelector(`#thread ${marked}`);
   if (!target) return false;
   if (!target.matches("button")) target.focus();
   else target.click();
-  if (target.matches("select")) target.showPicker();
   target.popoverTargetElement?.querySelector("button, input")?.focus();
   return true;
 }
@@ -98,7 +99,8 @@ const ACTS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (areOff() || event.target.closest?.(TYPED)) return;
+  const typesIn = loading ? TYPED : `${TYPED}, .menu[popover]`; // an item that was chosen goes with its menu
+  if (areOff() || event.target.closest?.(typesIn)) return;
   const key = event.key?.length === 1 ? event.key.toLowerCase() : "";
   if (Date.now() < goesUntil && key) {
     goesUntil = 0;

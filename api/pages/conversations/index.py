@@ -110,7 +110,7 @@ async def show_conversations(page: PageDep, query: InQuery[TalksQuery]) -> Respo
     """Show the list without a conversation beside it; htmx gets the list alone."""
     context = await _listed(page, query)
     if not page.wants_part:
-        context |= await _choices(page)
+        context |= await _choices(page, query)
         return page.render("conversations/conversations.html", talk=None, **context)
     response = page.part("conversations/_list.html", **context)
     if page.request.headers.get("hx-trigger") == "filters":
@@ -130,7 +130,7 @@ async def beside(page: Page, query: TalksQuery, part: str, thread: Mapping[str, 
     """Show texts beside the list; htmx gets them alone."""
     if page.wants_part:
         return page.part(part, back=back_to(page, query), **thread)
-    context = {**await _listed(page, query), **await _choices(page), **thread}
+    context = {**await _listed(page, query), **await _choices(page, query), **thread}
     return page.render("conversations/conversations.html", **context)
 
 
@@ -161,12 +161,13 @@ async def _listed(page: Page, query: TalksQuery) -> dict[str, Any]:
     }
 
 
-async def _choices(page: Page) -> dict[str, Any]:
+async def _choices(page: Page, query: TalksQuery) -> dict[str, Any]:
     """Return what the list can be narrowed by, and when what is ticked may come back."""
+    whose = query.owner if isinstance(query.owner, UUID) else None
     sequences = await page.services.pickers.used_sequences()
     return {
         "only_words": LABELS.conversations.items(),
-        "owner_options": [*LABELS.inboxes.items(), *await page.owner_options()],
+        "owner_options": [*LABELS.inboxes.items(), *await page.owner_options(whose)],
         "sequence_options": [(str(one.id), one.name) for one in sequences],
         "group_options": await page.group_options(),
         "snoozes": snooze_offers(page.now, page.clock.zone),

@@ -14,11 +14,11 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from api.dependencies import MembersOnly
+from api.dependencies import MembersOnly, Sends
 from api.pages.addresses import address
 from api.pages.conversations.handling import handling
 from api.pages.conversations.index import Only, TalksQuery, address_beside, back_to
-from api.pages.conversations.replying import moment_of
+from api.pages.conversations.replying import ReplyFields, box_after, moment_of, send
 from api.pages.conversations.threads import thread
 from api.pages.conversations.unknown import number_thread
 from api.pages.flash import Flash
@@ -43,6 +43,7 @@ _FIELDS = {
     "last_message_id": "The last message",
 }
 _ALL_DONE = "conversations/_all_done.html"
+_ASKED = ReasonFields(reason="Asked by text")
 _WROTE_AGAIN = Flash("They wrote again meanwhile, so it still needs a reply.", "warning")
 
 
@@ -138,6 +139,22 @@ async def change_handling(
         flash=flash,
         **await handling(page, contact_id),
     )
+
+
+@router.post("/conversations/{contact_id}/reply-and-done", dependencies=[Sends])
+async def send_reply_and_finish(
+    page: PageDep, contact_id: UUID, form: InForm[ReplyFields]
+) -> Response:
+    """Text a contact, mark the conversation done and show the next one."""
+    await send(page, contact_id, form)
+    if page.errors:
+        return await box_after(page, contact_id, form, None)
+    away = await page.services.inbox.put_away({contact_id: form.seen})
+    if away.wrote_again:
+        return await box_after(page, contact_id, form, _WROTE_AGAIN)
+    contact = (await page.services.inbox.get(contact_id)).contact
+    told = _put_away(page, contact, None, away)
+    return await _go_on(page, contact_id, replace(told, text=f"Reply sent. {told.text}"))
 
 
 @router.post("/conversations/{contact_id}/reopen")
@@ -330,14 +347,14 @@ def _beside(
 
 async def _ask_opt_out(page: Page, contact_id: UUID, form: ReasonFields | None = None) -> Response:
     contact = await page.services.contacts.get(contact_id)
-    return ask_reason(page, question_of(called(contact.name, contact.phone)), form)
+    return ask_reason(page, question_of(called(contact.name, contact.phone)), form or _ASKED)
 
 
 async def _ask_number_opt_out(
     page: Page, message_id: UUID, form: ReasonFields | None = None
 ) -> Response:
     number = await page.services.unknown_numbers.get(message_id, limit=1)
-    return ask_reason(page, question_of(readable(number.phone)), form)
+    return ask_reason(page, question_of(readable(number.phone)), form or _ASKED)
 
 
 def _many(contacts: Collection[UUID]) -> str:

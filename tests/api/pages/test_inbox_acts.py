@@ -112,7 +112,9 @@ async def test_contact_opted_out_in_a_conversation_leaves_the_list(
     member = await browse(Role.MEMBER)
     ada, bob = await waiting(world, "Ada", "Bob")
     path, here = f"/conversations/{bob}/opt-out", at(f"/conversations/{bob}")
-    assert "Opt out Bob?" in (await member.get(path, headers=here)).text
+    asked = (await member.get(path, headers=here)).text
+    assert "Opt out Bob?" in asked
+    assert re.search(r'name="reason"[^>]* required>\s*Asked by text</textarea>', asked)
     blank = await member.post(path, data={"reason": " "}, headers=here)
     assert blank.status_code == 422
     opted = await member.post(path, data={"reason": "Asked on the phone"}, headers=here)
@@ -324,3 +326,57 @@ async def test_only_schedule_sends_at_the_time_that_is_typed(
     _, at_typed = await written(zone="Europe/Lisbon")
     there = datetime.fromisoformat(typed).replace(tzinfo=ZoneInfo("Europe/Lisbon"))
     assert at_typed == [there], "as the menu says"
+
+
+async def test_reply_sent_and_done_leads_to_the_next(world: World, browse: Browse) -> None:
+    member = await browse(Role.MEMBER)
+    _, bob = await waiting(world, "Ada", "Bob")
+    path, here = f"/conversations/{bob}/reply-and-done", at(f"/conversations/{bob}?search=bob")
+    shown = (await member.get(f"/conversations/{bob}")).text
+    seen = re.search(r'name="seen" value="([^":]+)"', shown[shown.index('id="texts"') :])
+    assert seen is not None
+    form = {"body": "Yes", "message_id": str(uuid4()), "seen": seen[1]}
+    blank = await member.post(path, data={**form, "body": " "}, headers=here)
+    assert (blank.status_code, blank.headers.get("HX-Retarget")) == (422, None)
+    sent = await member.post(path, data=form, headers=at(f"/conversations/{bob}"))
+    assert heading(sent.text) == "Ada"
+    assert "Reply sent. Bob is done." in sent.text
+    alone = await member.get("/conversations?search=bob", headers=HTMX)
+    assert "No matches that need a reply" in alone.text
+    assert 'href="/conversations?search=bob&amp;only=all&amp;owner=all">Search all' in alone.text
+    await member.post(undo_in(sent.text), headers=here)
+    await said(world, bob, "Wait", phone="+12125550102")
+    late = await member.post(path, data={**form, "message_id": str(uuid4())}, headers=here)
+    assert "They wrote again meanwhile" in late.text
+    assert "HX-Retarget" not in late.headers
+    texts = await world.rows("SELECT body FROM messages WHERE direction = 'outbound'")
+    assert [row.body for row in texts] == ["Yes", "Yes"]
+
+
+async def test_reply_after_a_colleagues_is_sent_once_it_is_confirmed(
+    world: World, browse: Browse
+) -> None:
+    kim, lee = await browse(Role.MEMBER), await browse(Role.ADMIN)
+    [ada] = await waiting(world, "Ada")
+    path = f"/conversations/{ada}"
+
+    def last_in(html: str) -> str:
+        found = re.search(r'name="last_message_id" value="([^"]*)"', html)
+        assert found is not None
+        return found[1]
+
+    form = {"body": "Noon?", "last_message_id": last_in((await kim.get(path)).text)}
+    theirs = {**form, "body": "At one", "message_id": str(uuid4())}
+    for _ in range(2):  # their own, and repeated, asks nothing
+        assert (await lee.post(f"{path}/reply", data=theirs, headers=HTMX)).status_code == 200
+    form["message_id"] = str(uuid4())
+    asked = await kim.post(f"{path}/reply", data=form, headers=HTMX)
+    assert asked.status_code == 409
+    assert "answered meanwhile" in asked.text
+    assert "Noon?" in asked.text
+    assert asked.headers["HX-Trigger"] == "texts-changed"
+    sql = "SELECT body FROM messages WHERE direction = 'outbound' ORDER BY created_at"
+    assert [row.body for row in await world.rows(sql)] == ["At one"]
+    again = {**form, "last_message_id": last_in(asked.text)}
+    assert (await kim.post(f"{path}/reply", data=again, headers=HTMX)).status_code == 200
+    assert [row.body for row in await world.rows(sql)] == ["At one", "Noon?"]

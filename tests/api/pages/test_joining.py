@@ -147,6 +147,8 @@ async def test_admins_write_pages_and_take_them_down(
     assert refused.status_code == 422
     for said in ("Title is blank", "is not a web address", "is not an address; use 3 to 60"):
         assert said in refused.text
+    suggested = {**WORDS, "slug": "", "wording": "Texts from [Your Company] to me"}
+    assert "Wording still says [your company]" in (await admin.post(path, data=suggested)).text
     taken = await admin.post(path, data={**WORDS, "slug": "acme"})
     assert taken.status_code == 409
     assert "another group" in taken.text.lower()

@@ -144,6 +144,8 @@ async def test_link_is_shown_once_and_sets_a_working_password(
     link = link_in(made.text)
     assert link not in (await admin.get("/settings/users")).text
     await sets_password(anonymous, link)
+    told = words((await admin.get("/settings/audit")).text)
+    assert re.search(r"Kim set [^.]*password", told), told
     signed_in = await anonymous.post(
         "/sign-in",
         data={"email": "kim@example.com", "password": PASSWORD},

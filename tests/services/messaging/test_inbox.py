@@ -403,6 +403,8 @@ async def test_replies_belong_to_who_enrolled_first_until_changed(kit: SendingKi
     await kit.world.run("UPDATE users SET disabled_at = now() WHERE id = :id", id=lee)
     assert await listed_names(kit, nobodys=True) == ["Dee", "Cid", "Bob", "Ada"]
     assert [one.name for one in await kit.services.inbox.owners()][:1] == ["Kim"]
+    await kit.world.run("UPDATE users SET role = 'viewer' WHERE name = 'Kim'")  # may not reply
+    assert "Kim" not in [one.name for one in await kit.services.inbox.owners()]
 
 
 async def test_reply_that_had_not_seen_a_text_leaves_it_unanswered(kit: SendingKit) -> None:
