@@ -39,6 +39,18 @@ class Clock:
         local = moment.astimezone(ZoneInfo(zone or self.zone))
         return f"{date_words(local.date())}, {self._time(local)} ({place})"
 
+    def on_both(self, moment: datetime, zone: str, whose: str) -> str:
+        """Write a moment on somebody's clock, and on ours if that shows another time.
+
+        ``Wed, Dec 2, 2026, 9:00 AM Hannah's time (12:00 PM yours)``.
+        """
+        theirs, ours = moment.astimezone(ZoneInfo(zone)), moment.astimezone(ZoneInfo(self.zone))
+        if theirs.replace(tzinfo=None) == ours.replace(tzinfo=None):
+            return self.exact(moment)
+        day = "" if theirs.date() == ours.date() else f"{date_words(ours.date())}, "
+        at = f"{date_words(theirs.date())}, {self._time(theirs)}"
+        return f"{at} {whose} time ({day}{self._time(ours)} yours)"
+
     def _time(self, local: datetime) -> str:
         if self.hour_cycle == 24:
             return f"{local.hour:02}:{local.minute:02}"

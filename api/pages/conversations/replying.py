@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
+from api.pages.conversations.handling import when_sent
 from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen_id
 from api.pages.page import InForm, Page, PageDep, PageEvent
@@ -89,7 +90,7 @@ class ReplyFields(FormFields):
 async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields]) -> Response:
     """Text a contact, now or later; show the reply box empty, or as typed with its errors."""
     lines = {f"media_urls.{index}": "media" for index in range(len(form.media_urls))}
-    flash = None
+    at = None
     with page.refusing(media_urls="media", **lines):
         zone = (await page.services.replying_hours.of(contact_id, page.now)).zone
         at = form.moment(zone)
@@ -102,10 +103,12 @@ async def send_reply(page: PageDep, contact_id: UUID, form: InForm[ReplyFields])
             media_urls=form.media_urls,
             send_at=at,
         )
-        if at is not None:
-            undo = page.path_to("cancel_text", message_id=form.message_id)
-            flash = Flash(f"Reply scheduled for {page.clock.exact(at, zone)}.", undo=undo)
     talk = await page.services.conversations.get(contact_id, limit=1)
+    flash = None
+    if at is not None and not page.errors:
+        undo = page.path_to("cancel_text", message_id=form.message_id)
+        words = (await when_sent(page, talk.contact))(at)
+        flash = Flash(f"Reply scheduled for {words}.", undo=undo)
     box = await reply_box(page, talk, form if page.errors else None)
     event = None if page.errors else PageEvent.TEXTS_CHANGED
     return page.part("conversations/_reply.html", event=event, flash=flash, **box)
