@@ -35,9 +35,8 @@ class Clock:
 
     def exact(self, moment: datetime, zone: str | None = None) -> str:
         """Write a moment in full: ``Wed, Dec 2, 2026, 9:30 AM (New York)``."""
-        place = (zone or self.zone).rpartition("/")[2].replace("_", " ")
         local = moment.astimezone(ZoneInfo(zone or self.zone))
-        return f"{date_words(local.date())}, {self._time(local)} ({place})"
+        return f"{date_words(local.date())}, {self._time(local)} ({place_of(zone or self.zone)})"
 
     def on_both(self, moment: datetime, zone: str, whose: str) -> str:
         """Write a moment on somebody's clock, and on ours if that shows another time.
@@ -83,6 +82,11 @@ class TimeTags:
         return Markup(  # noqa: S704
             f'<time datetime="{iso(moment)}" data-relative{more} data-tip="{exact}">{words}</time>'
         )
+
+
+def place_of(zone: str) -> str:
+    """Name a time zone as people do, who put "time" behind it: ``New York``."""
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def iso(moment: datetime) -> str:

@@ -107,7 +107,7 @@ class WrittenStep:
         if self.delay_seconds is None:
             return ""
         delay = timedelta(seconds=min(self.delay_seconds, 10**9))
-        words = "At once" if first else "Right after"
+        words = "Right away" if first else "Right after"
         if delay:
             words = f"{in_units(delay, most=4)} later"
         if not self._has_time:
@@ -171,7 +171,7 @@ def errors_beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
         match path.split("."):
             case ["steps", at, "delay_seconds"]:
                 fields[f"{steps[int(at)].key}-delay"] = (
-                    "must be a whole number: 0 for at once, at most 365 days"
+                    "must be a whole number: 0 for right away, at most 365 days"
                 )
             case ["steps", at, "media_urls", *which]:
                 line = f"line {int(which[0]) + 1} " if which else ""

@@ -179,7 +179,8 @@ async def test_row_whose_number_has_another_name_shows_both_and_a_choice(
     found = await checked(member, services, path, COLUMNS)
     assert (
         "Row 2: +1 415-555-0123 is Zoë &lt;Alba&gt; here; the file says Ada Byron Skip this row"
-        " Keep the name Zoë &lt;Alba&gt;, change nothing Change the name to Ada Byron" in words(found)
+        " Keep the name Zoë &lt;Alba&gt;, change nothing Change the name to Ada Byron"
+        in words(found)
     )
     assert "1 row skipped: the number belongs to a contact with another name" in words(found)
     assert "Import 1 contact" in words(found)
