@@ -165,6 +165,7 @@ def build_environment(assets: Assets, routes: PageRoutes, settings: ApiSettings)
         time_of_day=_by_clock(times.Clock.time_of),
         date=_by_clock(times.Clock.date_of),
         iso=times.iso,
+        place=times.place_of,
         count="{:,}".format,
         phone=readable,
         jurisdiction=jurisdiction_name,

@@ -35,9 +35,20 @@ class Clock:
 
     def exact(self, moment: datetime, zone: str | None = None) -> str:
         """Write a moment in full: ``Wed, Dec 2, 2026, 9:30 AM (New York)``."""
-        place = (zone or self.zone).rpartition("/")[2].replace("_", " ")
         local = moment.astimezone(ZoneInfo(zone or self.zone))
-        return f"{date_words(local.date())}, {self._time(local)} ({place})"
+        return f"{date_words(local.date())}, {self._time(local)} ({place_of(zone or self.zone)})"
+
+    def on_both(self, moment: datetime, zone: str, whose: str) -> str:
+        """Write a moment on somebody's clock, and on ours if that shows another time.
+
+        ``Wed, Dec 2, 2026, 9:00 AM Hannah's time (12:00 PM yours)``.
+        """
+        theirs, ours = moment.astimezone(ZoneInfo(zone)), moment.astimezone(ZoneInfo(self.zone))
+        if theirs.replace(tzinfo=None) == ours.replace(tzinfo=None):
+            return self.exact(moment)
+        day = "" if theirs.date() == ours.date() else f"{date_words(ours.date())}, "
+        at = f"{date_words(theirs.date())}, {self._time(theirs)}"
+        return f"{at} {whose} time ({day}{self._time(ours)} yours)"
 
     def _time(self, local: datetime) -> str:
         if self.hour_cycle == 24:
@@ -71,6 +82,11 @@ class TimeTags:
         return Markup(  # noqa: S704
             f'<time datetime="{iso(moment)}" data-relative{more} data-tip="{exact}">{words}</time>'
         )
+
+
+def place_of(zone: str) -> str:
+    """Name a time zone as people do, who put "time" behind it: ``New York``."""
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def iso(moment: datetime) -> str:

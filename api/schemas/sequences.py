@@ -406,4 +406,6 @@ class Overview(Schema):
     statuses: list[StatusCount] = Field(description="All eight.")
     funnel: list[FunnelStep]
     time_zone: str = Field(description="Of `hours`.")
-    hours: list[HourCount] = Field(description="The next 24, beginning with this one.")
+    hours: list[HourCount] = Field(
+        description="Those of the next 24 hours: the first is this one, the last a part of one."
+    )

@@ -26,7 +26,8 @@ from storage.platform.database import Database, Transaction
 from storage.sequences import sequences
 from storage.sequences.sequences import SequenceRecord, StepRecord
 
-HOURS = 24
+_AHEAD = timedelta(hours=24)
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class StatusCount:
 
 @dataclass(frozen=True)
 class Hour:
-    """The number of texts due in an hour of the workspace's zone; overdue ones are in the first."""
+    """The number of texts due in an hour of the workspace's zone.
+
+    Overdue ones are in the first; the last ends 24 hours from now.
+    """
 
     start: datetime
     count: int
@@ -77,7 +81,7 @@ class CurrentFigures:
         missing: Held ones that wait for missing data; ``held`` has them too.
         unconsented: Held ones that wait for consent; likewise.
         statuses: All eight, in the order of their definition.
-        hours: The next 24, beginning with this one.
+        hours: Those of the next 24 hours, beginning with this one: the last is a part of one.
     """
 
     state: SequenceState
@@ -134,14 +138,15 @@ class SequenceOverview:
 
     async def _current(self, tx: Transaction, record: SequenceRecord) -> CurrentFigures:
         zone = ZoneInfo((await workspace.read(tx)).time_zone or self._zone)
-        start = _this_hour(zone)
+        now = datetime.now(UTC)
+        start = _hour_of(now, zone)
         so_far = (await sequence_list.figures(tx, [record.id]))[record.id]
-        waiting = await rows.sends_per_hour(tx, record.id, start, HOURS)
+        waiting = await rows.sends_per_hour(tx, record.id, start, now + _AHEAD)
         held_for = dict.fromkeys((HeldReason.MISSING_DATA, HeldReason.CONSENT_MISSING), 0)
         for reason in held_for if so_far.held else ():
             wanted = ListFilter(held_reason=[reason])
             held_for[reason] = (await list_counts.count(tx, record.id, wanted)).number
-        starts = [start + timedelta(hours=number) for number in range(HOURS)]
+        starts = [start + number * _HOUR for number in range(_AHEAD // _HOUR + 1)]
         return CurrentFigures(
             state=record.state,
             total=record.total,
@@ -174,12 +179,10 @@ def outcomes_of_steps(
     return counts
 
 
-def _this_hour(zone: ZoneInfo) -> datetime:
-    """Give the start of the current hour on a zone's clock, in UTC."""
-    now = datetime.now(zone)
-    return (
-        now - timedelta(minutes=now.minute, seconds=now.second, microseconds=now.microsecond)
-    ).astimezone(UTC)
+def _hour_of(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Give the start of a moment's hour on a zone's clock, in UTC."""
+    minute = moment.astimezone(zone).minute
+    return moment.replace(second=0, microsecond=0) - timedelta(minutes=minute)
 
 
 def _status(status: EnrollmentStatus, record: SequenceRecord) -> StatusCount:

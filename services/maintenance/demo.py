@@ -47,7 +47,7 @@ _SEEN_HERE = 300
 
 _SAVED_REPLIES = {
     "Call me": "Thank you, {{first_name|there}}! When may I call you, today or tomorrow?",
-    "Thanks": "Thank you, {{first_name|there}}. I have noted it and will come back to you.",
+    "Thanks": "Thanks, {{first_name|there}}, got it! I'll get back to you soon.",
 }
 
 _ACTIVE = "Warehouse role: first contact"

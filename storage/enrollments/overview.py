@@ -1,6 +1,6 @@
 """Queries of a sequence's Overview tab."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from storage.platform.database import Transaction
@@ -16,9 +16,11 @@ _PER_HOUR = """
 
 
 async def sends_per_hour(
-    tx: Transaction, sequence_id: UUID, start: datetime, hours: int
+    tx: Transaction, sequence_id: UUID, start: datetime, until: datetime
 ) -> dict[int, int]:
-    """Count due texts by hour, from 0, overdue ones in hour 0; hours without any are left out."""
-    until = start + timedelta(hours=hours)
+    """Count texts due before a moment by hour from ``start``, which is hour 0.
+
+    Overdue ones are in hour 0; hours without any are left out.
+    """
     rows = await tx.run(_PER_HOUR, sequence_id=sequence_id, start=start, until=until)
     return {row.hour: row.total for row in rows}

@@ -9,7 +9,10 @@ from storage.platform.database import Transaction
 
 @dataclass(frozen=True)
 class FirstSteps:
-    """What there is in a workspace already; ``sequence_id`` is the latest sequence's."""
+    """What there is in a workspace already.
+
+    ``sequence_id`` is the latest active sequence's, the latest one's if none is active.
+    """
 
     has_sender: bool
     has_contact: bool
@@ -29,7 +32,9 @@ async def first_steps(tx: Transaction, user_id: UUID) -> FirstSteps | None:
         SELECT EXISTS (SELECT FROM senders) AS has_sender,
             EXISTS (SELECT FROM contacts) AS has_contact,
             EXISTS (SELECT FROM enrollments) AS has_enrollment,
-            (SELECT id FROM sequences ORDER BY created_at DESC, id LIMIT 1) AS sequence_id
+            (
+                SELECT id FROM sequences ORDER BY state <> 'active', created_at DESC, id LIMIT 1
+            ) AS sequence_id
         WHERE NOT EXISTS (
             SELECT FROM preferences WHERE user_id = :user_id AND name = :dismissed
         )

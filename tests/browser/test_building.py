@@ -82,7 +82,7 @@ async def write_steps(page: Page) -> None:
     await expect(steps.nth(1).get_by_label("Text")).to_have_value("Not wanted")
     await delete_during_preview(page, steps.nth(1))
     await expect(steps).to_have_count(2)
-    await expect(page.get_by_text("Unsaved changes")).to_be_visible()
+    await expect(page.get_by_text("Not in the sequence yet")).to_be_visible()
     await accessible(page)
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.locator("#flashes")).to_contain_text("Steps saved")

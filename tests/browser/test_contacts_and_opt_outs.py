@@ -36,7 +36,7 @@ async def test_file_is_matched_fixed_and_imported(desk: Desk, visit: Visit, tmp_
     named = page.get_by_role("listitem").filter(has_text="Row 4")
     await expect(named).to_contain_text(f"is {known.name} here; the file says Other{name} Person")
     await accessible(page)
-    await named.get_by_label("Row 4").select_option(f"Keep the name {known.name}")
+    await named.get_by_label("Row 4").select_option(f"Keep the name {known.name}, change nothing")
     await expect(page.get_by_role("button", name="Import 2 contacts")).to_be_visible()
 
     await _import_as_a_new_field(page, field)

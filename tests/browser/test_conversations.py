@@ -1,11 +1,12 @@
 """Conversations in a browser: live updates, typed text that stays, replies sent once."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from domain.statuses.access import Role
 from tests.browser.accessibility import accessible
@@ -338,16 +339,35 @@ async def test_saved_reply_is_inserted_by_its_name_and_new_replies_are_told(
 
     await box.fill("")
     await page.get_by_role("button", name="Saved replies").click()
+    await expect(box).to_have_value("/")
+    await box.press("Escape")
+    await expect(box).to_have_value("")  # what the button wrote is not left to be sent
+    await page.get_by_role("button", name="Saved replies").click()
     await box.press_sequentially("zora s")
     await offered.click()
     await expect(box).to_have_value("Your shift: {{shift_of_zora}}. See you")
     await expect(page.get_by_text("Blank for this contact: Shift of zora")).to_be_visible()
     await page.keyboard.type("at nine")
     await expect(box).to_have_value("Your shift: at nine. See you")
-    await box.press("Control+Enter")
-    await expect(page.locator(".bubble", has_text="Your shift: at nine.")).to_be_visible()
+    await _is_shown_while_it_is_sent(page, box, "Your shift: at nine.")
 
     await _check_notifications(desk, page, stranger, line)
+
+
+async def _is_shown_while_it_is_sent(page: Page, box: Locator, words: str) -> None:
+    may_go = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_go.wait()
+        await route.continue_()
+
+    await page.route("**/reply", hold)
+    await box.press("Control+Enter")
+    bubble = page.locator(".bubble", has_text=words)
+    await expect(bubble).to_contain_text("Sending …")
+    may_go.set()
+    await expect(bubble).not_to_contain_text("Sending …")
+    await page.unroute("**/reply")
 
 
 async def _check_notifications(desk: Desk, page: Page, stranger: Person, line: Line) -> None:

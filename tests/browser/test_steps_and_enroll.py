@@ -15,7 +15,7 @@ async def test_steps_are_written_moved_seen_and_published(desk: Desk, visit: Vis
     sequence_id = desk.sequence(desk.line(), "Hello {{first_name|there}}", "Still there?")
     someone = desk.person()
     page = await visit(Role.MEMBER, path=f"/sequences/{sequence_id}/steps")
-    publish = page.get_by_role("button", name="Publish version 2")
+    publish = page.get_by_role("button", name="Publish changes")
     await expect(publish).to_be_disabled()
 
     second = page.get_by_label("Step 2")
@@ -93,7 +93,7 @@ async def _comes_back(page: Page) -> None:
     await expect(page).not_to_have_url(re.compile("/steps"))
     await page.get_by_role("link", name="Steps", exact=True).click()
     await expect(page.locator("#draft-state")).to_contain_text("Draft saved")
-    await expect(page.get_by_text("Unpublished changes")).to_be_visible()
+    await expect(page.get_by_text("Not live yet")).to_be_visible()
     await expect(page.get_by_label("Step 2").get_by_label("Text", exact=True)).to_have_value(
         "In between"
     )

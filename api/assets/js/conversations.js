@@ -68,6 +68,24 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (!sent?.matches("#reply, [data-and-done]") || event.detail.xhr.status !== 200) return;
   sessionStorage.removeItem(place(sent.closest("#reply")));
 });
+
+// A reply is in its place from the moment it is sent; what the server then shows of it takes that.
+let sending = null;
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt, parameters } = event.detail.requestConfig;
+  const talk = document.querySelector("#texts .talk");
+  if (elt.id !== "reply" || !talk || !parameters.body?.trim() || parameters.send_next || parameters.schedule) return;
+  sending = document.createElement("li");
+  sending.className = "bubble is-outbound";
+  const [words, foot] = ["p", "span"].map((name) => sending.appendChild(document.createElement(name)));
+  words.textContent = parameters.body;
+  foot.className = "bubble-foot";
+  foot.textContent = "Sending …";
+  talk.append(sending);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.requestConfig?.elt.id === "reply" && !event.detail.successful) sending?.remove();
+});
 document.addEventListener("submit", (event) => {
   if (event.target.matches("[data-signs-out]")) sessionStorage.clear();
 });

@@ -1,5 +1,6 @@
 // Flash messages: they can be closed, and those that only say that all is well go by themselves; one
-// that offers to undo, or a link, later than others. They lie over nothing that can be used.
+// that offers to undo, or a link, later than others. They lie over nothing that can be used, nor over
+// the newest text of a conversation, of which they may speak.
 
 const SHOWN_MS = 6000;
 const LASTING_MS = 20000;
@@ -28,24 +29,24 @@ function goLater(flash) {
 }
 
 const flashes = document.getElementById("flashes");
-const CONTROLS = "a[href], button, input:not([type=hidden]), select, textarea, summary, label";
+const UNCOVERED = "a[href], button, input:not([type=hidden]), select, textarea, summary, label, .bubble:last-child";
 const EDGE = 16;
 const STEP = 8;
 
-/** Where the controls are that a person sees, but for those of the messages. */
-function controls() {
-  const seen = [...document.querySelectorAll(CONTROLS)].filter((one) => !flashes.contains(one) && one.checkVisibility());
+/** Where that is which a person sees and messages leave alone. */
+function uncovered() {
+  const seen = [...document.querySelectorAll(UNCOVERED)].filter((one) => !flashes.contains(one) && one.checkVisibility());
   return seen.map((one) => one.getBoundingClientRect());
 }
 
 const isOver = (box, other) =>
   box.left < other.right && other.left < box.left + box.width && box.top < other.bottom && other.top < box.top + box.height;
 
-/** Put the messages where they lie over no control, from the right bottom up; else over as few as can be. */
+/** Put the messages where they lie over none of that, from the right bottom up; else over as few as can be. */
 function place() {
   if (!flashes.childElementCount || flashes.matches(":hover, :focus-within")) return;
   const { left, top, width, height } = flashes.getBoundingClientRect();
-  const others = controls();
+  const others = uncovered();
   const over = (box) => others.filter((other) => isOver(box, other)).length;
   const { clientWidth, clientHeight } = document.documentElement;
   const columns = [clientWidth - EDGE - width, (clientWidth - width) / 2, EDGE];

@@ -6,6 +6,7 @@ const box = () => document.getElementById("saved-replies");
 const options = () => [...(box()?.querySelectorAll(".saved-option") ?? [])];
 const shown = () => options().filter((one) => !one.hidden);
 let left = null; // where the line begins in which the list was closed
+let put = ""; // what the button wrote to open the list; it goes if nothing is chosen
 
 /** Read what is typed after "/" at the beginning of the caret's line; null if there is none. */
 function asked() {
@@ -40,9 +41,24 @@ function choose(chosen) {
 }
 
 function close() {
+  put = "";
   if (!box()) return;
   box().hidden = true;
   for (const name of ["aria-autocomplete", "aria-controls", "aria-activedescendant"]) area()?.removeAttribute(name);
+}
+
+/** Close the list without a choice: what the button wrote, and the words typed behind it, go too. */
+function leave() {
+  const wanted = asked();
+  const text = area();
+  if (wanted && put) {
+    text.setRangeText("", wanted.start + 1 - put.length, text.selectionStart, "end");
+    close();
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+    return;
+  }
+  left = wanted?.start ?? null;
+  close();
 }
 
 /** Put a reply in the place of what was typed, and mark the first that is blank in it. */
@@ -78,11 +94,11 @@ document.addEventListener(
     const some = shown();
     const at = some.findIndex((one) => one.ariaSelected === "true");
     if (event.key === "Escape") {
-      left = asked()?.start ?? null;
-      close();
+      leave();
     } else if (event.key === "ArrowDown") choose(some[(at + 1) % some.length]);
     else if (event.key === "ArrowUp") choose(some.at(at - 1));
     else if ((event.key === "Enter" || event.key === "Tab") && some[at]) insert(some[at]);
+    else if (event.key === "Enter" && !box().childElementCount) event.stopPropagation(); // it is still being loaded
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -101,10 +117,15 @@ document.addEventListener("click", (event) => {
     const text = area();
     text.focus();
     const before = text.value.slice(0, text.selectionStart);
-    if (!asked()) text.setRangeText(before && !before.endsWith("\n") ? "\n/" : "/", text.selectionStart, text.selectionEnd, "end");
+    const slash = before && !before.endsWith("\n") ? "\n/" : "/";
+    const isNew = !asked();
+    if (isNew) text.setRangeText(slash, text.selectionStart, text.selectionEnd, "end");
     left = null;
-    return offer();
+    offer();
+    if (isNew) put = slash;
+    return undefined;
   }
-  if (!event.target.closest("#saved-replies, #reply textarea")) close();
+  if (!event.target.closest("#saved-replies, #reply textarea") && put) leave();
+  else if (!event.target.closest("#saved-replies, #reply textarea")) close();
   return undefined;
 });

@@ -1,6 +1,7 @@
 """The head of a conversation: whose it is, how it stands; notes, and ending sequences."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from api.dependencies import MembersOnly
 from api.pages.forms import FormFields
 from api.pages.page import InForm, Page, PageDep, PageEvent
+from domain.contacts.names import ContactName, is_nameless
 from domain.messaging.snoozing import snooze_offers
 from services.contacts.notes import Note, may_remove
 
@@ -82,14 +84,24 @@ async def handling(page: Page, contact_id: UUID) -> dict[str, Any]:
     enrolled = await page.services.enrollment_list.of_contact(contact_id)
     active = [one for one in enrolled if not one.status.is_final]
     told = active or enrolled[:1]
+    at = found.scheduled_for
     return {
         "handling": found,
+        "scheduled": (await when_sent(page, found.contact))(at) if at is not None else "",
         "owners": await page.owner_options(found.owner.id if found.owner else None),
         "offers": snooze_offers(page.now, page.clock.zone),
         "enrolled": told[:_SHOWN],
         "more_enrolled": len(told[_SHOWN:]),
         "is_active": bool(active),
     }
+
+
+async def when_sent(page: Page, contact: ContactName) -> Callable[[datetime], str]:
+    """Return a function that says when a text goes to a contact: on their clock and on ours."""
+    zone = (await page.services.replying_hours.of(contact.id, page.now)).zone
+    first = contact.name.partition(" ")[0]
+    whose = "their" if is_nameless(contact.name, contact.phone) else f"{first}'s"
+    return lambda moment: page.clock.on_both(moment, zone, whose)
 
 
 def may_delete(page: Page) -> Callable[[Note], bool]:

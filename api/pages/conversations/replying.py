@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.dependencies import Sends
+from api.pages.conversations.handling import when_sent
 from api.pages.flash import Flash
 from api.pages.forms import FormErrors, FormFields, chosen_id
 from api.pages.page import InForm, Page, PageDep, PageEvent
@@ -140,7 +141,9 @@ async def send(page: Page, contact_id: UUID, form: ReplyFields) -> Flash | None:
         )
         if at is not None:
             undo = page.path_to("cancel_text", message_id=form.message_id)
-            return Flash(f"Reply scheduled for {page.clock.exact(at, zone)}.", undo=undo)
+            talk = await page.services.conversations.get(contact_id, limit=1)
+            words = (await when_sent(page, talk.contact))(at)
+            return Flash(f"Reply scheduled for {words}.", undo=undo)
     return None
 
 

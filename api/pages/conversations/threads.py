@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.conversations import texts
-from api.pages.conversations.handling import handling, may_delete
+from api.pages.conversations.handling import handling, may_delete, when_sent
 from api.pages.conversations.index import TalksQuery, beside
 from api.pages.conversations.replying import reply_box
 from api.pages.conversations.texts import EarlierQuery, TextsQuery
@@ -41,6 +41,7 @@ async def show_texts(page: PageDep, contact_id: UUID, query: InQuery[TextsQuery]
         "talk": talk,
         "lines": list(texts.lines(said, notes)),
         "may_delete": may_delete(page),
+        **await _when_sent(page, talk),
     }
     if (talk.reply.refusal or "") == query.refusal:
         return page.part("conversations/_texts.html", **context)
@@ -80,5 +81,13 @@ async def _said(
     return {
         "talk": talk,
         "may_delete": may_delete(page),
+        **await _when_sent(page, talk),
         **texts.shown(contact_id, talk, path, notes),
     }
+
+
+async def _when_sent(page: Page, talk: Conversation) -> dict[str, Any]:
+    """Return how the texts say when they go; nothing if none waits for its time."""
+    if not any(text.is_scheduled for text in talk.texts):
+        return {}
+    return {"when_sent": await when_sent(page, talk.contact)}

@@ -5,11 +5,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.composing import merge_labels
 from api.pages.figures import People, RangeQuery, busy, chart, figures_of, range_choice
 from api.pages.page import PageDep
 from api.pages.rendering import status_bar
 from api.pages.sequences.frame import render_tab
 from api.paging import InQuery
+from domain.sequences.texts import pieces
 from domain.statuses.enrollments import EnrollmentStatus
 from services.platform.group_commit import FullError
 
@@ -68,5 +70,7 @@ async def show_sequence_report(
     return page.part(
         "sequences/_report.html",
         people=People.of_days(path, report.days),
+        pieces=pieces,
+        merge_labels=merge_labels(await page.services.pickers.contact_fields()),
         **figures_of(page, report),
     )

@@ -138,7 +138,7 @@ class WrittenStep:
         if self.anchor:
             return self._by_date(clock)
         delay = timedelta(seconds=min(self.delay_seconds, 10**9))
-        words = "At once" if first else "Right after"
+        words = "Right away" if first else "Right after"
         if delay:
             words = f"{in_units(delay, most=4)} later"
         if not self._has_time:
@@ -226,7 +226,7 @@ def errors_beside(errors: FormErrors, steps: Many[WrittenStep]) -> FormErrors:
         match path.split("."):
             case ["steps", at, "delay_seconds"]:
                 fields[f"{steps[int(at)].key}-delay"] = (
-                    "must be a whole number: 0 for at once, at most 365 days"
+                    "must be a whole number: 0 for right away, at most 365 days"
                 )
             case ["steps", at, "anchor", "offset_seconds"]:
                 fields[f"{steps[int(at)].key}-delay"] = (

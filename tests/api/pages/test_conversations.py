@@ -565,13 +565,17 @@ async def test_reply_at_night_says_so_and_offers_the_next_good_time(
         headers=HTMX,
     )
     assert sent.status_code == 200
-    assert "Reply scheduled for" in sent.text
+    said = re.search(r"Reply scheduled for ([^<]+\))\.", sent.text)
+    assert said is not None
     [text] = await world.rows(
         "SELECT id, send_at, status FROM messages WHERE body = 'Good morning'"
     )
     assert (text.send_at, text.status) == (opens, "pending")
     assert f'hx-post="/conversations/texts/{text.id}/cancel"' in sent.text
-    assert "Reply scheduled for" in handled((await member.get(page)).text)
+    shown = (await member.get(page)).text
+    assert f"Reply scheduled for {said[1]}" in handled(shown), "by the same clocks everywhere"
+    assert re.search(rf">Scheduled</a> for {re.escape(said[1])}<", shown)
+    assert '<a href="tel:+' in shown
     late = re.compile(r"for Zoë\.|btn-sm\" name=\"send_next\"")
     assert late.search(night)
     assert not late.search(await at_hour(13))

@@ -105,6 +105,7 @@ async def test_file_is_matched_fixed_and_imported_into_a_new_group(
     done = (await member.get(path, headers=HTMX)).text
     assert "3 contacts added" in words(done)
     assert "View group" in done
+    assert "3 contacts added" in words((await member.get(path)).text), "when it is opened again"
     [group] = (await member.get("/api/groups")).json()["items"]
     assert (group["name"], group["member_count"]) == ("Nurses", 3)
     assert (await member.post(f"{path}/check", data=COLUMNS, headers=HTMX)).status_code == 404
@@ -178,7 +179,8 @@ async def test_row_whose_number_has_another_name_shows_both_and_a_choice(
     found = await checked(member, services, path, COLUMNS)
     assert (
         "Row 2: +1 415-555-0123 is Zoë &lt;Alba&gt; here; the file says Ada Byron Skip this row"
-        " Keep the name Zoë &lt;Alba&gt; Change the name to Ada Byron" in words(found)
+        " Keep the name Zoë &lt;Alba&gt;, change nothing Change the name to Ada Byron"
+        in words(found)
     )
     assert "1 row skipped: the number belongs to a contact with another name" in words(found)
     assert "Import 1 contact" in words(found)

@@ -73,6 +73,7 @@ async def test_numbers_lead_to_the_people_they_count(
     figures = await member.get(f"/sequences/{sequence.id}/report", headers=HTMX)
     assert await follow(member, figures.text) > 12
     assert "outcome_code=30003" in figures.text
+    assert 'Hi <span class="pill">First name · there</span>' in figures.text
     assert "replied_hour=" in figures.text
     assert f"answered_by={world.user_id}" in figures.text
     assert "1</a> of 1 reply answered" in figures.text

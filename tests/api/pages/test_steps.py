@@ -46,7 +46,7 @@ async def test_steps_are_shown_with_their_timing_and_size(
     assert page.status_code == 200
     assert "Hi {{first_name|there}}</textarea>" in page.text
     said = words(page.text)
-    assert "At once Hi there" in said
+    assert "Right away Hi there" in said
     assert "2 days later at 9:30 AM Still?" in said
     assert "8 characters 1 segment" in said
     assert "Version 1" in said
@@ -170,7 +170,7 @@ async def test_new_version_of_active_sequence_asks_first(world: World, browse: B
     await member.post(f"/api/sequences/{sequence.id}/enrollments", json={"contact_ids": contacts})
     page = await member.get(path(sequence))
     said = words(page.text)
-    assert "Publish version 2?" in said
+    assert "Publish changes?" in said
     assert "2 people who are enrolled now stay on the steps they started with" in said
     saved = await member.post(path(sequence), data=written({"body": "New"}))
     assert saved.status_code == 303
@@ -278,7 +278,7 @@ async def test_viewers_and_archived_sequences_get_no_editor(
     assert seen.text.count('class="step-read"') == len(sequence.steps)
     assert "<textarea" not in seen.text
     assert "Publish" not in seen.text
-    assert "At once" in words(seen.text)
+    assert "Right away" in words(seen.text)
     assert (await viewer.post(path(sequence), data=written({"body": "X"}))).status_code == 403
     as_ann = await viewer.get(path(sequence), params={"contact_id": str(contact)}, headers=HTMX)
     assert "Hi Ann0" in words(as_ann.text)

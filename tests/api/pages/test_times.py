@@ -37,6 +37,16 @@ def test_exact_time_is_in_workspace_or_contact_zone() -> None:
     assert clock.exact(NOW) == "Wed, Dec 2, 2026, 9:30 AM (New York)"
     assert clock.exact(NOW, "Pacific/Honolulu") == "Wed, Dec 2, 2026, 4:30 AM (Honolulu)"
     assert clock.exact(NOW, "Asia/Tokyo") == "Wed, Dec 2, 2026, 11:30 PM (Tokyo)"
+    for zone, words in (
+        ("America/Los_Angeles", "Wed, Dec 2, 2026, 6:30 AM Bo's time (9:30 AM yours)"),
+        ("Asia/Seoul", "Wed, Dec 2, 2026, 11:30 PM Bo's time (9:30 AM yours)"),
+        (
+            "Pacific/Auckland",
+            "Thu, Dec 3, 2026, 3:30 AM Bo's time (Wed, Dec 2, 2026, 9:30 AM yours)",
+        ),
+        ("America/Toronto", "Wed, Dec 2, 2026, 9:30 AM (New York)"),
+    ):
+        assert clock.on_both(NOW, zone, "Bo's") == words
     assert clock.date_of(NOW, "Pacific/Auckland") == "Thu, Dec 3, 2026"
 
 

@@ -110,7 +110,7 @@ class TestActivating:
         asked = await member.get(f"/sequences/{sequence.id}/activate", headers=HTMX)
         said = words(asked.text)
         assert "2 texts over 2 days" in said
-        assert "At once Hi there" in said
+        assert "Right away Hi there" in said
         assert "Sender Front desk" in said
         assert "Mon-Sat 9 AM-8 PM, Sun 12 PM-8 PM" in said.replace(DASH, "-")
         assert "0 people enrolled" in said
