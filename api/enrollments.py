@@ -260,8 +260,9 @@ async def release(
 ) -> Response:
     """Release held enrollments.
 
-    `released`, `finished`, `not_held`, `already_final`, `not_found`, or `outcome_known` if
-    `treat_as_sent` is asked for a text that is known not to have been sent.
+    `released`, `finished`, `not_held`, `already_final`, `not_found`, `outcome_known` if
+    `treat_as_sent` is asked for a text that is known not to have been sent, or `consent_missing`:
+    it stays held until the consent is recorded.
     """
     return await once.answer(
         lambda: services.bulk_actions.release(body.enrollment_ids, body.decision, user.id)
@@ -346,7 +347,7 @@ async def release_enrollment(
 ) -> Response:
     """Release one held enrollment, as the batch does.
 
-    `released`, `finished`, `not_held`, `already_final` or `outcome_known`.
+    `released`, `finished`, `not_held`, `already_final`, `outcome_known` or `consent_missing`.
     """
 
     async def release() -> EnrollmentResult:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.dependencies import MembersOnly
 from api.pages.forms import FormFields
-from api.pages.page import InForm, Page, PageDep
+from api.pages.page import InForm, Page, PageDep, PageEvent
 from domain.contacts.consents import moment_of
 from domain.contacts.names import called
 
@@ -16,18 +16,19 @@ router = APIRouter()
 
 
 class ConsentForm(FormFields):
-    """A consent as typed; an empty day means now."""
+    """A consent as typed; an empty day means now. ``stay`` leads back to the page it began on."""
 
     source: str = ""
     wording: str = ""
     written: bool = False
     given_at: str = ""
+    stay: bool = False
 
 
 @router.get("/contacts/{contact_id}/consent", dependencies=[MembersOnly])
-async def ask_consent(page: PageDep, contact_id: UUID) -> Response:
+async def ask_consent(page: PageDep, contact_id: UUID, *, stay: bool = False) -> Response:
     """Ask what a contact agreed to."""
-    return await _ask(page, contact_id, ConsentForm())
+    return await _ask(page, contact_id, ConsentForm(stay=stay))
 
 
 @router.post("/contacts/{contact_id}/consent")
@@ -45,6 +46,9 @@ async def add_consent(page: PageDep, contact_id: UUID, form: InForm[ConsentForm]
             },
             page.user.id,
         )
+        if form.stay:
+            words = "Consent recorded. If it was all that was missing, sending resumes by itself."
+            return page.done(words, event=PageEvent.PEOPLE_CHANGED)
         return page.redirect_to("show_contact", "Consent recorded.", contact_id=contact_id)
     return await _ask(page, contact_id, form)
 

@@ -490,6 +490,8 @@ class CheckedRow(Schema):
     )
     missing_fields: list[str]
     """What its texts would lack: fields or variables that they say, and that are blank for it."""
+    lacks_consent: bool
+    """It would be enrolled and held: the consent that its texts take is not on record."""
 
     @model_validator(mode="before")
     @classmethod
@@ -518,6 +520,8 @@ class EnrollForecast(Schema):
     unknown_numbers: list[str] = Field(description="Numbers that no contact has yet.")
     lacking: dict[str, int]
     """How many of those who would be texted lack what texts say, by field or variable."""
+    unconsented: int
+    """How many of those who would be enrolled get no text before they agree to it."""
 
 
 _Row = TypeVar("_Row", bound="RowResult")

@@ -23,7 +23,11 @@ class Preference(StrEnum):
     """The contact for whom texts are filled in: ``{"contact_id": ...}``; null for nobody."""
 
     TEST_PHONE = "test_phone"
-    """The number, and its contact, that the last test was sent to."""
+    """The number, and its contact, that the last test was sent to; and whether it was ``ADDED``."""
+
+
+ADDED = "added"
+"""In ``TEST_PHONE``: whether that contact was added for the test."""
 
 
 def columns_of(kind: JobKind, header: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ STATUS_WORDS: dict[EnrollmentStatus, StatusWords] = {
         "Finished, no response", "Every step was sent, the reply window passed, and no one replied."
     ),
     EnrollmentStatus.FINISHED_STOPPED: StatusWords(
-        "Finished, stopped", "A user marked it finished before it completed."
+        "Finished, stopped", "A user marked it finished before the last text."
     ),
     EnrollmentStatus.FAILED: StatusWords(
         "Failed", "The provider returned a failed response for a message of the sequence."

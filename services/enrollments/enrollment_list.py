@@ -42,6 +42,7 @@ class EnrollmentPage:
         counts: Of the whole sequence, regardless of the filter.
         matching: How many the filter matches; None if that was neither asked for nor known anyway.
         by_status: Of those that match the filter but for its statuses; None if not asked for.
+        held: How many of those are held; None if that is not known.
     """
 
     page: Page[ListedEnrollment]
@@ -49,6 +50,7 @@ class EnrollmentPage:
     counts: Mapping[EnrollmentStatus, int]
     matching: Count | None
     by_status: Mapping[EnrollmentStatus, Count] | None
+    held: Count | None
 
 
 class EnrollmentList:
@@ -118,7 +120,8 @@ class EnrollmentList:
             return ListedEnrollment(**{**vars(row), "activity": activity}, live=answers.get(row.id))
 
         counts = enrollment_counts.by_status(cells)
-        return EnrollmentPage(page.showing(listed), state, counts, matching, by_status)
+        held = list_counts.held_count(cells, wanted)
+        return EnrollmentPage(page.showing(listed), state, counts, matching, by_status, held)
 
     async def of_contact(self, contact_id: UUID) -> Sequence[EnrollmentAnywhere]:
         """List a contact's enrollments, the latest first, at most ``OF_CONTACT_MOST``."""

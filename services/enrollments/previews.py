@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.platform.errors import Problems, required
@@ -25,6 +26,14 @@ class TextPreview:
     text: str
     segments: Segments
     missing: tuple[str, ...]
+
+
+class Stranger(NamedTuple):
+    """What is known of a person before there is a contact; ``phone`` may be empty."""
+
+    first_name: str
+    last_name: str
+    phone: str
 
 
 @dataclass(frozen=True)
@@ -55,19 +64,20 @@ class Previews:
         body: str,
         *,
         contact_id: UUID | None = None,
+        stranger: Stranger | None = None,
         media_urls: Many[str] = (),
         within: Transaction | None = None,
     ) -> TextPreview:
         """Fill in a text for a contact, or for one without any values, and measure it.
 
-        With media, the body may be empty.
+        ``stranger`` is one who is no contact yet. With media, the body may be empty.
 
         Raises:
             InvalidFieldError: See ``texts.check_body``.
             NotFoundError: There is no such contact.
         """
         check_body(body, field="body", has_media=bool(media_urls))
-        values: dict[str, Value] = {}
+        values: dict[str, Value] = merge_values(*stranger, {}, {}) if stranger else {}
         if contact_id is not None:
             async with self._database.within(within) as tx:
                 contact = required(await contacts.get(tx, contact_id), "contact", contact_id)

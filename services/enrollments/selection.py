@@ -25,6 +25,7 @@ ResultCode = Literal[
     "released",
     "not_held",
     "outcome_known",
+    "consent_missing",
     "already_final",
     "not_found",
 ]

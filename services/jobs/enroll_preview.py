@@ -14,7 +14,7 @@ from domain.contacts.names import full_name
 from domain.platform.errors import InvalidFieldError
 from domain.platform.names import clean
 from domain.platform.phones import check_region, normalize
-from domain.sequences.texts import Value, merge_values, missing
+from domain.sequences.texts import Value
 from domain.statuses.enrollments import EnrollmentStatus
 from services.contacts.contacts import clean_filter
 from services.contacts.groups import require_group
@@ -26,11 +26,10 @@ from services.enrollments.enrolling import (
     Enrolling,
     SkipCode,
     chosen,
-    open_sequence,
-    shared_variables,
 )
 from services.jobs.contact_import import CheckedRows, Importing, check, headings, lacking
 from services.jobs.csv_upload import Heading, first_records
+from services.jobs.enroll_target import NOTHING, Given, Target, target_of
 from services.jobs.jobs import require_import
 from storage.contacts import contacts, fields
 from storage.contacts.contacts import ContactFilter
@@ -46,11 +45,6 @@ ROWS_MOST = 200
 
 SAMPLE_MOST = 5
 """Number of a file's records that are shown unchanged."""
-
-Given = Mapping[str, object]
-"""Variables as they are written, by key."""
-
-NOTHING: Given = MappingProxyType({})
 
 _CHUNK = 1_000
 _T = TypeVar("_T")
@@ -98,6 +92,7 @@ class PredictedRow:
         external_id: If a request named the contact by it.
         errors: With ``invalid``: what is wrong with each field.
         lacks: If they would be texted: what texts say, and neither they nor the variables have.
+        lacks_consent: They would be enrolled, and no text goes before they agree to it.
     """
 
     outcome: Prediction
@@ -108,6 +103,7 @@ class PredictedRow:
     external_id: str | None = None
     errors: tuple[InvalidFieldError, ...] = ()
     lacks: tuple[str, ...] = ()
+    lacks_consent: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +118,7 @@ class EnrollPreview:
             groups and files, which are enrolled as a whole.
         unknown_numbers: Of a paste, in order; for ``add_numbers``.
         lacking: How many of those who would be texted lack something that texts say, by its name.
+        unconsented: How many of them no text goes to before they agree to it.
     """
 
     total: int
@@ -130,37 +127,7 @@ class EnrollPreview:
     contact_ids: Many[UUID] = ()
     unknown_numbers: Many[str] = ()
     lacking: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Target:
-    """The sequence to enroll into.
-
-    Attributes:
-        texts: Those that cannot go without something else than the variables, and whether they
-            have pictures.
-        variables: Everybody's, by key.
-    """
-
-    id: UUID
-    texts: Many[tuple[str, bool]]
-    variables: Mapping[str, Value]
-
-    def lacks(
-        self,
-        first_name: str,
-        last_name: str,
-        phone: str,
-        fields_: Mapping[str, Value],
-        variables: Mapping[str, Value] = MappingProxyType({}),
-    ) -> tuple[str, ...]:
-        """List what texts to a contact could not say, each name once."""
-        if not self.texts:
-            return ()
-        said = {**self.variables, **variables}
-        values = merge_values(first_name, last_name, phone, fields_, said)
-        found = (missing(body, values, has_media=pictured) for body, pictured in self.texts)
-        return tuple(dict.fromkeys(name for names in found for name in names))
+    unconsented: int = 0
 
 
 @dataclass(frozen=True)
@@ -195,6 +162,7 @@ class _Tally:
 
     counts: Counter[Prediction] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
+    unconsented: int = 0
     told: list[PredictedRow] = field(default_factory=list)
     others: list[PredictedRow] = field(default_factory=list)
 
@@ -202,7 +170,8 @@ class _Tally:
         """Count a row."""
         self.counts[row.outcome] += 1
         self.lacking.update(row.lacks)
-        plain = row.outcome in _UNREMARKABLE and not row.lacks
+        self.unconsented += row.lacks_consent
+        plain = row.outcome in _UNREMARKABLE and not row.lacks and not row.lacks_consent
         kept = self.others if plain else self.told
         if len(kept) < ROWS_MOST:
             kept.append(row)
@@ -216,6 +185,7 @@ class _Tally:
             contact_ids=contact_ids,
             unknown_numbers=unknown_numbers,
             lacking=self.lacking,
+            unconsented=self.unconsented,
         )
 
 
@@ -257,7 +227,7 @@ class EnrollPreviews:
                 ``enrolling.chosen``.
         """
         async with self._database.transaction() as tx:
-            target = await _target(tx, sequence_id, variables)
+            target = await target_of(tx, sequence_id, variables)
             asked = await chosen(tx, sequence_id, contact_ids, named)
             return await self._of_chosen(tx, target, asked)
 
@@ -275,7 +245,7 @@ class EnrollPreviews:
         last: UUID | None = None
         async with self._database.transaction() as tx:
             await require_group(tx, group_id)
-            target = await _target(tx, sequence_id, variables)
+            target = await target_of(tx, sequence_id, variables)
             while part := await rows.members(tx, group_id, after=last, limit=_CHUNK):
                 predicted = await self._known(tx, target, part)
                 for one in part:
@@ -295,7 +265,7 @@ class EnrollPreviews:
             InvalidFieldError: The filter is invalid.
         """
         async with self._database.transaction() as tx:
-            target = await _target(tx, sequence_id, variables)
+            target = await target_of(tx, sequence_id, variables)
             wanted = await clean_filter(tx, matching, region=self._default_region)
             return await self._of_ids(tx, target, await tx.column(contacts.ids_matching(wanted)))
 
@@ -309,7 +279,7 @@ class EnrollPreviews:
             ConflictError: ``sequence_not_active``, ``import_not_done``.
         """
         async with self._database.transaction() as tx:
-            target = await _target(tx, sequence_id, variables)
+            target = await target_of(tx, sequence_id, variables)
             await require_import(tx, import_id)
             return await self._of_ids(tx, target, await tx.column(imported_by(import_id)))
 
@@ -344,7 +314,7 @@ class EnrollPreviews:
         enrolled: list[UUID] = []
         unknown: list[str] = []
         async with self._database.transaction() as tx:
-            target = await _target(tx, sequence_id, variables)
+            target = await target_of(tx, sequence_id, variables)
             for part in _chunks(list(numbers)):
                 predicted = await self._by_number(tx, target, part)
                 for phone, found in predicted.items():
@@ -398,7 +368,7 @@ class EnrollPreviews:
             InvalidFieldError: As ``Importing.receive``, except ``missing_column``.
         """
         async with self._database.transaction() as tx:
-            target = await _target(tx, sequence_id, variables)
+            target = await target_of(tx, sequence_id, variables)
             own = await fields.find(tx)
         home = check_region(region or self._default_region)
         records, whole = await first_records(data)
@@ -418,7 +388,7 @@ class EnrollPreviews:
             raise
         return FilePreview(heads, taken, samples, (), job_id, preview)
 
-    async def _upload(self, target: _Target, job_id: UUID, region: str) -> EnrollPreview:
+    async def _upload(self, target: Target, job_id: UUID, region: str) -> EnrollPreview:
         tally = _Tally()
         seen: set[UUID | str] = set()
         last = -1
@@ -433,7 +403,7 @@ class EnrollPreviews:
             last = part[-1].position
 
     async def _checked(
-        self, tx: Transaction, target: _Target, checked: CheckedRows, seen: set[UUID | str]
+        self, tx: Transaction, target: Target, checked: CheckedRows, seen: set[UUID | str]
     ) -> list[PredictedRow]:
         """Preview a chunk of a file's rows, in the file's order.
 
@@ -465,14 +435,19 @@ class EnrollPreviews:
         lines += [
             PredictedRow(Prediction.INVALID, line, errors=errors) for line, errors in wrong.items()
         ]
+        agreed = {line for line, one in checked.consents.items() if target.suffices(one)}
+        lines = [
+            replace(row, lacks_consent=row.lacks_consent and row.line not in agreed)
+            for row in lines
+        ]
         return sorted(lines, key=lambda row: row.line or 0)
 
-    async def _of_ids(self, tx: Transaction, target: _Target, asked: Many[UUID]) -> EnrollPreview:
+    async def _of_ids(self, tx: Transaction, target: Target, asked: Many[UUID]) -> EnrollPreview:
         """Preview contacts by id."""
         return await self._of_chosen(tx, target, [Chosen(one) for one in asked])
 
     async def _of_chosen(
-        self, tx: Transaction, target: _Target, asked: Many[Chosen]
+        self, tx: Transaction, target: Target, asked: Many[Chosen]
     ) -> EnrollPreview:
         """Preview contacts, each with variables of their own."""
         tally = _Tally()
@@ -490,7 +465,7 @@ class EnrollPreviews:
         return tally.done(enrolled)
 
     async def _by_number(
-        self, tx: Transaction, target: _Target, phones: Many[str]
+        self, tx: Transaction, target: Target, phones: Many[str]
     ) -> dict[str, PredictedRow]:
         """Preview numbers, in order."""
         known = await contacts.by_phone(tx, phones)
@@ -504,7 +479,7 @@ class EnrollPreviews:
     async def _known(
         self,
         tx: Transaction,
-        target: _Target,
+        target: Target,
         contact_ids: Many[UUID],
         variables: Mapping[UUID, Mapping[str, Value]] = MappingProxyType({}),
     ) -> dict[UUID, PredictedRow]:
@@ -514,6 +489,7 @@ class EnrollPreviews:
         found = await enrolling.contacts_by_id(tx, contact_ids, lock=False)
         results = await self._enrolling.predict(tx, target.id, found)
         people = await rows.people(tx, contact_ids)
+        unconsented = await target.unconsented(tx, [one.phone for one in found])
         told: dict[UUID, PredictedRow] = {}
         for one in found:
             person = people.get(one.contact_id)
@@ -527,11 +503,12 @@ class EnrollPreviews:
                 name=person.name,
                 phone=one.phone,
                 lacks=target.lacks(*person[1:], variables.get(person.id, {})) if texted else (),
+                lacks_consent=texted and one.phone in unconsented,
             )
         return told
 
     async def _new(
-        self, tx: Transaction, target: _Target, values: Mapping[str, Mapping[str, Any]]
+        self, tx: Transaction, target: Target, values: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, PredictedRow]:
         """Preview numbers without a contact, by number; ``values`` has what is said of each."""
         if not values:
@@ -546,6 +523,7 @@ class EnrollPreviews:
             for phone, one in values.items()
         ]
         results = await self._enrolling.predict(tx, target.id, stand_ins)
+        unconsented = await target.unconsented(tx, list(values))
         told: dict[str, PredictedRow] = {}
         for one in stand_ins:
             outcome = _BY_RESULT[results[one.contact_id]]
@@ -559,28 +537,9 @@ class EnrollPreviews:
                 name=full_name(first, last),
                 phone=one.phone,
                 lacks=lacks if outcome is Prediction.NEW_CONTACT else (),
+                lacks_consent=outcome is Prediction.NEW_CONTACT and one.phone in unconsented,
             )
         return told
-
-
-async def _target(tx: Transaction, sequence_id: UUID, variables: Given) -> _Target:
-    """Lock a sequence for enrolling, and check the variables for it.
-
-    Raises:
-        NotFoundError: There is no such sequence.
-        ConflictError: ``sequence_not_active``.
-        InvalidRequestError: See ``shared_variables``.
-    """
-    sequence = await open_sequence(tx, sequence_id)
-    shared = await shared_variables(tx, sequence_id, variables)
-    # A date that a step goes by is needed as if its text said it.
-    dates = (f"{{{{{step.anchor_key}}}}}" if step.anchor_key else "" for step in sequence.steps)
-    texts = [
-        (step.body + date, bool(step.media_urls))
-        for step, date in zip(sequence.steps, dates, strict=True)
-    ]
-    needy = [one for one in texts if missing(one[0], shared, has_media=one[1])]
-    return _Target(sequence_id, needy, shared)
 
 
 def _chunks(items: Many[_T]) -> Iterator[Many[_T]]:

@@ -246,6 +246,11 @@ class Jobs:
         async with self._database.transaction() as tx:
             return await jobs.enrolled_by_status(tx, job_id)
 
+    async def awaiting_consent(self, job_id: UUID) -> int:
+        """Count the enrollments that a job has made and that now wait for a consent."""
+        async with self._database.transaction() as tx:
+            return await jobs.awaiting_consent(tx, job_id)
+
     async def count_imported(self, import_id: UUID) -> int:
         """Count the contacts of an import that is done.
 

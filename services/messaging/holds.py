@@ -59,9 +59,9 @@ class Holds:
     ) -> list[EnrollmentResult]:
         """Release held enrollments as a person decided; results in the order asked.
 
-        ``released``, ``finished``, ``not_held``, ``already_final``, ``not_found``, or
+        ``released``, ``finished``, ``not_held``, ``already_final``, ``not_found``,
         ``outcome_known`` where ``treat_as_sent`` is asked of a text that is known not to have been
-        sent.
+        sent, or ``consent_missing``: it stays held until that is on record.
         """
         decision = Decision(decision)
         return [await self._release(one, decision, user_id) for one in enrollment_ids]
@@ -119,6 +119,8 @@ class Holds:
         unknown = row.held_reason is HeldReason.OUTCOME_UNKNOWN and is_unknown
         if decision is Decision.TREAT_AS_SENT and not unknown:
             return EnrollmentResult(row.id, "outcome_known")
+        if row.held_reason is HeldReason.CONSENT_MISSING and row.consent_missing:
+            return EnrollmentResult(row.id, "consent_missing")
         chosen = decision.value
         await timeline.note(tx, [row.id], "released", at=now, user_id=user_id, decision=chosen)
         await audit.record(

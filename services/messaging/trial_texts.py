@@ -1,21 +1,24 @@
 """Sending a step's text to oneself, to see how it arrives before anybody is enrolled."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from domain.access.preferences import Preference
-from domain.contacts.names import ContactName
+from domain.access.preferences import ADDED, Preference
+from domain.contacts.names import ContactName, split_name
 from domain.platform.phones import normalize
 from domain.statuses.messaging import TEST_MARK
 from services.access.preferences import Preferences
 from services.access.users import UserDetails
 from services.contacts.contacts import Contacts
-from services.enrollments.previews import Previews, TextPreview
+from services.enrollments.previews import Previews, Stranger, TextPreview
 from services.messaging.conversations import Conversations
 from services.platform import rate_limits
 from services.sequences.sequences import find
+from storage.access import preferences
 from storage.contacts import contacts
 from storage.messaging import conversations
 from storage.platform.database import Database, Transaction
@@ -80,18 +83,26 @@ class TrialTexts:
             contact_id = await contacts.id_of_phone(tx, number)
             found = None if contact_id is None else await contacts.get(tx, contact_id)
         contact = None if found is None else ContactName(found.id, found.name, found.phone)
-        is_remembered = last == {"phone": number, "contact_id": str(contact_id)}
+        is_remembered = _same(last, number, contact_id)
         return TrialRecipient(number, contact, is_remembered)
 
     async def preview(
-        self, body: str, *, contact_id: UUID | None = None, media_urls: Many[str] = ()
+        self,
+        body: str,
+        user: UserDetails,
+        recipient: TrialRecipient | None = None,
+        *,
+        media_urls: Many[str] = (),
     ) -> TextPreview:
-        """Show a text as the contact who is sent it would get it, or one without any values.
+        """Show a text as the recipient would get it; without a contact, as the user would.
 
         Raises:
             InvalidFieldError: A body that cannot be sent.
         """
-        return await self._shown(body, contact_id, media_urls)
+        if recipient is not None and recipient.contact is not None:
+            return await self._shown(body, media_urls, contact_id=recipient.contact.id)
+        stranger = _named(user, recipient.phone if recipient else "")
+        return await self._shown(body, media_urls, stranger=stranger)
 
     async def send(
         self,
@@ -106,7 +117,7 @@ class TrialTexts:
         """Send a text with the recipient's own values: nobody else's are told to them.
 
         It goes out from the sequence's sender, once for each ``message_id``. A contact is added
-        for a number that nobody has, called as the user.
+        for a number that nobody has, called as the user; pickers do not suggest that one.
 
         Raises:
             InvalidFieldError: ``invalid_phone``; a body that cannot be sent.
@@ -119,13 +130,12 @@ class TrialTexts:
         async with self._database.transaction() as tx:
             sequence = await find(tx, sequence_id, counted=False)
             contact_id = await contacts.id_of_phone(tx, number)
+            last = await preferences.get(tx, user.id, Preference.TEST_PHONE) or {}
+            is_ours = _same(last, number, contact_id) and last.get(ADDED, False)
             if contact_id is None:
-                name = user.name[:_NAME_LENGTH] or "Test"
-                added = await self._contacts.create(
-                    {"first_name": name, "phone": number}, within=tx
-                )
-                contact_id = added.id
-            shown = await self._shown(body, contact_id, media_urls, within=tx)
+                added = await self._contacts.create(_named(user, number)._asdict(), within=tx)
+                contact_id, is_ours = added.id, True
+            shown = await self._shown(body, media_urls, contact_id=contact_id, within=tx)
             if await conversations.text(tx, message_id) is None:
                 # Here, so that what is refused or repeated does not count.
                 await rate_limits.take(tx, f"trial_text:{user.id}", 1, PER_HOUR, _HOUR)
@@ -138,18 +148,34 @@ class TrialTexts:
                 media_urls=media_urls,
                 within=tx,
             )
-        agreed = {"phone": number, "contact_id": str(contact_id)}
-        await self._preferences.put(user.id, Preference.TEST_PHONE, agreed)
+            agreed = {"phone": number, "contact_id": str(contact_id), ADDED: is_ours}
+            await preferences.put(tx, user.id, Preference.TEST_PHONE, agreed)
 
     async def _shown(
         self,
         body: str,
-        contact_id: UUID | None,
         media_urls: Many[str],
         *,
+        contact_id: UUID | None = None,
+        stranger: Stranger | None = None,
         within: Transaction | None = None,
     ) -> TextPreview:
         marked = f"{TEST_MARK}{body}".strip() if body.strip() or media_urls else body
         return await self._previews.text(
-            marked, contact_id=contact_id, media_urls=media_urls, within=within
+            marked,
+            contact_id=contact_id,
+            stranger=stranger,
+            media_urls=media_urls,
+            within=within,
         )
+
+
+def _named(user: UserDetails, phone: str) -> Stranger:
+    """Give the contact that a test adds: called as the user."""
+    first, last = split_name(user.name)
+    return Stranger(first[:_NAME_LENGTH] or "Test", last[:_NAME_LENGTH], phone)
+
+
+def _same(last: Mapping[str, Any], phone: str, contact_id: UUID | None) -> bool:
+    """Tell whether a test last went to this number, when it was this contact's."""
+    return (last.get("phone"), last.get("contact_id")) == (phone, str(contact_id))

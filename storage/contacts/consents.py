@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.contacts.consents import Agreed
 from domain.platform.paging import Position
+from domain.statuses.contacts import ConsentNeeded
 from storage.platform.database import Transaction, as_json
 
 STANDING = """NOT EXISTS (
@@ -33,6 +34,12 @@ IS_MISSING = f"""(
     )
 )"""
 """SQL: a number has not the consent that the workspace asks for texts of a purpose."""
+
+
+_WITHOUT = f"""
+    SELECT p.phone FROM sequences q CROSS JOIN unnest(CAST(:phones AS text[])) AS p(phone)
+    WHERE q.id = :sequence_id AND {IS_MISSING.format(phone="p.phone", purpose="q.purpose")}
+"""  # noqa: S608 - built from constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +120,17 @@ async def same(tx: Transaction, consent: NewConsent) -> UUID | None:
     """Find the consent on record that says the same as one to add."""
     sql = f"SELECT same.id FROM {_GIVEN} CROSS JOIN LATERAL ({_SAME.format('new')}) AS same LIMIT 1"  # noqa: S608
     return await tx.value(UUID, sql, consents=as_json([asdict(consent)]))
+
+
+async def needed(tx: Transaction, sequence_id: UUID) -> ConsentNeeded:
+    """Read which consent the texts of a sequence take."""
+    sql = f"SELECT {_NEEDED.format(purpose='q.purpose')} FROM sequences q WHERE q.id = :id"  # noqa: S608
+    return ConsentNeeded(await tx.value(str, sql, id=sequence_id) or ConsentNeeded.NONE)
+
+
+async def without(tx: Transaction, phones: Sequence[str], sequence_id: UUID) -> set[str]:
+    """Read which numbers have not the consent that the texts of a sequence take."""
+    return set(await tx.column(_WITHOUT, phones=list(phones), sequence_id=sequence_id))
 
 
 _ROWS = """

@@ -412,11 +412,13 @@ async def hold_restored(
         await events.enrollment_held(tx, enrollment_id)
 
 
-_CONSENT_IS_MISSING = consents.IS_MISSING.format(
+LACKS_CONSENT = consents.IS_MISSING.format(
     phone="(SELECT phone FROM contacts WHERE id = e.contact_id)",
     purpose="(SELECT purpose FROM sequences WHERE id = e.sequence_id)",
 )
-CONSENTED = f"(e.held_reason = 'consent_missing' AND NOT {_CONSENT_IS_MISSING})"
+"""SQL: the consent that texts of an enrollment ``e`` take is not on record."""
+
+CONSENTED = f"(e.held_reason = 'consent_missing' AND NOT {LACKS_CONSENT})"
 """SQL: the consent for whose lack an enrollment ``e`` is held is there, or not asked for."""
 
 UNBLOCKED = f"""(

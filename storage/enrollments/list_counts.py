@@ -59,6 +59,13 @@ def known_count(cells: Many[Cell], wanted: ListFilter) -> Count | None:
     return None if fits is None else Count(fits, is_exact=True)
 
 
+def held_count(cells: Many[Cell], wanted: ListFilter) -> Count | None:
+    """Count the held ones of what matches a filter but for its statuses; None if not known."""
+    if not any(cell.held for cell in cells):
+        return Count(0, is_exact=True)
+    return known_count(cells, replace(wanted, status=(), held=True))
+
+
 async def count(
     tx: Transaction, sequence_id: UUID, wanted: ListFilter, cells: Many[Cell] | None = None
 ) -> Count:

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, false, func, select
+from sqlalchemy import ColumnElement, String, cast, exists, false, func, select
 from sqlmodel import col
 
+from domain.access.preferences import ADDED
+from domain.access.preferences import Preference as Chosen
 from domain.contacts.names import full_name
 from domain.platform.names import Named
 from domain.statuses.contacts import LineType
@@ -15,6 +17,7 @@ from domain.statuses.sequences import SequenceState
 from storage.contacts.contacts import matches, opted_out
 from storage.platform.database import Transaction
 from storage.platform.rows import columns_of
+from storage.tables.access import Preference
 from storage.tables.contacts import Contact, Group
 from storage.tables.enrollments import Enrollment
 
@@ -40,7 +43,10 @@ class PickedContact:
 async def contacts(
     tx: Transaction, *, search: str, sequence_id: UUID | None, limit: int
 ) -> list[PickedContact]:
-    """Find contacts by name or digits, sorted by name."""
+    """Find contacts by name or digits, sorted by name.
+
+    Those whom a test of a text added are found only by a search.
+    """
     active: ColumnElement[bool] = false()
     if sequence_id is not None:
         active = exists().where(
@@ -53,9 +59,17 @@ async def contacts(
         .order_by(col(Contact.search_name), col(Contact.id))
         .limit(limit)
     )
-    if search:
-        query = query.where(matches(search))
+    query = query.where(matches(search) if search else ~_added_by_test())
     return await tx.rows(PickedContact, query)
+
+
+def _added_by_test() -> ColumnElement[bool]:
+    kept = col(Preference.value)
+    return exists().where(
+        col(Preference.name) == Chosen.TEST_PHONE,
+        kept["contact_id"].as_string() == cast(col(Contact.id), String),
+        kept[ADDED].as_boolean(),
+    )
 
 
 async def enrolling_users(tx: Transaction, sequence_id: UUID) -> list[Named]:

@@ -18,6 +18,7 @@ from domain.platform.names import Named
 from domain.platform.paging import Position
 from domain.statuses.enrollments import EnrollmentStatus
 from domain.statuses.jobs import JobKind, JobState
+from storage.enrollments.enrollments import LACKS_CONSENT
 from storage.event_webhooks import events
 from storage.platform.database import Transaction, as_json
 from storage.platform.rows import columns_of, paged
@@ -292,6 +293,16 @@ async def enrolled_by_status(tx: Transaction, job_id: UUID) -> dict[EnrollmentSt
     """
     rows = await tx.run(sql, id=job_id)
     return {EnrollmentStatus(status): count for status, count in rows}
+
+
+async def awaiting_consent(tx: Transaction, job_id: UUID) -> int:
+    """Count the active enrollments that a job made, to which no text goes without a consent."""
+    sql = f"""
+        SELECT count(*) FROM job_rows r
+        JOIN enrollments e ON e.id = CAST(r.detail->>'enrollment_id' AS uuid)
+        WHERE r.job_id = :id AND r.code = 'enrolled' AND e.status = 'active' AND {LACKS_CONSENT}
+    """  # noqa: S608 - built from constants
+    return await tx.value(int, sql, id=job_id) or 0
 
 
 async def names_of(tx: Transaction, subject_ids: Many[UUID]) -> dict[UUID, str]:

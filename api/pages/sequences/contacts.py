@@ -76,6 +76,7 @@ async def show_sequence_contacts(
         "filtered": query.wanted() != EnrollmentFilter().wanted(),
         "people": tab.page.items,
         "by_status": tab.by_status,
+        "held": tab.held,
         "matching": tab.matching,
         "address": Addresses(path, query, next_cursor, first_sort=_FIRST_SORT),
         "zones": _zones(page, tab),

@@ -212,6 +212,9 @@ async def show_enrolling(page: PageDep, sequence_id: UUID, job_id: UUID) -> Resp
         importing=importing,
         enrolling=enrolling,
         by_status=[(status, statuses[status]) for status in EnrollmentStatus if status in statuses],
+        unconsented=await page.services.jobs.awaiting_consent(enrolling.id)
+        if enrolling and EnrollmentStatus.ACTIVE in statuses
+        else 0,
         not_enrolled=_why_not(importing) if importing and not enrolling else "",
     )
 
@@ -335,6 +338,7 @@ async def _summary(
 ) -> Response:
     counts: Mapping[Prediction, int] = preview.counts if preview else {}
     labels = await page.services.pickers.contact_fields()
+    enrolled = sum(counts.get(one, 0) for one in _TEXTED)
     first_at = await page.services.enrolling.first_text_at(sequence_id)
     offered = columns_on_offer(await page.services.fields.all()) if file else {}
     return page.part(
@@ -350,7 +354,8 @@ async def _summary(
             for name, number in (preview.lacking if preview else {}).items()
         ],
         lacks=lambda row: ", ".join(labels.get(name) or _words(name) for name in row.lacks),
-        texted=sum(counts.get(one, 0) for one in _TEXTED),
+        enrolled=enrolled,
+        texted=enrolled - (preview.unconsented if preview else 0),
         left_out={one: counts[one] for one in map(Prediction, LABELS.left_out) if counts.get(one)},
         file=file,
         file_name=file_name,

@@ -84,7 +84,8 @@ async def _ask(
     try:
         shown = await page.services.trial_texts.preview(
             form.body,
-            contact_id=recipient.contact.id if recipient and recipient.contact else None,
+            page.user,
+            recipient,
             media_urls=form.media_urls,
         )
     except InvalidFieldError as error:

@@ -1,6 +1,9 @@
 """Settings > Workspace: the time zone, the clock, the law that binds, the consent texts take."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -11,9 +14,10 @@ from api.pages.forms import FormFields, chosen
 from api.pages.labels import LABELS
 from api.pages.menu import SETTINGS
 from api.pages.page import InForm, Page, PageDep
-from api.pages.times import TIME_ZONES
+from api.pages.times import TIME_ZONES, Clock
 from domain.platform.errors import InvalidFieldError
 from domain.sequences.rule_packs import PACKS, check_texts_per_day
+from domain.sequences.timing import DAYS
 from domain.statuses.contacts import ConsentNeeded
 from domain.statuses.sequences import Purpose
 from services.maintenance.workspace import HourCycle, WorkspaceDetails, WorkspaceFields
@@ -120,12 +124,56 @@ async def change_workspace(page: PageDep, form: InForm[WorkspaceForm]) -> Respon
     return await _render(page, form)
 
 
+@dataclass(frozen=True)
+class Law:
+    """A rule pack in words: the hours that it leaves marketing texts, or ``None``."""
+
+    id: str
+    place: str
+    weekdays: str
+    saturday: str
+    sunday: str
+    holidays: str
+    note: str
+    sources: tuple[str, ...]
+
+
+def _laws(clock: Clock, day: date) -> list[Law]:
+    """Describe the packs as they hold on a day: the federal one first, then by name."""
+    found = []
+    for pack in sorted(PACKS.values(), key=lambda one: (one.id != "us", one.name)):
+        version = pack.on(day) or pack.versions[-1]
+        window = version.hours.get(Purpose.MARKETING)
+        open_on = window.dump() if window else {}
+        week = ["Any hour" if not window else _hours(clock, open_on.get(one)) for one in DAYS]
+        found.append(
+            Law(
+                pack.id,
+                pack.name,
+                " or ".join(dict.fromkeys(week[:5])),
+                *week[5:],
+                "None" if version.closed_on_holidays else "As on other days",
+                version.note.replace("\n", " ").strip(),
+                version.sources,
+            )
+        )
+    return found
+
+
+def _hours(clock: Clock, hours: Many[str] | None) -> str:
+    """Write the hours of a day, or that there are none."""
+    if hours is None:
+        return "None"
+    ends = (datetime(2000, 1, 1, int(at[:2]) % 24, int(at[3:]), tzinfo=UTC) for at in hours)
+    return " to ".join(clock.time_of(at, "UTC") for at in ends)
+
+
 async def _render(page: Page, form: WorkspaceForm) -> Response:
     return page.render(
         "settings/workspace.html",
         form=form,
         zones=_ZONES,
-        packs=[(one.id, one.name, one.versions[-1].note) for one in PACKS.values()],
+        laws=_laws(page.clock, page.now.date()),
         purposes=[(one.value, LABELS.consent_for[one], getattr(form, one)) for one in Purpose],
         needs=[(one.value, words) for one, words in LABELS.consent_needed.items()],
         proof_keys=await page.services.proof_keys.known(),

@@ -9,6 +9,9 @@ import httpx
 import pytest
 
 from api.pages.labels import LABELS
+from domain.statuses.contacts import ConsentNeeded
+from domain.statuses.sequences import Purpose
+from services.contacts.consents import ConsentFields
 from services.factory import Services
 from storage.platform.database import Database
 from storage.sequences.sequences import SequenceRecord
@@ -132,6 +135,45 @@ async def test_group_is_enrolled(
     await enroll(member, sequence, way="group", group_id=group_id)
     await work(services, world)
     assert len(await world.rows("SELECT 1 FROM enrollments")) == 3
+
+
+async def test_those_who_wait_for_consent_are_told_before_and_after_enrolling(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    await services.workspace.change(
+        {"require_consent": {Purpose.MARKETING: ConsentNeeded.WRITTEN}}, world.user_id
+    )
+    sequence = await world.active(purpose=Purpose.MARKETING)
+    agreed, other, gone = people = await world.contacts(3)
+    form: ConsentFields = {"source": "A form", "wording": "Text me", "written": True}
+    await services.consents.add(agreed, form, world.user_id)
+    await services.consents.add(other, {"source": "A call"}, world.user_id)
+    await world.suppress(gone)
+    group_id = str(await world.group(people))
+    said = words((await check(member, sequence, way="group", group_id=group_id)).text)
+    assert "1 person will be texted, 1 will wait for consent" in said
+    assert "the legal hours where each contact lives" in said
+    assert "1 without consent: nothing is sent to this person until" in said
+    assert "Enroll 2 people" in said
+    assert said.count("will be enrolled, waits for consent") == 1
+    file = await upload(
+        member,
+        sequence,
+        "Phone,Last name,Consent source,Consent date,Consent wording,Consent written\n"
+        "+12125559101,A,A form,2026-01-05,Text me,yes\n"
+        "+12125559102,B,A call,2026-01-05,,no\n",
+    )
+    assert "1 person will be texted, 1 will wait for consent" in words(file.text)
+    address = await enroll(member, sequence, way="group", group_id=group_id)
+    await work(services, world)
+    said = words((await member.get(address, headers=HTMX)).text)
+    assert "2 Active 1 Omitted Opted Out" in said
+    assert "1 of the active ones waits for consent" in said
+
+    await services.workspace.change(
+        {"require_consent": {Purpose.MARKETING: ConsentNeeded.NONE}}, world.user_id
+    )
+    assert "consent" not in words((await member.get(address, headers=HTMX)).text)
 
 
 async def test_pasted_numbers_become_contacts_only_if_asked(

@@ -239,6 +239,20 @@ class TestAnswers:
         assert "Workspace saved." not in second.text
         ticked = re.findall(r'name="rule_packs" value="([a-z-]+)" checked', second.text)
         assert ticked == ["us", "us-tx"]
+        lines = [
+            re.sub(r"<[^>]+>", " ", one).split("Notes and sources")
+            for one in re.findall(
+                r'<tr>\s*<td><label class="form-check">.*?</tr>', second.text, re.DOTALL
+            )
+        ]
+        places = [" ".join(place.split()) for place, *_ in lines]
+        assert places[0] == "United States, federal"
+        assert places[1:] == sorted(places[1:])
+        texas, alabama = (lines[places.index(one)][-1] for one in ("Texas", "Alabama"))
+        assert "09:00 to 21:00 09:00 to 21:00 12:00 to 20:00 As on other days" in " ".join(
+            texas.split()
+        )
+        assert " ".join(alabama.split()).endswith("08:00 to 20:00 08:00 to 20:00 None None")
         everything = {**form, "rule_packs": re.findall(r'"rule_packs" value="(.*?)"', second.text)}
         await admin.post("/settings/workspace", data=everything)
         assert (await admin.get("/api/settings")).json()["rule_packs"] is None

@@ -13,8 +13,9 @@ from api.pages.enrollments import _sentence
 from api.pages.labels import LABELS
 from api.pages.times import Clock
 from domain.sequences.timing import DAYS
-from domain.statuses.contacts import FieldType
+from domain.statuses.contacts import ConsentNeeded, FieldType
 from domain.statuses.enrollments import EnrollmentStatus, HeldReason
+from domain.statuses.sequences import Purpose
 from services.enrollments.enrollment_detail import TimelineEntry
 from services.factory import Services
 from storage.platform.database import Database
@@ -493,3 +494,57 @@ def test_doubled_text_is_shown_in_words() -> None:
     entry = TimelineEntry(datetime(2026, 11, 25, tzinfo=UTC), "doubled", step=2)
     words = _sentence(entry, Clock("UTC", 24), None)
     assert words == "Step 2 was sent twice: the first one had gone out after all"
+
+
+async def test_consent_hold_offers_to_record_it_and_no_release(
+    world: World, member: httpx.AsyncClient, services: Services
+) -> None:
+    sequence_id, [one] = await enrolled(world, member, 1)
+    asked = {Purpose.INFORMATIONAL: ConsentNeeded.ANY}
+    await services.workspace.change({"require_consent": asked}, world.user_id)
+    await world.run("UPDATE enrollments SET activity = 'held', held_reason = 'consent_missing'")
+    page = (await member.get(f"/enrollments/{one}")).text
+    record = re.search(r'hx-get="(/contacts/[^"]+/consent\?stay=true)"', page)
+    assert record is not None
+    assert "/act/release" not in page
+    release = f"/sequences/{sequence_id}/contacts/act/release?enrollment={one}"
+    dialog = (await member.get(release, headers=HTMX)).text
+    assert '<button type="submit" class="btn btn-primary" disabled>Release' in dialog
+    refused = await member.post(release, data={"decision": "retry"}, headers=HTMX | OWN_PAGE)
+    assert "(still waits for consent)" in refused.text
+    assert "Released" not in (await member.get(f"/enrollments/{one}")).text
+
+    form = await member.get(record[1], headers=HTMX)
+    assert 'name="stay" value="true"' in form.text
+    noted = await member.post(
+        record[1].partition("?")[0], data={"source": "A call", "stay": "true"}, headers=HTMX
+    )
+    assert noted.headers["HX-Trigger"] == "close-dialog, people-changed"
+    # Whether or not it was woken yet: it goes on.
+    await member.post(release, data={"decision": "retry"}, headers=HTMX | OWN_PAGE)
+    assert [row.activity for row in await world.rows("SELECT activity FROM enrollments")] == [
+        "waiting"
+    ]
+
+
+async def test_badge_by_the_name_changes_with_what_is_below_it(
+    world: World, member: httpx.AsyncClient
+) -> None:
+    sequence_id, [one] = await enrolled(world, member, 1)
+    path = f"/enrollments/{one}"
+    panel = await member.get(path, headers={**HTMX, "HX-Target": "panel"})
+    assert '<span id="enrollment-standing">' in panel.text
+    await member.post(
+        f"/sequences/{sequence_id}/contacts/act/mark-finished?enrollment={one}",
+        headers=HTMX | OWN_PAGE,
+    )
+    for target in ("enrollment", ""):
+        part = await member.get(path, headers={**HTMX, "HX-Target": target})
+        badge = re.search(
+            r'<span id="enrollment-standing" hx-swap-oob="true">(.*?)</span>\n',
+            part.text,
+            re.DOTALL,
+        )
+        assert badge is not None
+        assert "Finished, stopped" in badge[1]
+        assert "Marked finished by " in part.text

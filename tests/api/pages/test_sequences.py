@@ -69,6 +69,11 @@ async def test_list_links_to_held_enrollments(world: World, member: httpx.AsyncC
     page = (await member.get("/sequences")).text
     [words] = re.findall(rf'href="{re.escape(path)}">(.+?)</a>', page)
     assert words.endswith("1 held")
+    for filters, number in ((path, "1"), (path.removesuffix("?held=true"), "1")):
+        assert f'id="count-held">{number}<' in (await member.get(filters)).text
+    searched = (await member.get(f"{path}&search=zzz")).text
+    assert 'id="count-held"><' in searched, "not known there"
+    assert 'name="held" value="true" checked' in searched
 
 
 async def test_the_list_is_searched_and_filtered(world: World, member: httpx.AsyncClient) -> None:

@@ -21,6 +21,7 @@ async def me(kit: SendingKit) -> UserDetails:
 
 
 async def test_test_is_marked_and_tells_nobody_of_another_contact(kit: SendingKit) -> None:
+    await kit.world.run("UPDATE users SET name = 'Mia Stone'")
     trials, user = kit.services.trial_texts, await me(kit)
     sequence = await kit.world.draft()
     assert await trials.remembered(user.id) is None
@@ -28,6 +29,9 @@ async def test_test_is_marked_and_tells_nobody_of_another_contact(kit: SendingKi
     assert (before.phone, before.contact, before.is_remembered) == (PHONE, None, False)
 
     body = "Hi {{first_name|there}}, {{job_title}}?"
+    for recipient in (None, before):
+        seen = await trials.preview(body, user, recipient)
+        assert seen.text == "[Test] Hi Mia, [job_title]?"
     message_id = uuid4()
     for _ in range(2):
         await trials.send(message_id, sequence.id, user, PHONE, body)
@@ -38,13 +42,18 @@ async def test_test_is_marked_and_tells_nobody_of_another_contact(kit: SendingKi
     after = await trials.recipient(user.id, PHONE)
     assert after.is_remembered
     assert after.contact is not None
-    assert after.contact.name == "Mia"
+    assert after.contact.name == user.name == "Mia Stone"
+    zoe = await add_contact(kit, "Zoe", "+12125550197")
+    assert [one.id for one in await kit.services.pickers.contacts()] == [zoe]
+    assert [one.name for one in await kit.services.pickers.contacts("Mia")] == ["Mia Stone"]
+    await trials.send(uuid4(), sequence.id, user, PHONE, body)
+    assert [one.id for one in await kit.services.pickers.contacts()] == [zoe], "still"
     assert await trials.remembered(user.id) == after
     assert await kit.world.rows("SELECT 1 FROM enrollments") == []
     [counted] = await kit.world.rows("SELECT sum(count) AS number FROM rate_counts")
-    assert counted.number == 1, "what is repeated counts once"
+    assert counted.number == 2, "what is repeated counts once"
 
-    await kit.world.run("UPDATE contacts SET phone = '+12125550198'")
+    await kit.world.run("UPDATE contacts SET phone = '+12125550198' WHERE id <> :id", id=zoe)
     await add_contact(kit, "Zoe", PHONE)
     now = await trials.recipient(user.id, PHONE)
     assert not now.is_remembered, "the number is somebody else's by now"
@@ -64,7 +73,7 @@ async def test_mark_counts_toward_the_length(kit: SendingKit) -> None:
     trials, user, sequence = kit.services.trial_texts, await me(kit), await kit.world.draft()
     for body in ("x" * MAX_CHARACTERS, " "):
         with pytest.raises(InvalidFieldError):
-            await trials.preview(body)
+            await trials.preview(body, user)
         with pytest.raises(InvalidFieldError):
             await trials.send(uuid4(), sequence.id, user, PHONE, body)
     assert await kit.world.rows("SELECT 1 FROM rate_counts") == [], "what is refused does not count"
