@@ -10,10 +10,12 @@ from domain.platform.errors import InvalidFieldError, required
 from domain.platform.names import clean_search
 from domain.platform.paging import Page, Position, cut
 from domain.sequences.timing import check_time_zone
+from domain.statuses.contacts import ConsentNeeded
 from domain.statuses.enrollments import EnrollmentPhase, EnrollmentStatus, StepOutcome
 from domain.statuses.sequences import SequenceState
 from services.contacts.contacts import clean_field_filter
-from storage.enrollments import all_enrollments, enrollment_counts, list_counts
+from storage.contacts import consents
+from storage.enrollments import all_enrollments, enrollment_counts, list_counts, waking
 from storage.enrollments import enrollment_list as rows
 from storage.enrollments.all_enrollments import EnrollmentAnywhere
 from storage.enrollments.enrollment_list import ListedRow, Outlook
@@ -164,6 +166,16 @@ class EnrollmentList:
         """
         async with self._database.transaction() as tx:
             return await list_counts.count(tx, sequence_id, await cleaned(tx, wanted))
+
+    async def awaiting_consent(self, sequence_id: UUID) -> int:
+        """Count the active enrollments to which no text goes without a consent; 0 of no sequence.
+
+        At most ``storage.enrollments.waking.COUNTED`` are counted.
+        """
+        async with self._database.transaction() as tx:
+            if await consents.needed(tx, sequence_id) is ConsentNeeded.NONE:
+                return 0
+            return await waking.awaiting_consent(tx, sequence_id)
 
     async def outlook(self, sequence_id: UUID, wanted: ListFilter) -> Outlook:
         """Count the enrollments that match a filter by what they are doing.

@@ -133,7 +133,10 @@ class TrialTexts:
             last = await preferences.get(tx, user.id, Preference.TEST_PHONE) or {}
             is_ours = _same(last, number, contact_id) and last.get(ADDED, False)
             if contact_id is None:
-                added = await self._contacts.create(_named(user, number)._asdict(), within=tx)
+                first, last, _ = _named(user, number)
+                added = await self._contacts.create(
+                    {"first_name": first, "last_name": last, "phone": number}, within=tx
+                )
                 contact_id, is_ours = added.id, True
             shown = await self._shown(body, media_urls, contact_id=contact_id, within=tx)
             if await conversations.text(tx, message_id) is None:

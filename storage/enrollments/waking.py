@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from storage.enrollments.enrollments import CONSENTED, UNBLOCKED, reconsider
+from storage.enrollments.enrollments import CONSENTED, LACKS_CONSENT, UNBLOCKED, reconsider
 from storage.enrollments.variables import LESS_IS_MISSING
 from storage.platform import wakes
 from storage.platform.database import Transaction
@@ -17,6 +17,9 @@ from storage.platform.wakes import WakeKind
 
 PAGE = 250
 """Most enrollments that one transaction locks or reads: a tenth of a second."""
+
+COUNTED = 10_000
+"""Most that are counted while a person waits."""
 
 
 async def waiting_for(tx: Transaction, sender_id: UUID) -> list[UUID]:
@@ -36,6 +39,18 @@ async def consent_changed(tx: Transaction) -> None:
         SELECT DISTINCT e.sequence_id FROM enrollments e WHERE e.blocked AND {CONSENTED}
     """  # noqa: S608 - a constant
     await wakes.add(tx, WakeKind.UNBLOCKED, await tx.column(sql))
+
+
+async def awaiting_consent(tx: Transaction, sequence_id: UUID) -> int:
+    """Count a sequence's active enrollments that lack the consent it takes, up to ``COUNTED``."""
+    sql = f"""
+        SELECT count(*) FROM (
+            SELECT FROM enrollments e
+            WHERE e.sequence_id = :sequence_id AND e.status = 'active' AND {LACKS_CONSENT}
+            LIMIT :most
+        ) AS waiting
+    """  # noqa: S608 - built from constants
+    return await tx.value(int, sql, sequence_id=sequence_id, most=COUNTED) or 0
 
 
 async def cap_changed(tx: Transaction) -> None:

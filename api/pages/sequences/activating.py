@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
+from api.pages.sequences.frame import consents_taken
 from api.pages.sequences.steps import SeenStep, seen_steps, unsaved
 from api.pages.sequences.written import StepFields, WrittenStep, is_same
 from api.pages.times import Clock
@@ -67,6 +68,7 @@ async def _ask(
         length=_length(sequence.kind, steps),
         window=window_words(sequence.send_window, page.clock),
         first=first,
+        consents=await consents_taken(page),
     )
 
 

@@ -1,12 +1,14 @@
 """The frame around the tabs of one sequence."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
 from api.pages.page import Page
-from domain.statuses.sequences import SequenceState
+from domain.statuses.contacts import ConsentNeeded
+from domain.statuses.sequences import Purpose, SequenceState
 from storage.sequences.sequences import SequenceRecord
 
 TABS = (
@@ -27,6 +29,11 @@ STATE_TONES = {
     SequenceState.ARCHIVED: "grey",
 }
 """Badge tones by state."""
+
+
+async def consents_taken(page: Page) -> Mapping[Purpose, ConsentNeeded]:
+    """Read which consent texts take here, by the purpose of their sequence."""
+    return (await page.services.workspace.get()).require_consent
 
 
 async def render_tab(

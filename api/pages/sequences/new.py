@@ -14,12 +14,13 @@ from api.pages.composing import merge_labels
 from api.pages.flash import Flash
 from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.page import InForm, Page, PageDep, PageEvent
+from api.pages.sequences.frame import consents_taken
 from api.pages.sequences.written import WrittenStep
 from api.pages.times import Clock
 from domain.sequences.placeholders import FIRST_TEXT
 from domain.sequences.steps import StepDraft
 from domain.sequences.texts import Merged, pieces
-from domain.statuses.sequences import SequenceKind
+from domain.statuses.sequences import Purpose, SequenceKind
 from services.sequences.sequences import SequenceDraft
 from services.sequences.templates import TemplateDetails
 
@@ -31,6 +32,7 @@ class NewSequenceFields(FormFields):
 
     name: str = ""
     kind: str = SequenceKind.ONGOING
+    purpose: str = Purpose.INFORMATIONAL
     sender_id: str = ""
     template_id: str = ""
 
@@ -100,11 +102,12 @@ async def _draft(page: Page, form: NewSequenceFields) -> SequenceDraft:
         template = await page.services.templates.get(template_id)
         return template.draft(form.name, sender_id, first_day=tomorrow)
     kind = chosen(SequenceKind, form.kind, field="kind")
+    purpose = chosen(Purpose, form.purpose, field="purpose")
     if kind is SequenceKind.ONGOING:
         first = StepDraft(FIRST_TEXT, delay_seconds=0)
     else:
         first = StepDraft(FIRST_TEXT, send_at=f"{tomorrow:%Y-%m-%d}T10:00")
-    return SequenceDraft(form.name, sender_id, kind, [first])
+    return SequenceDraft(form.name, sender_id, kind, [first], purpose=purpose)
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ async def _new_form(page: Page, form: NewSequenceFields | None = None) -> dict[s
     return {
         "new": form or NewSequenceFields(sender_id=only),
         "sender_options": options,
+        "consents": await consents_taken(page),
         "gallery": [GalleryCard.of(one, page.clock) for one in await page.services.templates.all()],
         "merge_labels": merge_labels(fields),
     }

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.pages.forms import FormFields, chosen, chosen_id
 from api.pages.labels import LABELS
 from api.pages.page import InForm, Page, PageDep
-from api.pages.sequences.frame import render_tab
+from api.pages.sequences.frame import consents_taken, render_tab
 from domain.platform.durations import UNITS, whole
 from domain.platform.errors import ConflictError, InvalidFieldError
 from domain.sequences.timing import DAYS, DEFAULT_WINDOW
@@ -148,6 +148,9 @@ async def change_sequence_settings(
             sequence_id, change, page.user.id, only_if=form.require_edition
         )
         words = "Settings saved. They apply from now on."
+        if waiting := await page.services.enrollment_list.awaiting_consent(sequence_id):
+            who = "1 person now waits" if waiting == 1 else f"{waiting:,} people now wait"
+            words = f"{words} {who} for consent."
         return page.redirect_to("show_sequence_settings", words, sequence_id=sequence_id)
     return await _render(page, await page.services.sequences.get(sequence_id), form)
 
@@ -159,6 +162,7 @@ async def _render(page: Page, sequence: SequenceRecord, form: SettingsFields) ->
         "sequences/settings.html",
         form=form,
         edition=edition_of(sequence),
+        consents=await consents_taken(page),
         days=[(day, LABELS.days[day], *_times(form, number)) for number, day in enumerate(DAYS)],
         units=[
             (unit, unit.capitalize())

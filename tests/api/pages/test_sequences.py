@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from domain.sequences.timing import DAYS
-from domain.statuses.sequences import SequenceState
+from domain.statuses.contacts import ConsentNeeded
+from domain.statuses.sequences import Purpose, SequenceState
+from services.factory import Services
 from storage.platform.database import Database
 from tests.worlds import World
 
@@ -92,10 +94,18 @@ async def test_the_list_is_searched_and_filtered(world: World, member: httpx.Asy
 async def test_new_sequence_is_a_draft(world: World, member: httpx.AsyncClient) -> None:
     for kind in ("ongoing", "scheduled"):
         fields = {"name": f"New {kind}", "kind": kind, "sender_id": str(world.sender_id)}
+        if kind == "scheduled":
+            fields["purpose"] = "marketing"
         made = await member.post("/sequences", data=fields, headers=HTMX)
         assert re.fullmatch(r"/sequences/[0-9a-f-]{36}/steps", made.headers["HX-Redirect"])
-    rows = await world.rows("SELECT name, state FROM sequences ORDER BY name")
-    assert [tuple(row) for row in rows] == [("New ongoing", "draft"), ("New scheduled", "draft")]
+    rows = await world.rows("SELECT name, state, purpose FROM sequences ORDER BY name")
+    assert [tuple(row) for row in rows] == [
+        ("New ongoing", "draft", "informational"),
+        ("New scheduled", "draft", "marketing"),
+    ]
+    dialog = (await member.get("/sequences/new", headers=HTMX)).text
+    assert 'name="purpose" value="informational" checked' in dialog
+    assert "Any offer or solicitation." in dialog
 
 
 async def test_errors_of_a_new_sequence_are_shown_beside_it(
@@ -136,7 +146,7 @@ async def test_it_is_paused_resumed_duplicated_and_archived(
 
 
 async def test_settings_are_shown_and_change_at_once(
-    world: World, member: httpx.AsyncClient
+    world: World, member: httpx.AsyncClient, services: Services
 ) -> None:
     sequence = await world.active()
     path = f"/sequences/{sequence.id}/settings"
@@ -160,6 +170,18 @@ async def test_settings_are_shown_and_change_at_once(
     page = await member.get(path)
     assert 'value="36"' in page.text
     assert page.text.count('type="time"') == 2 * len(DAYS)
+
+    asked = {Purpose.MARKETING: ConsentNeeded.WRITTEN}
+    await services.workspace.change({"require_consent": asked}, world.user_id)
+    people = [str(one) for one in await world.contacts(2)]
+    added = await member.post(f"/api{path[:-9]}/enrollments", json={"contact_ids": people})
+    assert len(added.json()["enrolled"]) == 2
+    saved = await member.post(path, data={**fields, "purpose": "marketing"})
+    assert saved.status_code == 303
+    assert await services.enrollment_list.awaiting_consent(sequence.id) == 2
+    page = await member.get(path)
+    assert "Held until a consent in writing is on record." in page.text
+    assert 'href="/settings/workspace"' in page.text
 
 
 async def test_stale_settings_do_not_overwrite_newer_ones(

@@ -115,6 +115,7 @@ class TestActivating:
         assert "Mon-Sat 9 AM-8 PM, Sun 12 PM-8 PM" in said.replace(DASH, "-")
         assert "0 people enrolled" in said
         assert f'action="/sequences/{sequence.id}/activate"' in asked.text
+        assert "Informational texts. No consent is asked for." in words(asked.text)
 
     async def test_unsaved_edits_are_saved_and_go_live_together(
         self, world: World, browse: Browse
