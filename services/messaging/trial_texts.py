@@ -14,6 +14,7 @@ from domain.statuses.messaging import TEST_MARK
 from services.access.preferences import Preferences
 from services.access.users import UserDetails
 from services.contacts.contacts import Contacts
+from services.contacts.values import ContactFields
 from services.enrollments.previews import Previews, Stranger, TextPreview
 from services.messaging.conversations import Conversations
 from services.platform import rate_limits
@@ -133,10 +134,13 @@ class TrialTexts:
             last = await preferences.get(tx, user.id, Preference.TEST_PHONE) or {}
             is_ours = _same(last, number, contact_id) and last.get(ADDED, False)
             if contact_id is None:
-                first, last, _ = _named(user, number)
-                added = await self._contacts.create(
-                    {"first_name": first, "last_name": last, "phone": number}, within=tx
-                )
+                named = _named(user, number)
+                values: ContactFields = {
+                    "first_name": named.first_name,
+                    "last_name": named.last_name,
+                    "phone": number,
+                }
+                added = await self._contacts.create(values, within=tx)
                 contact_id, is_ours = added.id, True
             shown = await self._shown(body, media_urls, contact_id=contact_id, within=tx)
             if await conversations.text(tx, message_id) is None:
