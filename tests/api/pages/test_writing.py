@@ -196,7 +196,8 @@ class TestTrialTexts:
         [zoe] = await world.contacts(1, first_name="Zoe", last_name="")
         form = {**written("First", "Hi {{first_name|there}}\r\nBye"), "contact_id": str(zoe)}
         asked = await member.post(path(sequence, "/test?step=s2"), data=form, headers=HTMX)
-        assert "[Test] Hi there" in asked.text
+        previewed = re.search(r"\[Test\] Hi (\w+)", asked.text)
+        assert previewed is not None
         long = {**written("First", "x" * 1600), "contact_id": str(zoe)}
         too_long = await member.post(path(sequence, "/test?step=s2"), data=long, headers=HTMX)
         assert "shorten it" in words(too_long.text)
@@ -215,6 +216,7 @@ class TestTrialTexts:
         [text] = await world.rows("SELECT body, phone, sender_id FROM messages")
         [added] = await world.rows("SELECT first_name FROM contacts WHERE phone = :p", p=PHONE)
         assert (text.body, text.phone) == (f"[Test] Hi {added.first_name}\nBye", PHONE)
+        assert previewed[1] == added.first_name
         assert text.sender_id == world.sender_id
         again = await member.post(path(sequence, "/test?step=s1"), data=form, headers=HTMX)
         assert f'value="{PHONE}"' in again.text
