@@ -83,7 +83,7 @@ Window = Annotated[
 ]
 
 
-class Anchor(Schema):
+class NewAnchor(Schema):
     """A date that a step goes by: a date field of contacts, or a variable of the same key.
 
     The variable of the enrollment goes before the contact's field. When the date moves, the step
@@ -112,7 +112,7 @@ class NewStep(Schema):
     """Time of the day the delay leads to; only with whole days."""
     send_at: str | None = Field(default=None, examples=["2027-12-01T09:30"])
     """Date and time on the contact's own clock, without a zone."""
-    anchor: Anchor | None = None
+    anchor: NewAnchor | None = None
     """Instead of `delay_seconds` and `at_time`: the date that it goes by."""
     late: LatePolicy = LatePolicy.SEND
     """If it can no longer go at its time (after an outage, a pause, a limit): `send` it as soon as
@@ -213,6 +213,14 @@ class SegmentCount(Schema):
     units: int = Field(description="Septets in GSM-7, UTF-16 code units in UCS-2.")
     characters: int
     ucs2_characters: list[str] = Field(description="The characters that force UCS-2.")
+
+
+class Anchor(Schema):
+    """The date that a step goes by: a date field of contacts, or a variable of the same key."""
+
+    key: str = Field(examples=["interview_at"])
+    offset_seconds: int = Field(examples=[-86_400])
+    at_time: str | None
 
 
 class Step(Schema):

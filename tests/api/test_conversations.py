@@ -286,7 +286,7 @@ async def test_what_pages_do_has_routes(member: httpx.AsyncClient, world: World,
     counts = {one["status"]: one["count"] for one in figures["statuses"]}
     assert (figures["total"], counts["active"], counts["omitted_opted_out"]) == (2, 1, 1)
     assert (len(figures["hours"]), figures["funnel"][0]["step"], figures["reply_rate"]) == (
-        24,
+        25,
         1,
         None,
     )
