@@ -42,7 +42,7 @@ async def show_set_up(page: PublicPageDep, token: str = "") -> Response:
         user = await page.services.set_up_links.user_of(token, address=address_of(page.request))
     except (SetUpLinkError, TooManyRequestsError) as error:
         return await _gone(page, error)
-    return await _form(page, user, SetUpFields(token=token))
+    return await _form(page, user, SetUpFields(token=token, revoke_tokens=True))
 
 
 @router.post(SET_UP_PATH, dependencies=[Depends(_not_cross_site)])

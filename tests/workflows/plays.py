@@ -310,9 +310,9 @@ class Play:
         return (await self.handle.fetch_history()).events
 
 
-async def eventually(is_so: Callable[[], Awaitable[object]]) -> None:
+async def eventually(is_so: Callable[[], Awaitable[object]], *, patience: float = PATIENCE) -> None:
     """Poll until a condition holds."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         for pause in pauses(0.04, 0.2):
             if await is_so():
                 return
