@@ -535,6 +535,7 @@ async def polled(client: Client, queue: str) -> bool:
     return bool(answer.pollers)
 
 
+@pytest.mark.timeout(240)
 async def test_commands_run_as_written_on_locked_packages(
     deployment: Deployment, namespace: Client
 ) -> None:
