@@ -21,7 +21,7 @@ CROWD = 20
 """Of what else wants the connections, each for some time."""
 TEXTS = 10
 SATURATED = timedelta(seconds=3)
-CALL_BEFORE = timedelta(seconds=0.5)
+CALL_BEFORE = timedelta(seconds=1)
 """A connection is waited for longer than that while the crowd is there."""
 
 
