@@ -561,7 +561,6 @@ async def test_commands_run_as_written_on_locked_packages(
                 except httpx.TransportError:
                     return False
 
-            # Started from packages that nothing has compiled, beside other tests.
             await eventually(ready, patience=2 * PATIENCE)
         await eventually(lambda: polled(namespace, ENROLLMENT_QUEUE))
         await eventually(lambda: polled(namespace, SEND_QUEUE))
