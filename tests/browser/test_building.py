@@ -117,6 +117,7 @@ async def open_all_day(page: Page, sequence_id: str) -> None:
     await page.goto(f"/sequences/{sequence_id}/settings")
     await page.get_by_label("At any time of day").check()
     await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.locator("#flashes")).to_contain_text("Settings saved.")
     await expect(page.get_by_label("At any time of day")).to_be_checked()
 
 
