@@ -6,6 +6,7 @@ by the index of the column; the job then knows the columns, and its handler asks
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from collections.abc import Sequence as Many
 from typing import Any, ClassVar, NamedTuple, Self
@@ -83,7 +84,7 @@ class Columns(NamedTuple):
         return cls(at, len(header), [], [trimmed(name) for name in header])
 
 
-class CsvUpload:
+class CsvUpload(ABC):
     """Stores a file's rows as those of a job; the base of each kind of import.
 
     Numbers without a country code are of the region that the import names, or ``default_region``.
@@ -95,21 +96,21 @@ class CsvUpload:
         self._database = database
         self._default_region = default_region
 
+    @abstractmethod
     def handler(self) -> Handler:
         """Give the handler of its jobs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def offered(self, own: Many[FieldSpec]) -> Mapping[str, str]:
         """Give what a column may hold, by name: the label of a workspace's field, else nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def guessed(self, header: Many[str], own: Many[FieldSpec]) -> list[Heading]:
         """Guess the field of each column from its name; each field once, the first column wins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def missing(self, columns: Mapping[str, int]) -> InvalidFieldError | None:
         """Build the error of a file that lacks a column it needs; None if it has them."""
-        raise NotImplementedError
 
     async def receive_whole(self, data: AsyncIterable[bytes], user_id: UUID) -> UUID:
         """Store a file whole, for a person to match its columns, and give the upload's id.

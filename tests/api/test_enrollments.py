@@ -209,7 +209,7 @@ _INVALID_FILTERS: Sequence[tuple[dict[str, Any], str]] = [
     ({"group": "x"}, "group.0"),
     ({"cursor": "x"}, "cursor"),
     ({"search": "a\0"}, "search"),
-    ({"colour": "red"}, "colour"),
+    ({"color": "red"}, "color"),
 ]
 
 

@@ -210,7 +210,7 @@ HOURS = '[versions.hours.marketing]\nmon = ["08:00", "20:00"]\n'
     ("text", "field", "words"),
     [
         ("name =", "x", "is not TOML"),
-        (f"colour = 1\n{FILE}{HOURS}", "x.colour", "is no key of a rule pack"),
+        (f"color = 1\n{FILE}{HOURS}", "x.color", "is no key of a rule pack"),
         (f"{FILE}windows = 1\n{HOURS}", "x.versions.0.windows", "is no key of a rule pack"),
         (FILE, "x.versions.0.hours", "is missing"),
         (f"{FILE}{HOURS}".replace("TX", "ZZ"), "x.state", "is no jurisdiction"),
